@@ -1,0 +1,45 @@
+"""chainrule: derivatives with PyTorch's API, on NumPy.
+
+>>> import chainrule as torch
+>>> x = torch.tensor(2.0, requires_grad=True)
+>>> y = 5 * x**4 + 3 * x**3 + 7 * x**2 + 9 * x - 5
+>>> y.backward()
+>>> x.grad
+tensor(233.)
+"""
+
+from __future__ import annotations
+
+import math as _math
+
+from . import autograd, func, nn, optim
+from .autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from .creation import (
+    arange, as_tensor, asarray, empty, empty_like, eye, from_numpy, full, full_like, is_tensor, linspace, logspace,
+    ones, ones_like, rand, rand_like, randn, randn_like, scalar_tensor, tensor, zeros, zeros_like,
+)  # fmt: skip
+from .device import device
+from .dtypes import (
+    Size, complex64, complex128, dtype, finfo, float16, float32, float64, get_default_dtype, iinfo, int8, int16, int32,
+    int64, set_default_dtype, uint8, uint16, uint32, uint64,
+)  # fmt: skip
+from .dtypes import bool_ as bool
+from .errors import MissingExtra, OutOfMemoryError
+from .func import vmap
+from .ops import public as _public
+from .printing import set_printoptions
+from .random import Generator, default_generator, initial_seed, manual_seed, seed
+from .tensor import Tensor
+
+float, double, half = float32, float64, float16
+int, long, short = int32, int64, int16
+cfloat, cdouble, chalf = complex64, complex128, complex64
+inf, nan, pi, e = _math.inf, _math.nan, _math.pi, _math.e
+newaxis = None
+FloatTensor = Tensor
+
+__version__ = "0.1.0"
+
+globals().update(_public)
+
+__all__ = [n for n in globals() if not n.startswith("_")]

@@ -1,0 +1,1 @@
+"""What may stand under, or around, a Tensor, and the namespace of functions that goes with it."""

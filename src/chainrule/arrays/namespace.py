@@ -1,0 +1,48 @@
+"""Which functions go with which array: the ``xp`` that every rule is written over."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from ..engine import Box
+from . import numpy_
+
+boxes: Any = None  # chainrule.ops.namespace, set when it is imported
+
+
+def namespace(arrays: Any) -> Any:
+    """The namespace of some arrays and Python numbers: ours if one is a box, else the array library's."""
+    found: Any = numpy_
+    for a in arrays:
+        if isinstance(a, Box):
+            return boxes
+        if found is numpy_ and not isinstance(a, (np.ndarray, np.generic, int, float, complex)):
+            found = _foreign(a)
+    return found
+
+
+def is_numpy(a: Any) -> bool:
+    t = type(a)
+    return t is np.ndarray or isinstance(a, np.generic)
+
+
+def is_array(a: Any) -> bool:
+    """Whether ``a`` is an array of some library that can stand under a Tensor."""
+    if isinstance(a, (np.ndarray, np.generic)):
+        return True
+    return hasattr(a, "shape") and hasattr(a, "dtype") and not isinstance(a, Box) and _foreign(a) is not numpy_
+
+
+def _foreign(a: Any) -> Any:
+    own = getattr(type(a), "__chainrule_namespace__", None)  # symbolic arrays bring their own
+    if own is not None:
+        return own()
+    root = type(a).__module__.partition(".")[0]
+    if root in ("dask", "jax", "jaxlib", "cupy") and root in sys.modules:
+        from . import foreign
+
+        return foreign.namespace(a)
+    return numpy_

@@ -1,0 +1,124 @@
+"""NumPy as the namespace of rules: the array API's names and signatures, and the few the standard lacks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy import (  # noqa: F401  re-exported: this module is the namespace
+    abs, acos, acosh, asin, asinh, atan, atan2, atanh, bool, ceil, concat, conj, cos, cosh, cumulative_sum,
+    equal, exp, expand_dims, expm1, flip, floor, floor_divide, greater, greater_equal, imag, isfinite, isinf,
+    isnan, less, less_equal, log, log1p, log2, log10, logical_and, logical_not, logical_or, logical_xor,
+    matmul, matrix_transpose, moveaxis, not_equal, ones_like, permute_dims, real, remainder, reshape, round,
+    sign, sin, sinh, sqrt, square, squeeze, stack, tan, tanh, trunc, where, zeros, zeros_like,
+)  # fmt: skip
+
+asarray = np.asarray
+_add, _mul, _max, _min = np.add.reduce, np.multiply.reduce, np.maximum.reduce, np.minimum.reduce
+maximum, minimum, pow, full, ones = np.maximum, np.minimum, np.power, np.full, np.ones
+copysign, sum_dtype = np.copysign, None
+
+
+def sum(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
+    return _add(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
+
+
+def prod(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
+    return _mul(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
+
+
+def max(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
+    return _max(x, axis=axis, keepdims=keepdims)
+
+
+def min(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
+    return _min(x, axis=axis, keepdims=keepdims)
+
+
+def argmax(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
+    return np.argmax(x, axis=axis, keepdims=keepdims)
+
+
+def argmin(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
+    return np.argmin(x, axis=axis, keepdims=keepdims)
+
+
+def all(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
+    return np.logical_and.reduce(x, axis=axis, keepdims=keepdims)
+
+
+def any(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
+    return np.logical_or.reduce(x, axis=axis, keepdims=keepdims)
+
+
+def astype(x: Any, dtype: Any) -> Any:
+    return x.astype(dtype) if x.dtype.kind != "c" or np.dtype(dtype).kind == "c" else x.real.astype(dtype)
+
+
+def broadcast_to(x: Any, shape: Any) -> Any:
+    """A read-only view; for one element, built directly, since ``np.broadcast_to`` takes longer than small work."""
+    if x.shape == shape:
+        return x
+    if x.size == 1:
+        if len(shape) and np.prod(shape) < 4096:
+            out = np.empty(shape, x.dtype)
+            out.fill(x.item() if x.ndim else x)
+            return out
+        return np.ndarray(shape, x.dtype, np.array(x), 0, (0,) * len(shape))
+    return np.broadcast_to(x, shape)
+
+
+def getitem(x: Any, key: tuple[Any, ...]) -> Any:
+    return x[key]
+
+
+def put_add(g: Any, key: tuple[Any, ...], shape: tuple[int, ...], repeats: Any) -> Any:
+    """Zeros of ``shape`` with ``g`` added at ``key``; ``repeats`` says that ``key`` may name an entry twice."""
+    out = np.zeros(shape, g.dtype)
+    if repeats:
+        np.add.at(out, key, g)
+    else:
+        out[key] = g
+    return out
+
+
+def put(x: Any, value: Any, key: tuple[Any, ...]) -> Any:
+    """A copy of ``x`` with ``value`` at ``key``."""
+    out = np.array(x)
+    out[key] = value
+    return out
+
+
+def take_along_axis(x: Any, indices: Any, *, axis: int) -> Any:
+    return np.take_along_axis(x, indices, axis=axis)
+
+
+def stop(x: Any) -> Any:
+    """``x`` as a constant of differentiation; numbers are constants already."""
+    return x
+
+
+def sigmoid(x: Any) -> Any:
+    """``1 / (1 + exp(-x))``: exp of a large number overflows to inf, whose reciprocal is the 0 that is meant."""
+    return 1 / (1 + np.exp(-x))
+
+
+def relu(x: Any) -> Any:
+    return np.maximum(x, 0, dtype=x.dtype)
+
+
+def erf(x: Any) -> Any:
+    from ..extras import scipy_special
+
+    return scipy_special("erf").erf(x)
+
+
+def put_along_axis(x: Any, index: Any, axis: int, size: int) -> Any:
+    """Zeros with ``x`` added at ``index`` along ``axis``, there of length ``size``."""
+    shape = list(x.shape)
+    shape[axis] = size
+    out = np.zeros(shape, x.dtype)
+    grid = list(np.ogrid[tuple(slice(n) for n in x.shape)])
+    grid[axis] = index
+    np.add.at(out, tuple(grid), x)
+    return out

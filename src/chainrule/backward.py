@@ -1,0 +1,235 @@
+"""``backward`` and ``grad``: what is asked of a sweep, checked, then run."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from . import engine, errors, modes
+from .arrays.namespace import namespace
+from .quiet import QUIET, reset_errors, set_errors
+
+
+def edge_of(t: Any) -> Any:
+    """Where the gradient of ``t`` goes: its node, or itself if it is a leaf."""
+    return t if t._node is None else t._node
+
+
+def fit(xp: Any, g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    """``g`` as the cotangent of an input of this shape and dtype: broadcasting summed away, casts undone."""
+    if g.shape != shape:
+        extra = len(g.shape) - len(shape)
+        axes = tuple(i - len(g.shape) for i in range(len(g.shape))
+                     if i < extra or (shape[i - extra] == 1 and g.shape[i] != 1))  # fmt: skip
+        if axes:
+            g = xp.sum(g, axis=axes, keepdims=True)
+        if g.shape != shape:
+            g = xp.reshape(g, shape) if extra else xp.broadcast_to(g, shape)
+    return g if dtype_of(g) == dtype else xp.astype(g, dtype)
+
+
+def dtype_of(a: Any) -> np.dtype[Any]:
+    d: np.dtype[Any] = a._dtype if isinstance(a, engine.Box) else a.dtype
+    return d
+
+
+def _roots(outputs: Sequence[Any], grads: Sequence[Any], create_graph: bool) -> list[tuple[Any, Any]]:
+    roots = []
+    for i, (y, g) in enumerate(zip(outputs, grads, strict=True)):
+        if not y._rg:
+            raise RuntimeError(errors.no_grad_fn(i, y))
+        if g is None:
+            a = y._a
+            if y._shape:
+                if y.numel() != 1:
+                    raise RuntimeError(errors.not_scalar(y._shape))
+                g = namespace((a,)).ones_like(a)
+            else:
+                g = type(a)(1) if isinstance(a, np.generic) else namespace((a,)).ones_like(a)
+            if create_graph:
+                g = y._wrap(g)
+        else:
+            g = _given(i, y, g, create_graph)
+        roots.append((edge_of(y), g))
+    return roots
+
+
+def _given(i: int, y: Any, g: Any, create_graph: bool) -> Any:
+    if not isinstance(g, engine.Box):
+        raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
+    if tuple(g.shape) != tuple(y.shape):
+        raise RuntimeError(
+            f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of {y.shape}."
+            "\nA gradient weighs each element of the output, so the two shapes must be the same."
+        )
+    if (dtype_of(g).kind == "c") != (y._dtype.kind == "c"):
+        raise RuntimeError(
+            "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
+            f"grad_output[{i}] has a dtype of {g.dtype} and output[{i}] has a dtype of {y.dtype}."
+        )
+    if create_graph:
+        return g
+    raw = g._a if g._rank == y._rank else g
+    return raw if dtype_of(raw) == y._dtype else namespace((raw,)).astype(raw, y._dtype)
+
+
+def _sweep(outputs: Sequence[Any], roots: list[tuple[Any, Any]], keep: bool, create_graph: bool) -> engine.Sweep:
+    """A sweep over the namespace of the cotangents (a batch of them makes it ours) and of what was computed."""
+    arrays = [g for _, g in roots] if create_graph else [*[g for _, g in roots], *[y._a for y in outputs]]
+    return engine.Sweep(namespace(arrays), fit, outputs[0]._wrap, keep, create_graph)
+
+
+def backward(
+    tensors: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    grad_variables: Any = None,
+    inputs: Any = None,
+) -> None:
+    """Add the gradients of ``tensors`` into ``.grad`` of the leaves (or ``inputs``) they depend on.
+
+    ``grad_tensors`` are the weights of the elements of each tensor, of its shape; None stands for ones and
+    is allowed for scalars.  The graph is freed unless ``retain_graph`` (default: ``create_graph``).
+
+    Source: ``torch.autograd.backward``.
+
+    >>> import chainrule as torch
+    >>> x = torch.tensor(3.0, requires_grad=True)
+    >>> torch.autograd.backward(x * x)
+    >>> x.grad
+    tensor(6.)
+    """
+    outputs = _tuple(tensors)
+    if not outputs:
+        return
+    grads = _grads(outputs, grad_tensors)
+    if create_graph:
+        warnings.warn(errors.GRAD_CYCLE, UserWarning, stacklevel=3)
+    keep = create_graph if retain_graph is None else retain_graph
+    wanted_inputs = None
+    if inputs is not None:
+        wanted_inputs = _tuple(inputs)
+        if not wanted_inputs:
+            raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+    roots = _roots(outputs, grads, create_graph)
+    sweep = _sweep(outputs, roots, keep, create_graph)
+    targets: dict[Any, Any] = {}
+    if wanted_inputs is not None:
+        targets = {edge_of(t): t for t in wanted_inputs}
+        sweep.capture = dict.fromkeys((e for e in targets if e._seq), None)
+        sweep.wanted = engine.reachable([e for e, _ in roots], set(targets))
+    leaves = _run(sweep, roots, create_graph)
+    shared = sweep.shared
+    shared.update(id(g) for _, g in roots)
+    for node, g in sweep.capture.items():
+        if g is not None:
+            engine.deposit(targets[node], g, create_graph, shared)
+    for leaf, g in leaves.items():
+        if wanted_inputs is None or leaf in targets:
+            engine.deposit(leaf, _leaf_hooks(leaf, g, create_graph), create_graph, shared)
+            if leaf._meta is not None:
+                leaf._meta.after_accumulate(leaf)
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[Any, ...]:
+    """The gradients of the weighted sum of ``outputs`` with respect to each of ``inputs``, as a tuple.
+
+    Touches no ``.grad``.  ``create_graph=True`` makes the result differentiable in turn.  An input that the
+    outputs do not depend on is an error, or None with ``allow_unused``, or zeros with ``materialize_grads``.
+
+    Source: ``torch.autograd.grad``.
+
+    >>> import chainrule as torch
+    >>> x = torch.tensor(3.0, requires_grad=True)
+    >>> (first,) = torch.autograd.grad(x**3, x, create_graph=True)
+    >>> torch.autograd.grad(first, x)
+    (tensor(18.),)
+    """
+    if allow_unused is False and materialize_grads:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
+    ys, xs = _tuple(outputs), _tuple(inputs)
+    if is_grads_batched:
+        from .func.vmap import vmap
+
+        def one(*gs: Any) -> Any:
+            return grad(ys, xs, gs, retain_graph=True, create_graph=create_graph,
+                        allow_unused=allow_unused, materialize_grads=materialize_grads)  # fmt: skip
+
+        return tuple(vmap(one)(*_tuple(grad_outputs)))
+    for x in xs:
+        if not x._rg:
+            raise RuntimeError(
+                "One of the differentiated Tensors does not require grad"
+                "\nSay so before it is used: x.requires_grad_(), then compute the output, then ask for its gradient."
+            )
+    keep = create_graph if retain_graph is None else retain_graph
+    roots = _roots(ys, _grads(ys, grad_outputs), create_graph)
+    sweep = _sweep(ys, roots, keep, create_graph)
+    targets = [edge_of(x) for x in xs]
+    sweep.capture = dict.fromkeys((e for e in targets if e._seq), None)
+    sweep.wanted = engine.reachable([e for e, _ in roots], set(targets))
+    leaves = _run(sweep, roots, create_graph)
+    found = []
+    for i, (x, edge) in enumerate(zip(xs, targets, strict=True)):
+        g = sweep.capture[edge] if edge._seq else leaves.get(edge)
+        if g is None:
+            if materialize_grads:
+                g = namespace((x._a,)).zeros_like(x._a)
+                found.append(x._wrap(g))
+                continue
+            if not allow_unused:
+                raise RuntimeError(errors.unused(i))
+            found.append(None)
+            continue
+        if not edge._seq:
+            g = _leaf_hooks(x, g, create_graph)
+        found.append(g if create_graph or (isinstance(g, engine.Box) and g._rank >= x._rank) else x._wrap(g))
+    return tuple(found)
+
+
+def _leaf_hooks(x: Any, g: Any, create_graph: bool) -> Any:
+    if x._meta is None or not x._meta.hooks:
+        return g
+    g = x._meta.run_hooks(g if create_graph else x._wrap(g))
+    return g if create_graph else g._a
+
+
+def _run(sweep: engine.Sweep, roots: list[tuple[Any, Any]], create_graph: bool) -> dict[Any, Any]:
+    """One sweep, with NumPy's floating point warnings off, as PyTorch has none."""
+    mode = modes._mode.set(modes.ON) if create_graph and not modes.current().grad else None
+    token = set_errors(QUIET)
+    try:
+        return sweep.run(roots)
+    finally:
+        reset_errors(token)
+        if mode is not None:
+            modes._mode.reset(mode)
+
+
+def _tuple(x: Any) -> tuple[Any, ...]:
+    return (x,) if isinstance(x, engine.Box) else tuple(x)
+
+
+def _grads(outputs: tuple[Any, ...], grads: Any) -> tuple[Any, ...]:
+    if grads is None:
+        return (None,) * len(outputs)
+    grads = _tuple(grads)
+    if len(grads) != len(outputs):
+        raise RuntimeError(f"got {len(outputs)} tensors and {len(grads)} gradients")
+    return grads

@@ -1,0 +1,1 @@
+"""Explanations of a gradient: formulas, traces and pictures."""

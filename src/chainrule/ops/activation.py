@@ -1,0 +1,145 @@
+"""Activations."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..primitive import Elementwise, Primitive
+from ..tensor import Tensor
+from .elementwise import ONE
+from .kinds import export, unary
+from .reduce import _to_dtype, axes
+
+
+class Sigmoid(Elementwise):
+    """``1 / (1 + exp(-x))``."""
+
+    forward = lambda xp, x: xp.sigmoid(x)
+    d_x = lambda out: out * (1 - out)
+    floats = True
+    scalar = "sigmoid({x})"
+    samples = ONE
+
+
+sigmoid = unary(Sigmoid)
+
+
+class Relu(Elementwise):
+    """``max(x, 0)``, with slope 0 at 0."""
+
+    forward = lambda xp, x: xp.relu(x)
+    d_x = lambda xp, out: xp.astype(out != 0, out.dtype)
+    scalar = "{x} if not ({x} <= 0) else 0"
+    samples = [(([[0.5, -1.25], [2.0, -0.7]],), {}), ((1.5,), {})]
+
+
+relu = unary(Relu)
+
+
+class Softplus(Elementwise):
+    """``log(1 + exp(x))``, in a form that cannot overflow."""
+
+    forward = lambda xp, x: xp.maximum(x, xp.zeros_like(x)) + xp.log1p(xp.exp(-xp.abs(x)))
+    d_x = lambda xp, x: xp.sigmoid(x)
+    floats = True
+    scalar = "softplus({x})"
+    samples = ONE
+
+
+_softplus = Softplus()
+
+
+class Erf(Elementwise):
+    """The error function, ``2/√π ∫₀ˣ exp(-t²) dt``."""
+
+    forward = lambda xp, x: xp.erf(x)
+    d_x = lambda xp, x: 2 / math.sqrt(math.pi) * xp.exp(-(x * x))
+    floats = True
+    scalar = "erf({x})"
+    samples = ONE
+
+
+erf = unary(Erf)
+
+
+class Softmax(Primitive):
+    """``exp(x) / sum(exp(x))`` along ``axis``, shifted by the maximum so that it cannot overflow."""
+
+    composite = True
+    forward = lambda xp, x, *, axis: normalised(xp, xp.exp(x - xp.stop(xp.max(x, axis=axis, keepdims=True))), axis)
+    vjp_x = lambda xp, g, out, axis: softmax_derivative(xp, g, out, axis)
+    jvp_x = lambda xp, t, out, axis: softmax_derivative(xp, t, out, axis)
+    samples = [(((3, 4),), {"axis": (-1,)}), (((2, 3),), {"axis": (-2,)}), (((3,),), {"axis": (-1,)})]
+
+
+def normalised(xp: Any, e: Any, axis: tuple[int, ...]) -> Any:
+    return e / xp.sum(e, axis=axis, keepdims=True)
+
+
+def softmax_derivative(xp: Any, v: Any, out: Any, axis: tuple[int, ...]) -> Any:
+    """The Jacobian diag(p) - p pᵀ, symmetric, applied to v."""
+    v = v * out
+    return v - out * xp.sum(v, axis=axis, keepdims=True)
+
+
+class LogSoftmax(Primitive):
+    """``x - log(sum(exp(x)))`` along ``axis``."""
+
+    composite = True
+    forward = lambda xp, x, *, axis: log_softmax_forward(xp, x, axis)
+    vjp_x = lambda xp, g, out, axis: g - xp.exp(out) * xp.sum(g, axis=axis, keepdims=True)
+    jvp_x = lambda xp, t, out, axis: t - xp.sum(xp.exp(out) * t, axis=axis, keepdims=True)
+    samples = [(((3, 4),), {"axis": (-1,)}), (((2, 3),), {"axis": (-2,)})]
+
+
+def log_softmax_forward(xp: Any, x: Any, axis: tuple[int, ...]) -> Any:
+    x = x - xp.stop(xp.max(x, axis=axis, keepdims=True))
+    return x - xp.log(xp.sum(xp.exp(x), axis=axis, keepdims=True))
+
+
+_softmax, _log_softmax = Softmax(), LogSoftmax()
+
+
+def softmax(input: Tensor, dim: int | None = None, dtype: Any = None, *, _stacklevel: int = 3) -> Tensor:
+    """``exp(x) / sum(exp(x))`` along ``dim``: positive numbers that sum to 1.
+
+    Source: ``torch.softmax``, ``torch.nn.functional.softmax``.
+    """
+    x = _to_dtype(input, dtype)
+    return _softmax(x, axis=axes(x, _chosen("softmax", x, dim)))  # type: ignore[no-any-return]
+
+
+def log_softmax(input: Tensor, dim: int | None = None, dtype: Any = None, *, _stacklevel: int = 3) -> Tensor:
+    """The logarithm of :func:`softmax`, without overflow.
+
+    Source: ``torch.log_softmax``, ``torch.nn.functional.log_softmax``.
+    """
+    x = _to_dtype(input, dtype)
+    return _log_softmax(x, axis=axes(x, _chosen("log_softmax", x, dim)))  # type: ignore[no-any-return]
+
+
+def _chosen(name: str, x: Tensor, dim: int | None) -> int:
+    if dim is not None:
+        return dim
+    import warnings
+
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
+        UserWarning, stacklevel=3,
+    )  # fmt: skip
+    return 0 if x.ndim in (0, 1, 3) else 1
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """``log(1 + exp(beta * x)) / beta``, a smooth :func:`relu`; linear where ``beta * x > threshold``.
+
+    Source: ``torch.nn.functional.softplus``.
+    """
+    scaled = input if beta == 1 else input * beta
+    soft: Tensor = _softplus(scaled)
+    return soft if beta == 1 else soft / beta
+
+
+export("softmax", softmax)
+export("log_softmax", log_softmax)

@@ -1,0 +1,266 @@
+"""Indexing: ``x[key]`` and ``x[key] = value`` with every kind of key, and reading along an axis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..arrays.namespace import is_numpy
+from ..engine import Box
+from ..modes import no_grad
+from ..primitive import _mode, _rebase, _store
+from ..primitive import Primitive, bind, check_writable, follow_chain, make_node, table
+from ..tensor import Tensor, wrap
+from .kinds import export
+
+Key = tuple[Any, ...]
+_rows = np.array([2, 0, 2])
+
+
+class GetItem(Primitive):
+    """``x[key]``; its transpose adds each entry back where it came from."""
+
+    forward = lambda xp, x, *, key: xp.getitem(x, key)
+    vjp_x = lambda xp, g, x_shape, key: put_add(xp, g, key, x_shape)
+    linear = ("x",)
+    view = True
+    samples = [
+        (((4, 3),), {"key": (slice(1, None, 2), ...)}), (((4, 3),), {"key": (1, ...)}),
+        (((4, 3),), {"key": (_rows, ...)}), (((4, 3),), {"key": (None, ..., -1)}), (((3,),), {"key": (0, ...)}),
+    ]  # fmt: skip
+
+    def batch_params(self, size: int, params: dict[str, Any]) -> dict[str, Any]:
+        return {"key": (slice(None), *params["key"])}
+
+    def unview(self, x: Any, value: Any, params: dict[str, Any]) -> Any:
+        return bind(table["Put"], (x, value), params)
+
+
+def put_add(xp: Any, g: Any, key: Key, shape: tuple[int, ...]) -> Any:
+    return xp.put_add(g, key, shape, any(type(k) is np.ndarray and k.dtype.kind in "iu" for k in key))
+
+
+class PutAdd(Primitive):
+    """Zeros of ``shape`` with x added at ``key``: the transpose of ``GetItem``."""
+
+    forward = lambda xp, x, *, key, shape, repeats: xp.put_add(x, key, shape, repeats)
+    vjp_x = lambda xp, g, key: xp.getitem(g, key)
+    linear = ("x",)
+    samples = [
+        (((2, 3),), {"key": (slice(1, None, 2), ...), "shape": (4, 3), "repeats": False}),
+        (((3, 3),), {"key": (_rows, ...), "shape": (4, 3), "repeats": True}),
+    ]  # fmt: skip
+
+    def batch_params(self, size: int, params: dict[str, Any]) -> dict[str, Any]:
+        return {**params, "key": (slice(None), *params["key"]), "shape": (size, *params["shape"])}
+
+
+class Put(Primitive):
+    """x with ``value`` at ``key``."""
+
+    forward = lambda xp, x, value, *, key: xp.put(x, value, key)
+    vjp_x = lambda xp, g, key: xp.put(g, 0, key)
+    vjp_value = lambda xp, g, key: xp.getitem(g, key)
+    broadcasts = jointly_linear = True
+    samples = [
+        (((4, 3), (3,)), {"key": (1, ...)}), (((4, 3), ()), {"key": (slice(0, 2), ...)}),
+        (((4, 3), (2, 3)), {"key": (np.array([2, 0]), ...)}),
+    ]  # fmt: skip
+
+    def jvp(self, xp: Any, tangents: Any, out: Any, arrays: Any, params: dict[str, Any]) -> Any:
+        x, value = (xp.zeros_like(a) if t is None else t for t, a in zip(tangents, arrays, strict=True))
+        return bind(self, (x, value), params)
+
+    def batch(self, size: int, arrays: Any, batched: Any, params: dict[str, Any]) -> Any:
+        from ..arrays import namespace as ns
+
+        x, value = arrays
+        if not batched[0]:
+            x = ns.boxes.broadcast_to(x, (size, *x.shape))
+        if batched[1]:  # the value broadcasts against the place, whose rank a batch axis would shift
+            key = (slice(None), *params["key"])
+            rank = len(ns.boxes.getitem(x, key).shape)
+            value = ns.boxes.reshape(value, (size, *(1,) * (rank - len(value.shape)), *value.shape[1:]))
+        return bind(self, (x, value), {"key": (slice(None), *params["key"])})
+
+
+class CopySlices(Primitive):
+    """``base`` with ``value`` where a chain of views leads: what a write through a view makes of its base."""
+
+    forward = lambda xp, base, value, *, chain: put_back(base, value, chain)
+    vjp_base = lambda xp, g, chain: put_back(g, xp.zeros_like(follow_chain(g, chain)), chain)
+    vjp_value = lambda xp, g, chain: follow_chain(g, chain)
+    broadcasts = composite = jointly_linear = True
+
+
+def put_back(x: Any, value: Any, chain: Any) -> Any:
+    prim, params = chain[0]
+    if len(chain) > 1:
+        value = put_back(bind(prim, (x,), params), value, chain[1:])
+    return prim.unview(x, value, params)
+
+
+class Gather(Primitive):
+    """Entries of x along ``axis`` at ``index``, which has x's rank."""
+
+    forward = lambda xp, x, index, *, axis: xp.take_along_axis(x, index, axis=axis)
+    vjp_x = lambda xp, g, index, x_shape, axis: xp.put_along_axis(g, index, axis, x_shape[axis])
+    linear = ("x",)
+    samples = [(((2, 3), [[0, 2], [1, 1]]), {"axis": -1}), (((3, 2), [[2, 0]]), {"axis": -2})]
+
+
+class PutAlong(Primitive):
+    """Zeros with x added at ``index`` along ``axis``, of length ``size``: the transpose of ``Gather``."""
+
+    forward = lambda xp, x, index, *, axis, size: xp.put_along_axis(x, index, axis, size)
+    vjp_x = lambda xp, g, index, axis: xp.take_along_axis(g, index, axis=axis)
+    linear = ("x",)
+    samples = [(((2, 2), [[0, 2], [1, 1]]), {"axis": -1, "size": 3})]
+
+
+_basic = {name: GetItem(name) for name in ("SelectBackward0", "SliceBackward0", "UnsqueezeBackward0", "AliasBackward0")}
+_advanced = GetItem("IndexBackward0")
+_gather, _index_put = Gather(), Put("IndexPutBackward0")
+GetItem(), PutAdd(), Put(), CopySlices("CopySlices"), PutAlong(), Gather("MaxBackward0"), Gather("MinBackward0")
+
+
+def normal_key(key: Any) -> tuple[Key, str]:
+    """A user's key as ints, slices, None, ... and integer arrays, ending in ``...``; and its node's name."""
+    parts = key if type(key) is tuple else (key,)
+    found: list[Any] = []
+    label, dots = "AliasBackward0", False
+    for k in parts:
+        if type(k) is int:
+            label = label if label == "IndexBackward0" else "SelectBackward0"
+        elif isinstance(k, slice):
+            if any(isinstance(v, Tensor) for v in (k.start, k.stop, k.step)):
+                k = slice(*(None if v is None else int(v) for v in (k.start, k.stop, k.step)))
+            if k.step is not None and k.step <= 0:
+                raise ValueError("step must be greater than zero\nReverse with torch.flip(x, [dim]) instead of x[::-1].")
+            if label != "IndexBackward0" and k != slice(None):
+                label = "SliceBackward0"
+        elif k is None:
+            label = label if label == "IndexBackward0" else "UnsqueezeBackward0"
+        elif k is Ellipsis:
+            dots = True
+        else:
+            k, advanced = _array_key(k)
+            label = "IndexBackward0" if advanced else "SelectBackward0"
+        found.append(k)
+    if not dots:
+        found.append(Ellipsis)
+    return tuple(found), label
+
+
+def _array_key(k: Any) -> tuple[Any, bool]:
+    if isinstance(k, Tensor):
+        if k._rank != 2 or not isinstance(k._a, (np.ndarray, np.generic)):
+            raise RuntimeError(
+                "an index that depends on the input cannot be used here: inside vmap or compile write "
+                "torch.gather(x, dim, index) instead of x[index]"
+            )
+        if k._dtype.kind in "iu" and not k._shape:
+            return int(k._a), False
+        k = k._a
+    elif isinstance(k, np.integer):
+        return int(k), False
+    a = np.asarray(k)
+    if a.dtype.kind not in "iub" and a.size:
+        raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+    return a.astype(np.int64) if a.dtype.kind != "b" else a, True
+
+
+def getitem(self: Tensor, key: Any) -> Tensor:
+    """``x[key]``: a view for numbers and slices, a copy for index and mask tensors."""
+    parts, label = normal_key(key)
+    prim = _advanced if label == "IndexBackward0" else _basic[label]
+    try:
+        return prim(self, key=parts)  # type: ignore[no-any-return]
+    except IndexError as e:
+        raise IndexError(_index_error(e, self)) from None
+
+
+def _index_error(e: IndexError, x: Tensor) -> str:
+    text = str(e)
+    if text.startswith("too many indices"):
+        return f"too many indices for tensor of dimension {x.ndim}"
+    return text.replace("for axis", "for dimension").replace("axis", "dimension")
+
+
+def setitem(self: Tensor, key: Any, value: Any) -> None:
+    """``x[key] = value``: written in place, and recorded."""
+    parts, label = normal_key(key)
+    if not isinstance(value, Box):
+        value = wrap(np.asarray(value, self._dtype))
+    recording = _mode().grad and (self._rg or value._rg)
+    check_writable(self, recording)
+    if value._dtype != self._dtype:
+        value = table["Cast"](value, dtype=self._dtype)
+    prim = _index_put if label == "IndexBackward0" else table["CopySlices"]
+    view_prim = _basic.get(label, _advanced)
+    params: dict[str, Any] = {"key": parts} if prim is _index_put else {"chain": ((view_prim, {"key": parts}),)}
+    plain = self._rank == value._rank == 2 and is_numpy(self._own()) and is_numpy(value._a)
+    try:
+        if plain:
+            self._a[parts] = value._a
+        else:
+            with no_grad():
+                _store(self, bind(table["Put"], (self, value), {"key": parts}))
+    except IndexError as e:
+        raise IndexError(_index_error(e, self)) from None
+    except ValueError as e:
+        raise RuntimeError(f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing "
+                           f"result of shape {list(self.detach()[key].shape)}") from e  # fmt: skip
+    self._cell()[0] += 1
+    if recording:
+        if prim is not _index_put:
+            target = self[key].shape
+            if target != value.shape:
+                value = value.expand(*target) if len(value.shape) <= len(target) else value.reshape(target)
+        wanted = (self._rg, value._rg and value._rank == self._rank)
+        inner = (self._a, value._a if value._rank == self._rank else value)
+        result = wrap(self._a, self._rank)
+        result._node = make_node(prim, self._rank, (self, value), inner, params, self._a, wanted, result)
+        result._rg = True
+        _rebase(self, result)
+
+
+def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
+    """``out[i][j] = input[index[i][j]][j]`` for dim 0, and so on; ``index`` has input's rank.
+
+    Source: ``torch.gather``.
+    """
+    at = input._dim(dim)
+    if index._dtype.kind not in "iu":
+        raise RuntimeError("gather(): Expected dtype int64 for index")
+    if index.ndim != input.ndim:
+        raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
+    cut = tuple(slice(0, n) if i != at else slice(None) for i, n in enumerate(index._shape))
+    if any(i != at and n != m for i, (n, m) in enumerate(zip(index._shape, input._shape, strict=True))):
+        input = input[cut]
+    return _gather(input, index, axis=at - input.ndim)  # type: ignore[no-any-return]
+
+
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The slices of ``input`` along ``dim`` that ``index``, a vector, names.
+
+    Source: ``torch.index_select``.
+    """
+    return input[(*(slice(None),) * input._dim(dim), index)]
+
+
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """The slices along ``dim``, as a tuple.
+
+    Source: ``torch.unbind``.
+    """
+    at = input._dim(dim)
+    lead = (slice(None),) * at
+    return tuple([input[(*lead, i)] for i in range(input._shape[at])])
+
+
+export("gather", gather)
+export("index_select", index_select)
+export("unbind", unbind)
+Tensor.__getitem__, Tensor.__setitem__ = getitem, setitem  # type: ignore[attr-defined]

@@ -1,0 +1,96 @@
+"""From a declaration to what users call: functions, methods, in-place forms and operators.
+
+``public`` collects the functions under PyTorch's names; ``chainrule`` exports them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from ..primitive import Elementwise, assign, binary_lane, general, unary_lane
+from ..tensor import Tensor
+
+public: dict[str, Any] = {}
+
+
+class Unary(Protocol):
+    def __call__(self, input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
+
+
+class Binary(Protocol):
+    def __call__(self, input: Tensor | float, other: Tensor | float, *, out: Tensor | None = None) -> Tensor: ...
+
+
+def _dress(function: Any, name: str, doc: str | None, shapes: str) -> Any:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"{doc}\n\n    {shapes}\n\n    Source: ``torch.{name}``.\n    "
+    function.__module__ = "chainrule"
+    return function
+
+
+def _name(cls: type[Any]) -> str:
+    return "".join("_" + c.lower() if c.isupper() and i else c.lower() for i, c in enumerate(cls.__name__))
+
+
+def export(name: str, function: Any, *, method: bool = True, in_place: bool = False) -> Any:
+    """Make ``function`` public under ``name``; as a Tensor method too, and as ``name_`` that writes into self."""
+    public[name] = function
+    if method:
+        setattr(Tensor, name, function)
+    if in_place:
+        write = in_place_of(function, name)
+        setattr(Tensor, f"{name}_", write)
+    return function
+
+
+def in_place_of(function: Callable[..., Tensor], name: str) -> Any:
+    """``function`` as a method that makes its first argument hold the result."""
+
+    def write(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return assign(self, function(self, *args, **kwargs))
+
+    return _dress(write, f"{name}_", f"In-place ``{name}``: writes the result into this tensor and returns it.", "")
+
+
+def unary(cls: type[Elementwise], name: str | None = None, *, in_place: bool = True, operator: str = "") -> Unary:
+    """Declare a function of one tensor: ``name(x)``, ``x.name()``, ``x.name_()``."""
+    name = name or _name(cls)
+    prim = cls()
+    lane: Unary = _dress(unary_lane(prim), name, cls.__doc__, "``input`` has any shape; so has the result.")
+    export(name, lane, in_place=in_place)
+    if operator:
+        setattr(Tensor, operator, lane)
+    return lane
+
+
+def binary(
+    cls: type[Elementwise], fn: Any = None, name: str | None = None, operators: tuple[str, ...] = ()
+) -> Binary:
+    """Declare a function of two broadcast arguments, with the Python operators it answers to."""
+    name = name or _name(cls)
+    prim = cls()
+    lane: Binary = _dress(
+        binary_lane(prim, fn)[0], name, cls.__doc__,
+        "``input`` and ``other`` broadcast; one of them may be a Python number.",
+    )  # fmt: skip
+    export(name, lane, in_place=True)
+    if operators:
+        straight, swapped = binary_lane(prim, fn, method=True)
+        setattr(Tensor, operators[0], straight)
+        if len(operators) > 1:
+            setattr(Tensor, operators[1], swapped)
+            augmented = operators[0].replace("__", "__i", 1)
+            setattr(Tensor, augmented, _augmented(straight))
+    return lane
+
+
+def _augmented(function: Any) -> Any:
+    def write(self: Tensor, other: Any) -> Any:
+        result = function(self, other)
+        return result if result is NotImplemented else assign(self, result)
+
+    return write
+
+
+__all__ = ["Binary", "Unary", "binary", "export", "general", "in_place_of", "public", "unary"]

@@ -1,0 +1,247 @@
+"""Products of matrices and vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import errors
+from ..backward import dtype_of
+from ..engine import Box
+from ..primitive import Primitive, align, bind, conj
+from ..tensor import Tensor
+from .kinds import export
+
+
+def adjoint(xp: Any, m: Any) -> Any:
+    return conj(xp, xp.matrix_transpose(m))
+
+
+class Matmul(Primitive):
+    """``x @ y`` over the last two axes; the axes before them broadcast."""
+
+    forward = lambda xp, x, y: xp.matmul(x, y)
+    vjp_x = lambda xp, g, y: xp.matmul(g, adjoint(xp, y))
+    vjp_y = lambda xp, g, x: xp.matmul(adjoint(xp, x), g)
+    linear = ("x", "y")
+    broadcasts = True
+    samples = [(((2, 3), (3, 4)), {}), (((5, 2, 3), (3, 4)), {}), (((2, 1, 2, 3), (4, 3, 2)), {})]
+
+    def batch(self, size: int, arrays: Any, batched: Any, params: Any) -> Any:
+        return bind(self, tuple(align(arrays, batched)), params)
+
+
+class Mv(Primitive):
+    """A matrix times a vector."""
+
+    forward = lambda xp, x, y: xp.matmul(x, y)
+    vjp_x = lambda xp, g, y: xp.expand_dims(g, axis=-1) * conj(xp, xp.expand_dims(y, axis=-2))
+    vjp_y = lambda xp, g, x: xp.matmul(adjoint(xp, x), g)
+    linear = ("x", "y")
+    samples = [(((2, 3), (3,)), {})]
+
+    def batch(self, size: int, arrays: Any, batched: Any, params: Any) -> Any:
+        x, y = arrays
+        if not batched[1]:
+            return x @ y if len(x.shape) == 2 else _matmul(x, y[:, None])[..., 0]
+        return _matmul(x, y[..., None])[..., 0]
+
+
+class Dot(Primitive):
+    """The sum of products of two vectors."""
+
+    forward = lambda xp, x, y: xp.matmul(x, y)
+    vjp_x = lambda xp, g, y: g * conj(xp, y)
+    vjp_y = lambda xp, g, x: g * conj(xp, x)
+    linear = ("x", "y")
+    samples = [(((3,), (3,)), {})]
+
+    def batch(self, size: int, arrays: Any, batched: Any, params: Any) -> Any:
+        return (arrays[0] * arrays[1]).sum(-1)
+
+
+class Linear(Primitive):
+    """``x @ w.T + b``: a layer."""
+
+    composite = True
+    forward = lambda xp, x, w, b: xp.matmul(x, xp.matrix_transpose(w)) + b
+    vjp_x = lambda xp, g, w: xp.matmul(g, conj(xp, w))
+    vjp_w = lambda xp, g, x: xp.matmul(xp.matrix_transpose(rows(xp, g)), conj(xp, rows(xp, x)))
+    vjp_b = lambda xp, g: xp.sum(rows(xp, g), axis=(-2,), keepdims=False)
+    jvp_x = lambda xp, t, w: xp.matmul(t, xp.matrix_transpose(w))
+    jvp_w = lambda xp, t, x: xp.matmul(x, xp.matrix_transpose(t))
+    jvp_b = lambda xp, t, out: xp.broadcast_to(t, out.shape)
+    samples = [(((4, 3), (2, 3), (2,)), {}), (((2, 4, 3), (2, 3), (2,)), {})]
+
+    def batch(self, size: int, arrays: Any, batched: Any, params: Any) -> Any:
+        x, w, b = arrays
+        if not (batched[1] or batched[2]):
+            return bind(self, arrays, params)
+        if batched[2] and len(x.shape) - batched[0] > 1:
+            b = b[(slice(None), *(None,) * (len(x.shape) - batched[0] - 1), slice(None))]
+        wt = w.mT if batched[1] else w.t()
+        return _matmul(*align((x, wt), batched[:2])) + b
+
+
+def rows(xp: Any, x: Any) -> Any:
+    return x if len(x.shape) == 2 else xp.reshape(x, (-1 if 0 not in x.shape else 0, x.shape[-1]))
+
+
+_mm, _bmm, _mv, _dot = Matmul("MmBackward0"), Matmul("BmmBackward0"), Mv(), Dot()
+_matmul = Matmul()
+_addmm, _linear = Linear("AddmmBackward0"), Linear("ViewBackward0")
+Linear()
+
+
+def _same_dtype(name: str, a: Any, b: Any) -> None:
+    if dtype_of(a) != dtype_of(b):
+        d, e = errors.scalar_type(dtype_of(a)), errors.scalar_type(dtype_of(b))
+        if name == "dot":
+            raise RuntimeError(f"dot : expected both vectors to have same dtype, but found {d} and {e}")
+        raise RuntimeError(
+            f"expected m1 and m2 to have the same dtype, but got: {_c(d)} != {_c(e)}"
+            "\nConvert one of them: x.to(y.dtype)."
+        )
+
+
+def _c(name: str) -> str:
+    return {"Float": "float", "Double": "double", "Long": "long long", "Int": "int"}.get(name, name.lower())
+
+
+def _check_mm(a: Any, b: Any) -> None:
+    if a.shape[-1] != b.shape[-2]:
+        raise RuntimeError(
+            f"mat1 and mat2 shapes cannot be multiplied ({a.shape[-2]}x{a.shape[-1]} and {b.shape[-2]}x{b.shape[-1]})"
+            f"\nThe columns of the first ({a.shape[-1]}) must be as many as the rows of the second ({b.shape[-2]}); "
+            "perhaps one of them is to be transposed: y.t()."
+        )
+    _same_dtype("mm", a, b)
+
+
+def matmul(input: Tensor, other: Tensor) -> Tensor:
+    """The matrix product, ``input @ other``: vectors, matrices, or batches of matrices that broadcast.
+
+    (n, k) @ (k, m) gives (n, m); a vector on either side loses its dimension.
+
+    Source: ``torch.matmul``.
+    """
+    if not isinstance(other, Box):
+        raise TypeError(f"matmul(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
+    a, b = input._shape, other.shape
+    n, m = len(a), len(b)
+    if not n or not m:
+        raise RuntimeError(
+            f"both arguments to matmul need to be at least 1D, but they are {n}D and {m}D\nMultiply by a number with *."
+        )
+    if n == 2 and m == 2:
+        _check_mm(input, other)
+        return _mm(input, other)  # type: ignore[no-any-return]
+    if n == 1 and m == 1:
+        return dot(input, other)
+    if n == 2 and m == 1:
+        return mv(input, other)
+    left = input.unsqueeze(0) if n == 1 else input
+    right = other.unsqueeze(-1) if m == 1 else other
+    _check_mm(left, right)
+    out: Tensor = _bmm(left, right)
+    return out.squeeze(-2) if n == 1 else out.squeeze(-1) if m == 1 else out
+
+
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
+    """The product of two matrices.
+
+    Source: ``torch.mm``.
+    """
+    if input.ndim != 2 or mat2.ndim != 2:
+        raise RuntimeError(f"{'self' if input.ndim != 2 else 'mat2'} must be a matrix")
+    return matmul(input, mat2)
+
+
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+    """The products of two batches of matrices.
+
+    Source: ``torch.bmm``.
+    """
+    if input.ndim != 3 or mat2.ndim != 3:
+        raise RuntimeError(f"{'batch1' if input.ndim != 3 else 'batch2'} must be a 3D tensor")
+    _check_mm(input, mat2)
+    return _bmm(input, mat2)  # type: ignore[no-any-return]
+
+
+def mv(input: Tensor, vec: Tensor) -> Tensor:
+    """A matrix times a vector.
+
+    Source: ``torch.mv``.
+    """
+    if input.ndim != 2 or vec.ndim != 1:
+        raise RuntimeError(f"vector + matrix @ vector expected, got {vec.ndim}, {input.ndim}, {vec.ndim}")
+    if input._shape[1] != vec._shape[0]:
+        raise RuntimeError(
+            f"size mismatch, got input ({input._shape[0]}), mat ({input._shape[0]}x{input._shape[1]}), "
+            f"vec ({vec._shape[0]})"
+        )
+    _same_dtype("mv", input, vec)
+    return _mv(input, vec)  # type: ignore[no-any-return]
+
+
+def dot(input: Tensor, tensor: Tensor) -> Tensor:
+    """The sum of the products of two vectors.
+
+    Source: ``torch.dot``.
+    """
+    if input.ndim != 1 or tensor.ndim != 1:
+        raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
+    n, m = input._shape[0], tensor._shape[0]
+    if n != m:
+        raise RuntimeError(
+            f"inconsistent tensor size, expected tensor [{n}] and src [{m}] to have the same number of elements, but "
+            f"got {n} and {m} elements respectively"
+        )
+    _same_dtype("dot", input, tensor)
+    return _dot(input, tensor)  # type: ignore[no-any-return]
+
+
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
+    """The matrix of products of two vectors' entries.
+
+    Source: ``torch.outer``.
+    """
+    return input.unsqueeze(-1) * vec2
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``input @ weight.T + bias``: shapes (..., in), (out, in), (out,) give (..., out).
+
+    Source: ``torch.nn.functional.linear``.
+    """
+    if input._shape[-1:] != weight._shape[-1:]:
+        a = (input.numel() // max(input._shape[-1], 1), input._shape[-1]) if input.ndim else (1, 1)
+        raise RuntimeError(
+            f"mat1 and mat2 shapes cannot be multiplied ({a[0]}x{a[1]} and {weight._shape[-1]}x{weight._shape[0]})"
+            f"\nThis layer takes vectors of {weight._shape[-1]} numbers along the last dimension; the input has shape "
+            f"{list(input.shape)}."
+        )
+    if input._dtype != weight._dtype:
+        raise RuntimeError(
+            f"mat1 and mat2 must have the same dtype, but got {errors.scalar_type(input._dtype)} and "
+            f"{errors.scalar_type(weight._dtype)}\nConvert the input, x.to(weight.dtype), or the model, model.double()."
+        )
+    if bias is None:
+        return matmul(input, weight.t())
+    if input.ndim == 1:
+        return _linear(input.unsqueeze(0), weight, bias).squeeze(0)  # type: ignore[no-any-return]
+    return (_addmm if input.ndim == 2 else _linear)(input, weight, bias)  # type: ignore[no-any-return]
+
+
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """``beta * input + alpha * (mat1 @ mat2)``.
+
+    Source: ``torch.addmm``.
+    """
+    product = mm(mat1, mat2)
+    return (input if beta == 1 else beta * input) + (product if alpha == 1 else alpha * product)
+
+
+for _f in (matmul, mm, bmm, mv, dot, outer, addmm):
+    export(_f.__name__, _f)
+Tensor.__matmul__ = matmul  # type: ignore[attr-defined]
+Tensor.__rmatmul__ = lambda self, other: matmul(other, self)  # type: ignore[attr-defined]

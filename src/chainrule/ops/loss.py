@@ -1,0 +1,175 @@
+"""Losses: how far a prediction is from its target."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from ..errors import scalar_type
+from ..primitive import Primitive, check_broadcast, promote
+from ..tensor import Tensor
+from .activation import log_softmax
+from .reduce import count, kept
+
+
+class MseLoss(Primitive):
+    """``(x - y)²``: the mean, the sum, or each (``reduction`` "none")."""
+
+    composite = True
+    forward = lambda xp, x, y, *, axis, reduction: reduced(xp, xp.square(x - y), axis, reduction)
+    vjp_x = lambda xp, g, x, y, axis, reduction: weighted(xp, 2 * (x - y), g, axis, reduction)
+    vjp_y = lambda xp, g, x, y, axis, reduction: weighted(xp, 2 * (y - x), g, axis, reduction)
+    jvp_x = lambda xp, t, x, y, axis, reduction: reduced(xp, 2 * (x - y) * t, axis, reduction)
+    jvp_y = lambda xp, t, x, y, axis, reduction: reduced(xp, 2 * (y - x) * t, axis, reduction)
+    samples = [
+        (((2, 3), (2, 3)), {"axis": (-2, -1), "reduction": "mean"}),
+        (((2, 3), (2, 3)), {"axis": (-2, -1), "reduction": "sum"}),
+        (((3,), (3,)), {"axis": (-1,), "reduction": "none"}), (((), ()), {"axis": (), "reduction": "mean"}),
+    ]  # fmt: skip
+
+
+class NllLoss(Primitive):
+    """``-weight * logp[target]`` along axis 1 (0 for one sample): mean over the weights, sum, or each.
+
+    ``logp`` is (n, classes), ``target`` (n, 1) of class numbers, ``weight`` (n,).
+    """
+
+    composite = True
+    forward = lambda xp, logp, target, weight, *, reduction: nll_forward(xp, logp, target, weight, reduction)
+    vjp_logp = lambda xp, g, logp_shape, target, weight, reduction: xp.put_along_axis(
+        nll_cotangent(xp, g, weight, reduction), target, -1, logp_shape[-1]
+    )
+    jvp_logp = lambda xp, t, target, weight, reduction: nll_forward(xp, t, target, weight, reduction)
+    samples = [
+        (((3, 4), [[0], [3], [1]], [1.0, 0.5, 2.0]), {"reduction": "mean"}),
+        (((3, 4), [[0], [3], [1]], [1.0, 0.5, 2.0]), {"reduction": "sum"}),
+        (((3, 4), [[0], [3], [1]], [1.0, 0.5, 2.0]), {"reduction": "none"}),
+    ]  # fmt: skip
+
+
+def nll_forward(xp: Any, logp: Any, target: Any, weight: Any, reduction: str) -> Any:
+    each = -xp.squeeze(xp.take_along_axis(logp, target, axis=-1), axis=(-1,)) * weight
+    if reduction == "none":
+        return each
+    total = xp.sum(each, axis=(-1,), keepdims=False)
+    return total / xp.sum(weight, axis=(-1,), keepdims=False) if reduction == "mean" else total
+
+
+def nll_cotangent(xp: Any, g: Any, weight: Any, reduction: str) -> Any:
+    if reduction == "mean":
+        g = g / xp.sum(weight, axis=(-1,), keepdims=False)
+    return xp.expand_dims(-g * weight, axis=-1)
+
+
+def reduced(xp: Any, each: Any, axis: tuple[int, ...], reduction: str) -> Any:
+    if reduction == "none":
+        return each
+    total = xp.sum(each, axis=axis, keepdims=False)
+    return total / count(each.shape, axis) if reduction == "mean" else total
+
+
+def weighted(xp: Any, each: Any, g: Any, axis: tuple[int, ...], reduction: str) -> Any:
+    """Each element's slope times its share of the loss's cotangent."""
+    if reduction == "none":
+        return each * g
+    if reduction == "mean":
+        g = g / count(each.shape, axis)
+    return each * xp.reshape(g, kept(each.shape, axis)) if g.shape != () else each * g
+
+
+_mse, _nll = MseLoss(), NllLoss()
+_REDUCTIONS = ("mean", "sum", "none")
+
+
+def _reduction(name: str) -> str:
+    if name not in _REDUCTIONS:
+        raise ValueError(f"{name} is not a valid value for reduction\nExpected 'mean', 'sum' or 'none'.")
+    return name
+
+
+def mse_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Tensor:
+    """The mean of ``(input - target)²``; with ``reduction`` "sum" the sum, with "none" each.
+
+    Source: ``torch.nn.functional.mse_loss``.
+    """
+    if input._shape != target._shape:
+        warnings.warn(
+            f"Using a target size ({target.size()}) that is different to the input size ({input.size()}). This will "
+            "likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
+            UserWarning, stacklevel=2,
+        )  # fmt: skip
+        check_broadcast((input, target))
+        shape = np.broadcast_shapes(input._shape, target._shape)
+        input, target = input.expand(*shape), target.expand(*shape)
+    axis = tuple(range(-input.ndim, 0))
+    return _mse(*promote((input, target)), axis=axis, reduction=_reduction(reduction))  # type: ignore[no-any-return]
+
+
+def nll_loss(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, ignore_index: int = -100,
+    reduce: Any = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """The negative log likelihood of the target classes: ``-input[i, target[i]]``, weighted, averaged.
+
+    ``input`` holds log-probabilities, (classes,), (n, classes) or (n, classes, d1, ...).
+
+    Source: ``torch.nn.functional.nll_loss``.
+    """
+    _reduction(reduction)
+    if target._dtype.kind not in "iu":
+        raise RuntimeError(f"expected scalar type Long but found {scalar_type(target._dtype)}")
+    shape = tuple(target._shape)
+    if input.ndim == 1:
+        logp, flat = input.unsqueeze(0), target.reshape(1)
+    else:
+        if input._shape[0] != target._shape[0]:
+            raise ValueError(
+                f"Expected input batch_size ({input._shape[0]}) to match target batch_size ({target._shape[0]})."
+            )
+        logp = input if input.ndim == 2 else input.movedim(1, -1).reshape(-1, input._shape[1])
+        flat = target.reshape(-1)
+    classes = logp._shape[1]
+    if flat._rank == 2 and isinstance(flat._a, np.ndarray):
+        bad = (flat._a != ignore_index) & ((flat._a < 0) | (flat._a >= classes))
+        if bad.any():
+            raise IndexError(f"Target {int(flat._a[bad][0])} is out of bounds.\nClasses are 0 to {classes - 1}.")
+    ignored = flat == ignore_index
+    safe = flat.masked_fill(ignored, 0)
+    if weight is None:
+        w = (~ignored).to(input.dtype)
+    else:
+        w = weight[safe] * (~ignored).to(input.dtype)
+    out: Tensor = _nll(logp, safe.unsqueeze(-1), w.detach(), reduction=reduction)
+    return out.reshape(shape) if reduction == "none" else out
+
+
+def cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, ignore_index: int = -100,
+    reduce: Any = None, reduction: str = "mean", label_smoothing: float = 0.0,
+) -> Tensor:  # fmt: skip
+    """The cross entropy of ``softmax(input)`` with target classes, or with target probabilities of input's shape.
+
+    Source: ``torch.nn.functional.cross_entropy``.
+    """
+    axis = 0 if input.ndim == 1 else 1
+    logp = log_softmax(input, axis)
+    if tuple(target._shape) == tuple(input._shape) and target._dtype.kind == "f":
+        classes = input._shape[axis]
+        q = target * (1 - label_smoothing) + label_smoothing / classes
+        w = 1 if weight is None else weight.reshape(*(classes if i == axis else 1 for i in range(input.ndim)))
+        each = -(q * logp * w).sum(axis)
+        return each if reduction == "none" else each.sum() / (each.numel() if reduction == "mean" else 1)
+    hard = nll_loss(logp, target, weight, ignore_index=ignore_index, reduction=reduction)
+    if not label_smoothing:
+        return hard
+    keep = target != ignore_index
+    if weight is None:
+        smooth = -logp.sum(axis) * keep
+        total = keep.sum()
+    else:
+        smooth = -(logp * weight.reshape(*(-1 if i == axis else 1 for i in range(input.ndim)))).sum(axis) * keep
+        total = (weight[target.masked_fill(~keep, 0)] * keep).sum()
+    soft = smooth if reduction == "none" else smooth.sum() / (total if reduction == "mean" else 1)
+    return (1 - label_smoothing) * hard + label_smoothing / input._shape[axis] * soft

@@ -1,0 +1,374 @@
+"""Shapes: the same elements, arranged otherwise.  All linear; most are views."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from .. import errors
+from ..primitive import Primitive, bind, table
+from ..tensor import Tensor
+from .kinds import export
+
+
+class Reshape(Primitive):
+    """The elements in row-major order under another shape."""
+
+    forward = lambda xp, x, *, shape: xp.reshape(x, shape)
+    vjp_x = lambda xp, g, x_shape: xp.reshape(g, x_shape)
+    linear = ("x",)
+    view = True
+    samples = [(((2, 3),), {"shape": (3, 2)}), (((2, 3),), {"shape": (6,)}), (((1,),), {"shape": ()})]
+
+    def batch_params(self, size: int, params: dict[str, Any]) -> dict[str, Any]:
+        return {"shape": (size, *params["shape"])}
+
+    def unview(self, x: Any, value: Any, params: dict[str, Any]) -> Any:
+        return bind(self, (value,), {"shape": tuple(x.shape)})
+
+
+class Permute(Primitive):
+    """Axes in another order; ``axes`` are negative, one for each of the last axes."""
+
+    forward = lambda xp, x, *, axes: xp.permute_dims(x, full_order(x, axes))
+    vjp_x = lambda xp, g, axes: xp.permute_dims(g, full_order(g, inverse(axes)))
+    linear = ("x",)
+    view = True
+    samples = [(((2, 3),), {"axes": (-1, -2)}), (((2, 3, 4),), {"axes": (-2, -1, -3)})]
+
+    def unview(self, x: Any, value: Any, params: dict[str, Any]) -> Any:
+        return bind(self, (value,), {"axes": inverse(params["axes"])})
+
+
+def full_order(x: Any, axes: tuple[int, ...]) -> tuple[int, ...]:
+    n = len(x.shape)
+    return (*range(n - len(axes)), *[n + a for a in axes])
+
+
+def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
+    n = len(axes)
+    return tuple(axes.index(i) - n for i in range(-n, 0))
+
+
+class Expand(Primitive):
+    """Broadcast to ``shape``; the cotangent is summed back."""
+
+    forward = lambda xp, x, *, shape: xp.broadcast_to(x, shape)
+    vjp_x = lambda xp, g, x_shape: shrink(xp, g, x_shape)
+    linear = ("x",)
+    view = True
+    samples = [(((3,),), {"shape": (2, 3)}), (((2, 1),), {"shape": (2, 4)}), (((),), {"shape": (2, 2)})]
+
+    def batch(self, size: int, arrays: Any, batched: Any, params: dict[str, Any]) -> Any:
+        shape = params["shape"]
+        x = arrays[0]
+        x = bind(table["Reshape"], (x,), {"shape": (size, *(1,) * (len(shape) + 1 - len(x.shape)), *x.shape[1:])})
+        return bind(self, (x,), {"shape": (size, *shape)})
+
+
+def shrink(xp: Any, g: Any, shape: tuple[int, ...]) -> Any:
+    extra = len(g.shape) - len(shape)
+    axes = tuple(i - len(g.shape) for i in range(len(g.shape)) if i < extra or shape[i - extra] != g.shape[i])
+    return xp.reshape(xp.sum(g, axis=axes, keepdims=True), shape)
+
+
+class Flip(Primitive):
+    """Reversed along ``axis``, negative axes."""
+
+    forward = lambda xp, x, *, axis: xp.flip(x, axis=axis)
+    vjp_x = lambda xp, g, axis: xp.flip(g, axis=axis)
+    linear = ("x",)
+    samples = [(((2, 3),), {"axis": (-1,)}), (((2, 3),), {"axis": (-1, -2)})]
+
+
+class Cat(Primitive):
+    """Arrays joined along ``axis``."""
+
+    forward = lambda xp, *xs, axis: xp.concat(xs, axis=axis)
+    linear = ("xs",)
+    samples = [(((2, 3), (2, 1)), {"axis": -1}), (((2, 3), (1, 3), (2, 3)), {"axis": -2})]
+
+    @staticmethod
+    def vjp_i(xp: Any, g: Any, i: int, shapes: Sequence[Any], axis: int) -> Any:
+        start = sum(s[axis] for s in shapes[:i])
+        return g[(..., slice(start, start + shapes[i][axis]), *(slice(None),) * (-1 - axis))]
+
+
+class Stack(Primitive):
+    """Arrays of one shape joined along a new ``axis``."""
+
+    forward = lambda xp, *xs, axis: xp.stack(xs, axis=axis)
+    linear = ("xs",)
+    samples = [(((2, 3), (2, 3)), {"axis": -1}), (((3,), (3,), (3,)), {"axis": -2})]
+
+    @staticmethod
+    def vjp_i(xp: Any, g: Any, i: int, shapes: Sequence[Any], axis: int) -> Any:
+        return g[(..., i, *(slice(None),) * (-1 - axis))]
+
+
+# --- what users call ---------------------------------------------------------------------------------------
+
+_view, _unsqueeze = Reshape("ViewBackward0"), Reshape("UnsqueezeBackward0")
+_squeeze, _squeeze_dim = Reshape("SqueezeBackward0"), Reshape("SqueezeBackward1")
+_permute, _t, _transpose = Permute(), Permute("TBackward0"), Permute("TransposeBackward0")
+_expand, _flip, _cat, _stack = Expand(), Flip(), Cat(), Stack()
+Reshape()
+
+
+def _sizes(args: tuple[Any, ...]) -> tuple[int, ...]:
+    if len(args) == 1 and isinstance(args[0], (tuple, list)):
+        args = tuple(args[0])
+    return tuple([int(n) for n in args])
+
+
+def _filled(x: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """``shape`` with its -1 worked out, or PyTorch's error."""
+    n = x.numel()
+    if -1 in shape:
+        rest = math.prod(s for s in shape if s != -1)
+        if shape.count(-1) > 1:
+            raise RuntimeError("only one dimension can be inferred")
+        if rest and n % rest == 0:
+            shape = tuple([n // rest if s == -1 else s for s in shape])
+    if math.prod(shape) != n or any(s < 0 for s in shape):
+        raise RuntimeError(
+            f"shape '{list(shape)}' is invalid for input of size {n}"
+            f"\nThe {n} elements of shape {list(x.shape)} must fill the new shape exactly; one size may be -1."
+        )
+    return shape
+
+
+def reshape(input: Tensor, *shape: Any) -> Tensor:
+    """The same elements under another shape; one size may be -1.  A view where strides allow, else a copy.
+
+    Source: ``torch.reshape``.
+    """
+    return _view(input, shape=_filled(input, _sizes(shape)))  # type: ignore[no-any-return]
+
+
+def view(self: Tensor, *shape: Any) -> Tensor:
+    """The same memory under another shape; an error where that would need a copy."""
+    if len(shape) == 1 and not isinstance(shape[0], (int, tuple, list)):
+        raise TypeError("view(dtype) is not supported: use x.to(dtype)")
+    sizes = _filled(self, _sizes(shape))
+    out: Tensor = _view(self, shape=sizes)
+    if out._base is None and out._rank == 2 and self.numel() and getattr(self._a, "base", 0) is not None:
+        a, b = self._a, out._a
+        if type(b) is type(a) and hasattr(b, "base") and b.base is not a and b.base is not a.base:
+            raise RuntimeError(
+                "view size is not compatible with input tensor's size and stride (at least one dimension spans across "
+                "two contiguous subspaces). Use .reshape(...) instead."
+            )
+    return out
+
+
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Dimensions ``start_dim`` to ``end_dim`` merged into one.
+
+    Source: ``torch.flatten``.
+    """
+    shape = tuple(input._shape)
+    if not shape:
+        return _view(input, shape=(1,))  # type: ignore[no-any-return]
+    a, b = input._dim(start_dim), input._dim(end_dim)
+    if a > b:
+        raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    if a == b:
+        return input
+    return _view(input, shape=(*shape[:a], math.prod(shape[a : b + 1]), *shape[b + 1 :]))  # type: ignore[no-any-return]
+
+
+def ravel(input: Tensor) -> Tensor:
+    """The tensor with one dimension.
+
+    Source: ``torch.ravel``.
+    """
+    return reshape(input, -1)
+
+
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
+    """A dimension of length 1 put in at ``dim``.
+
+    Source: ``torch.unsqueeze``.
+    """
+    shape = tuple(input._shape)
+    n = len(shape) + 1
+    if not -n <= dim < n:
+        raise IndexError(errors.dim_range(dim, n))
+    dim %= n
+    return _unsqueeze(input, shape=(*shape[:dim], 1, *shape[dim:]))  # type: ignore[no-any-return]
+
+
+def squeeze(input: Tensor, dim: Any = None) -> Tensor:
+    """Dimensions of length 1 left out: all, or those in ``dim``.
+
+    Source: ``torch.squeeze``.
+    """
+    shape = tuple(input._shape)
+    if dim is None:
+        return _squeeze(input, shape=tuple([n for n in shape if n != 1]))  # type: ignore[no-any-return]
+    dims = {input._dim(d) for d in ((dim,) if isinstance(dim, int) else dim)}
+    return _squeeze_dim(input, shape=tuple([n for i, n in enumerate(shape) if n != 1 or i not in dims]))  # type: ignore[no-any-return]
+
+
+def permute(input: Tensor, *dims: Any) -> Tensor:
+    """Dimensions in the given order; a view.
+
+    Source: ``torch.permute``.
+    """
+    order = _sizes(dims)
+    n = input.ndim
+    if len(order) != n:
+        raise RuntimeError(
+            "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
+            f"ordering of dimensions i.e. input.dim() = {n} is not equal to len(dims) = {len(order)}"
+        )
+    found = tuple(input._dim(d) - n for d in order)
+    if len(set(found)) != n:
+        raise RuntimeError("permute(): duplicate dims are not allowed.")
+    return _permute(input, axes=found)  # type: ignore[no-any-return]
+
+
+def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Two dimensions exchanged; a view.
+
+    Source: ``torch.transpose``.
+    """
+    return _swap(_transpose, input, dim0, dim1)
+
+
+def _swap(prim: Primitive, x: Tensor, dim0: int, dim1: int) -> Tensor:
+    n = x.ndim
+    a, b = x._dim(dim0), x._dim(dim1)
+    order = list(range(-n, 0))
+    if n:
+        order[a], order[b] = order[b], order[a]
+    return prim(x, axes=tuple(order))  # type: ignore[no-any-return]
+
+
+def t(input: Tensor) -> Tensor:
+    """A matrix transposed; vectors and scalars as they are.
+
+    Source: ``torch.t``.
+    """
+    n = len(input._shape)
+    if n > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {n}D")
+    return _t(input, axes=(-1, -2)) if n == 2 else _t(input, axes=tuple(range(-n, 0)))  # type: ignore[no-any-return]
+
+
+def expand(self: Tensor, *sizes: Any) -> Tensor:
+    """Broadcast to ``sizes`` without copying; -1 keeps a size."""
+    want, have = _sizes(sizes), tuple(self._shape)
+    lead = len(want) - len(have)
+    for i, n in enumerate(want):
+        old = have[i - lead] if i >= lead else None
+        if lead < 0 or (n == -1 and old is None) or (old is not None and n not in (-1, old) and old != 1):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({n}) must match the existing size ({old}) at non-singleton "
+                f"dimension {i}.  Target sizes: {list(want)}.  Tensor sizes: {list(have)}"
+            )
+    if lead < 0:
+        raise RuntimeError(
+            f"expand(torch.FloatTensor{{{list(have)}}}, size={list(want)}): the number of sizes provided ({len(want)}) "
+            f"must be greater or equal to the number of dimensions in the tensor ({len(have)})"
+        )
+    shape = tuple(have[i - lead] if n == -1 else n for i, n in enumerate(want))
+    return _expand(self, shape=shape)  # type: ignore[no-any-return]
+
+
+def broadcast_to(input: Tensor, size: Any) -> Tensor:
+    """Broadcast to ``size`` without copying.
+
+    Source: ``torch.broadcast_to``.
+    """
+    return expand(input, *size)
+
+
+def flip(input: Tensor, *dims: Any) -> Tensor:
+    """Reversed along ``dims``; a copy.
+
+    Source: ``torch.flip``.
+    """
+    return _flip(input, axis=tuple(input._dim(d) - input.ndim for d in _sizes(dims)))  # type: ignore[no-any-return]
+
+
+def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
+    """Tensors joined along ``dim``; their other sizes agree.
+
+    Source: ``torch.cat``.
+    """
+    dim = dim if axis is None else axis
+    xs = list(tensors)
+    if not xs:
+        raise RuntimeError("torch.cat(): expected a non-empty list of Tensors")
+    full = [x for x in xs if x._shape != (0,)] or xs[:1]  # PyTorch skips legacy empty tensors
+    n, at = full[0].ndim, full[0]._dim(dim)
+    if not n:
+        raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated")
+    for i, x in enumerate(full):
+        if x.ndim != n:
+            raise RuntimeError(f"Tensors must have same number of dimensions: got {n} and {x.ndim}")
+        for d in range(n):
+            if d != at and x._shape[d] != full[0]._shape[d]:
+                raise RuntimeError(
+                    f"Sizes of tensors must match except in dimension {at}. Expected size {full[0]._shape[d]} but "
+                    f"got size {x._shape[d]} for tensor number {i} in the list."
+                )
+    from ..primitive import promote
+
+    return _cat(*promote(tuple(full)), axis=at - n)  # type: ignore[no-any-return]
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Tensors of one shape joined along a new dimension ``dim``.
+
+    Source: ``torch.stack``.
+    """
+    xs = list(tensors)
+    if not xs:
+        raise RuntimeError("stack expects a non-empty TensorList")
+    for i, x in enumerate(xs):
+        if x._shape != xs[0]._shape:
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {list(xs[0].shape)} at entry 0 and "
+                f"{list(x.shape)} at entry {i}"
+            )
+    n = xs[0].ndim + 1
+    if not -n <= dim < n:
+        raise IndexError(errors.dim_range(dim, n))
+    from ..primitive import promote
+
+    return _stack(*promote(tuple(xs)), axis=dim % n - n)  # type: ignore[no-any-return]
+
+
+for _f in (reshape, flatten, ravel, unsqueeze, squeeze, permute, transpose, t, broadcast_to, flip):
+    export(_f.__name__, _f)
+for _f in (cat, stack):
+    export(_f.__name__, _f, method=False)
+for _name, _g in {"swapaxes": transpose, "swapdims": transpose}.items():
+    export(_name, _g)
+export("concat", cat, method=False)
+Tensor.view, Tensor.expand = view, expand  # type: ignore[attr-defined]
+Tensor.view_as = lambda self, other: view(self, *other.shape)  # type: ignore[attr-defined]
+Tensor.reshape_as = lambda self, other: reshape(self, *other.shape)  # type: ignore[attr-defined]
+Tensor.expand_as = lambda self, other: expand(self, *other.shape)  # type: ignore[attr-defined]
+Tensor.mT = property(lambda self: _swap(_transpose, self, -2, -1))  # type: ignore[attr-defined]
+
+
+def _reversed(self: Tensor) -> Tensor:
+    n = self.ndim
+    if n != 2:
+        import warnings
+
+        warnings.warn(
+            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will "
+            "throw an error in a future release. Consider `x.mT` to transpose batches of matrices or "
+            "`x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.",
+            UserWarning, stacklevel=2,
+        )  # fmt: skip
+    return _permute(self, axes=tuple(range(-1, -n - 1, -1)))  # type: ignore[no-any-return]
+
+
+Tensor.T = property(_reversed)  # type: ignore[attr-defined]

@@ -1,0 +1,762 @@
+"""Primitives: what it means to declare an operation, and who interprets it.
+
+A declaration is a class: facts first, then formulas, each written once as array-API code over a namespace
+``xp``.  Formulas are named after what they give and for which argument, and take, by name, what they
+need: ``xp``, ``g`` (cotangent), ``t`` (tangent), ``out``, any argument, ``x_shape`` for the shape of
+argument ``x``, and static parameters.  Only what is named is kept for backward.
+
+    class Mul(Elementwise):
+        forward = lambda xp, x, y: x * y
+        d_x = lambda y: y
+        d_y = lambda x: x
+
+The kind supplies the rest: an Elementwise has slopes ``d_x``, from which both modes follow; others give
+``vjp_x`` and, unless linear in it, ``jvp_x``; an axis for vmap comes first, so parameters count axes
+from the end and most operations need not know that they are batched.
+"""
+
+from __future__ import annotations
+
+import inspect
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from . import dtypes, errors, modes
+from .arrays import namespace as ns
+from .arrays.namespace import is_numpy, namespace
+from .backward import dtype_of
+from .engine import Box, Node, Port, Several
+from .quiet import QUIET, reset_errors, set_errors
+from .tensor import Tensor, _new, init, meta, wrap
+
+table: dict[str, Primitive] = {}  # every declared operation, by name
+
+# Types and dtypes that the fast lane takes: real floats, where NumPy's promotion is PyTorch's.
+_S32, _S64, _F32, _F64 = np.float32, np.float64, np.dtype("float32"), np.dtype("float64")
+_ndarray = np.ndarray
+_mode = modes.current
+_ON = modes.ON
+
+
+def _adapt(rule: Any, prim: Primitive, first: str) -> Any:
+    """``rule``, which takes what it names, as ``(xp, first, saved, params)``.
+
+    The call is spelled out once, here, from the rule's own parameter names (never from a user's text), so
+    that a sweep pays for no look-up by name.
+    """
+    slots = {"xp": "xp", first: first, "out": "s[0]"}
+    for i, name in enumerate(prim.args):
+        slots[name] = f"s[{i + 1}]"
+        slots[f"{name}_shape"] = f"p['{name}_shape']"
+    slots.update({name: f"p['{name}']" for name in prim.params})
+    wanted = list(inspect.signature(rule).parameters)
+    call = ", ".join(slots[name] if i < len(wanted) and name not in prim.params else f"{name}={slots[name]}"
+                     for i, name in enumerate(wanted))  # fmt: skip
+    return eval(f"lambda xp, {first}, s, p: rule({call})", {"rule": rule}), frozenset(wanted)
+
+
+class Primitive:
+    """One operation.  Positional arguments are arrays, keyword arguments are static."""
+
+    linear: ClassVar[tuple[str, ...]] = ()  # arguments it is linear in: there, the jvp is the op itself
+    samples: ClassVar[Any] = ()  # [(arrays or shapes, params), ...]; the tests read them
+    broadcasts: ClassVar[bool] = False  # inputs may be smaller than, or of another dtype than, the cotangent
+    jointly_linear: ClassVar[bool] = False  # linear in all arguments taken together, as x + y is
+    view: ClassVar[bool] = False  # the output may share memory with the input
+    differentiable: ClassVar[bool] = True
+    outputs: ClassVar[int | None] = None  # None: one array; else forward gives a tuple
+    composite: ClassVar[bool] = False  # forward is written over other primitives: a trace may look inside
+    forward: ClassVar[Callable[..., Any]]
+    args: ClassVar[tuple[str, ...]] = ()
+    params: ClassVar[tuple[str, ...]] = ()
+    variadic: ClassVar[bool] = False  # any number of arrays: forward(xp, *xs); rules take the index ``i``
+
+    def __init_subclass__(cls) -> None:
+        if "forward" in cls.__dict__:
+            cls.forward = staticmethod(cls.__dict__["forward"])
+            found = list(inspect.signature(cls.__dict__["forward"]).parameters.values())[1:]
+            cls.args = tuple(p.name for p in found if p.kind is p.POSITIONAL_OR_KEYWORD)
+            cls.params = tuple(p.name for p in found if p.kind is p.KEYWORD_ONLY)
+            cls.variadic = any(p.kind is p.VAR_POSITIONAL for p in found)
+        for key, value in list(cls.__dict__.items()):
+            if key.startswith(("vjp_", "jvp_", "d_")) and callable(value):
+                setattr(cls, key, staticmethod(value))
+
+    def __init__(self, label: str | None = None) -> None:
+        self.name = type(self).__name__
+        self.label = label or f"{self.name}Backward0"
+        self._prepare()
+        body = {"__slots__": (), "prim": self, "__module__": __name__, "pulls": self.pulls}
+        self.node: type[Node] = type(self.label.rpartition(":")[2], (Node,), body)
+        if "::" in self.label:
+            self.node.name = lambda _, full=self.label: full  # type: ignore[method-assign, misc]
+        table.setdefault(self.name if label is None else label, self)
+
+    def _prepare(self) -> None:
+        """Turn the formulas into uniform functions, once."""
+        found = [self._reverse(name) for name in self.args]
+        self.pulls = tuple(f[0] for f in found)
+        self.needs = tuple(f[1] for f in found)  # for each argument, the names its vjp takes
+        pushes = [self._forward_mode(name) for name in self.args]
+        self.pushes = tuple(p[0] for p in pushes)
+        self.push_needs = tuple(p[1] for p in pushes)
+        self._plans: dict[tuple[bool, ...], tuple[tuple[bool, ...], tuple[str, ...]]] = {}
+
+    def _reverse(self, name: str) -> tuple[Any, frozenset[str]]:
+        rule = getattr(self, f"vjp_{name}", None)
+        return (None, frozenset()) if rule is None else _adapt(rule, self, "g")
+
+    def _forward_mode(self, name: str) -> tuple[Any, frozenset[str]]:
+        rule = None if name in self.linear else getattr(self, f"jvp_{name}", None)
+        return (None, frozenset()) if rule is None else _adapt(rule, self, "t")
+
+    def pushes_through(self, moving: Sequence[bool]) -> bool:
+        """Whether the jvp is known for these arguments; if not, a composite's body is gone through instead."""
+        return self.variadic or all(
+            not m or name in self.linear or push is not None
+            for m, name, push in zip(moving, self.args, self.pushes, strict=True)
+        ) or type(self).jvp not in (Primitive.jvp, Elementwise.jvp)  # fmt: skip
+
+    def __call__(self, *arrays: Any, **params: Any) -> Any:
+        return bind(self, arrays, params)
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+    def keeps(self, wanted: tuple[bool, ...]) -> tuple[tuple[bool, ...], tuple[str, ...]]:
+        """Which of ``(out, *args)``, and which shapes, the rules for the wanted arguments need."""
+        plan = self._plans.get(wanted)
+        if plan is None:
+            names: set[str] = set().union(*(n for n, w in zip(self.needs, wanted, strict=True) if w))
+            plan = (("out" in names, *(a in names for a in self.args)),
+                    tuple(a for a in self.args if f"{a}_shape" in names))  # fmt: skip
+            self._plans[wanted] = plan
+        return plan
+
+    def prepare(self, arrays: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
+        """The arguments with dtypes made common, before anything interprets them."""
+        return arrays
+
+    def jvp(self, xp: Any, tangents: Sequence[Any], out: Any, arrays: Sequence[Any], params: dict[str, Any]) -> Any:
+        """The tangent of ``out``; a tangent that is None is zero."""
+        if self.variadic:
+            filled = [xp.zeros_like(a) if t is None else t for t, a in zip(tangents, arrays, strict=True)]
+            return bind(self, tuple(filled), params)
+        total, saved, full = None, (out, *arrays), None
+        for i, t in enumerate(tangents):
+            if t is None:
+                continue
+            push = self.pushes[i]
+            if push is None:
+                part = bind(self, (*arrays[:i], t, *arrays[i + 1:]), params)
+            else:
+                if full is None:
+                    full = dict(params)
+                    for name, a in zip(self.args, arrays, strict=True):
+                        full[f"{name}_shape"] = getattr(a, "shape", ())
+                part = push(xp, t, saved, full)
+            total = part if total is None else total + part
+        return total
+
+    def batch(self, size: int, arrays: Sequence[Any], batched: Sequence[bool], params: dict[str, Any]) -> Any:
+        """The operation on arrays whose batch axis, where they have one, comes first."""
+        xp = ns.boxes
+        fronted = [a if b or not hasattr(a, "shape") else xp.broadcast_to(a, (size, *a.shape))
+                   for a, b in zip(arrays, batched, strict=True)]  # fmt: skip
+        return bind(self, tuple(fronted), self.batch_params(size, params))
+
+    def batch_params(self, size: int, params: dict[str, Any]) -> dict[str, Any]:
+        return params
+
+    def restore(self, node: Node, out: Any) -> Tensor:
+        """A saved output as the Tensor it was."""
+        t = wrap(out, node.extra.metadata["rank"] if node.extra and "rank" in node.extra.metadata else 2)
+        t._rg, t._node = True, node
+        return t
+
+
+def align(arrays: Sequence[Any], batched: Sequence[bool]) -> list[Any]:
+    """Batched arrays with axes of length 1 put after the batch axis, so that ranks agree as broadcasting needs."""
+    ranks = [len(getattr(a, "shape", ())) - b for a, b in zip(arrays, batched, strict=True)]
+    most = max(ranks)
+    return [
+        ns.boxes.reshape(a, (a.shape[0], *(1,) * (most - r), *a.shape[1:])) if b and r < most else a
+        for a, b, r in zip(arrays, batched, ranks, strict=True)
+    ]
+
+
+class Elementwise(Primitive):
+    """Entry by entry, shapes broadcast.  ``d_x`` is the slope in x, a formula or a number; both modes,
+    batching, every further order and the fused loop follow."""
+
+    scalar: ClassVar[str] = ""  # the compiler's expression, e.g. "{x} * {y}"
+    broadcasts = True
+    floats: ClassVar[bool] = False  # integers become floats first, as for sin or division
+    labels: ClassVar[tuple[str, str, str] | None] = None  # nodes of (tensor, tensor), (tensor, number), (number, tensor)
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if not any(hasattr(cls, f"d_{a}") for a in cls.args):
+            cls.differentiable = False
+
+    def _slope(self, name: str, first: str) -> tuple[Any, frozenset[str]]:
+        d = getattr(self, f"d_{name}", None)
+        if d is None or isinstance(d, (int, float)):
+            if d == 1:
+                return (lambda xp, g, s, p: g), frozenset()
+            if d == -1:
+                return (lambda xp, g, s, p: -g), frozenset()
+            return ((lambda xp, g, s, p: xp.zeros_like(g)) if d == 0 else None), frozenset()
+        slope, names = _adapt(d, self, first)
+        return (lambda xp, g, s, p: g * slope(xp, g, s, p)), names
+
+    def _reverse(self, name: str) -> tuple[Any, frozenset[str]]:
+        if hasattr(self, f"vjp_{name}"):
+            return super()._reverse(name)
+        return self._slope(name, "g")
+
+    def _forward_mode(self, name: str) -> tuple[Any, frozenset[str]]:
+        if name in self.linear or hasattr(self, f"jvp_{name}"):
+            return super()._forward_mode(name)
+        return self._slope(name, "t")
+
+    def __init__(self, label: str | None = None) -> None:
+        super().__init__(label)
+        if label is None and self.labels is not None:
+            self.variants = tuple(type(self)(name) for name in self.labels)
+        else:
+            self.variants = (self, self, self)
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        self.conj_pulls = tuple(self._conjugate(name, pull) for name, pull in zip(self.args, self.pulls, strict=True))
+
+    def _conjugate(self, name: str, pull: Any) -> Any:
+        """The vjp for complex numbers, where the slope is conjugated (PyTorch's convention)."""
+        d = getattr(self, f"d_{name}", None)
+        if d is None or isinstance(d, (int, float)) or hasattr(self, f"vjp_{name}"):
+            return pull
+        slope, _ = _adapt(d, self, "g")
+        return lambda xp, g, s, p: g * conj(xp, slope(xp, g, s, p))
+
+    def jvp(self, xp: Any, tangents: Sequence[Any], out: Any, arrays: Sequence[Any], params: dict[str, Any]) -> Any:
+        t = super().jvp(xp, tangents, out, arrays, params)
+        return t if t is None or t.shape == out.shape else xp.broadcast_to(t, out.shape)
+
+    def prepare(self, arrays: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
+        return promote(arrays, self.floats)
+
+    def batch(self, size: int, arrays: Sequence[Any], batched: Sequence[bool], params: dict[str, Any]) -> Any:
+        return bind(self, tuple(align(arrays, batched)), params)
+
+
+def conj(xp: Any, z: Any) -> Any:
+    return xp.conj(z) if isinstance(z, complex) or (hasattr(z, "dtype") and dtype_of(z).kind == "c") else z
+
+
+def promote(arrays: tuple[Any, ...], floats: bool = False) -> tuple[Any, ...]:
+    """Arrays cast to their common dtype under PyTorch's rules; Python numbers are left, and weak."""
+    common: Any = None
+    same = True
+    for a in arrays:
+        if hasattr(a, "shape"):
+            d = dtype_of(a)
+            if common is None:
+                common = d
+            elif d != common:
+                same = False
+        elif type(a) is not int:
+            same = same and type(a) is float and common is not None and common.kind == "f"
+    if same and common is not None and common.kind in "fc":
+        return arrays
+    dims = [(dtype_of(a), len(a.shape)) for a in arrays if hasattr(a, "shape")]
+    if not dims:
+        return arrays
+    common = dtypes.result_dtype(dims, [a for a in arrays if not hasattr(a, "shape")])
+    if floats and common.kind in "iub":
+        common = dtypes.default_float()
+    cast = table["Cast"]
+    return tuple(cast(a, dtype=common) if hasattr(a, "shape") and dtype_of(a) != common else a for a in arrays)
+
+
+# --- who interprets ------------------------------------------------------------------------------------
+
+
+def bind(prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """Apply ``prim``: the argument of highest rank interprets it, and binds again on what it holds."""
+    rank, top = 0, None
+    for a in arrays:
+        if isinstance(a, Box) and a._rank > rank:
+            rank, top = a._rank, a
+    if top is None:
+        return compute(prim, arrays, params)
+    arrays = prim.prepare(arrays, params)
+    return top._interpret(prim, arrays, params)
+
+
+def compute(prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """``prim`` on raw arrays: numbers come out."""
+    token = set_errors(QUIET)
+    try:
+        return prim.forward(namespace(arrays), *arrays, **params)
+    except MemoryError as e:
+        if isinstance(e, errors.OutOfMemoryError):
+            raise
+        raise errors.OutOfMemoryError(f"can't allocate memory: {prim.name} failed: {e}") from None
+    finally:
+        reset_errors(token)
+
+
+def interpret(self: Tensor, prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """A Tensor's way: compute on what the tensors hold, then record."""
+    rank = self._rank
+    inner = tuple(a._a if isinstance(a, Tensor) and a._rank == rank else a for a in arrays)
+    if prim.view and type(inner[0]) is not _ndarray and isinstance(inner[0], np.generic):
+        inner = (self._own(),)  # a view must share memory, which a NumPy scalar cannot
+    raw = bind(prim, inner, params)
+    return record(prim, rank, arrays, inner, params, raw)
+
+
+Tensor._interpret = interpret  # type: ignore[method-assign]
+
+
+def record(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[Any, ...],
+           params: dict[str, Any], raw: Any) -> Any:  # fmt: skip
+    """The result ``raw`` as a Tensor, with a Node behind it if a gradient may be wanted."""
+    mode = _mode()
+    wanted = tuple([isinstance(a, Tensor) and a._rg and a._rank == rank for a in arrays])
+    recording = prim.differentiable and mode.grad and True in wanted
+    if prim.outputs is not None:
+        return _record_several(prim, rank, arrays, inner, params, raw, wanted, recording)
+    out = wrap(raw, rank)
+    if recording and (rank > 2 or dtype_of(raw).kind in "fc"):
+        out._node = make_node(prim, rank, arrays, inner, params, raw, wanted, out)
+        out._rg = True
+    if prim.view:
+        note_view(prim, arrays[0], out, params, mode.grad)
+    return out
+
+
+def make_node(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[Any, ...],
+              params: dict[str, Any], raw: Any, wanted: tuple[bool, ...], out: Any) -> Node:  # fmt: skip
+    edges = tuple([None if not w else a if a._node is None else a._node for a, w in zip(arrays, wanted, strict=True)])
+    if prim.variadic:
+        node = VariadicNode(edges, (None,), None, None, None, None, dict(params))
+        node.rule = prim
+        node.shapes = tuple([a.shape for a in inner])
+        return node
+    keep, shapes = prim.keeps(wanted)
+    saved = tuple([a if k else None for a, k in zip((raw, *inner), keep, strict=True)])
+    tensors = versions = cell = metas = None
+    for a, k in zip(arrays, keep[1:], strict=True):
+        if k and isinstance(a, Tensor):
+            tensors = tuple([a if k and isinstance(a, Tensor) else None for a, k in zip(arrays, keep[1:], strict=True)])
+            if any(t is not None and t._v is not None for t in tensors):
+                versions = tuple([0 if t is None else t._version for t in tensors])
+            break
+    if keep[0] and isinstance(out, Tensor):
+        c = out._cell()
+        cell = (c, c[0])
+    if prim.broadcasts:
+        d, shape = dtype_of(raw), raw.shape
+        for a, w in zip(inner, wanted, strict=True):
+            if w and (a.shape != shape or dtype_of(a) != d or not isinstance(prim, Elementwise)):
+                metas = tuple([(a.shape, dtype_of(a)) if w else None for a, w in zip(inner, wanted, strict=True)])
+                break
+    if shapes:
+        params = dict(params)
+        for name, a in zip(prim.args, inner, strict=True):
+            if name in shapes:
+                params[f"{name}_shape"] = a.shape
+    node = prim.node(edges, saved, tensors, versions, cell, metas, params)
+    if rank != 2 or not is_numpy(raw):
+        from .engine import more
+
+        more(node).metadata["rank"] = rank
+    if isinstance(prim, Elementwise) and dtype_of(raw).kind == "c":
+        node = _conjugated(prim, node)
+    return node
+
+
+def _conjugated(prim: Elementwise, node: Node) -> Node:
+    cls = getattr(prim, "conj_node", None)
+    if cls is None:
+        cls = type(type(node).__name__, (prim.node,), {"__slots__": (), "pulls": prim.conj_pulls})
+        prim.conj_node = cls  # type: ignore[attr-defined]
+    node.__class__ = cls
+    return node
+
+
+class VariadicNode(Node):
+    """A node of an operation over any number of arrays, such as concat: its rule answers for one index."""
+
+    __slots__ = ("rule", "shapes")
+
+    def name(self) -> str:
+        label: str = self.rule.label
+        return label
+
+    def pull(self, xp: Any, g: Any, saved: Any) -> Sequence[Any]:
+        return [None if e is None else self.rule.vjp_i(xp, g, i, self.shapes, **self.params)
+                for i, e in enumerate(self.edges)]  # fmt: skip
+
+
+def _record_several(prim: Primitive, rank: int, arrays: Any, inner: Any, params: Any, raws: Any,
+                    wanted: Any, recording: bool) -> tuple[Tensor, ...]:  # fmt: skip
+    outs = tuple(wrap(r, rank) for r in raws)
+    if recording:
+        parent = make_node(prim, rank, arrays, inner, params, None, wanted, None)
+        for i, out in enumerate(outs):
+            if dtype_of(out._a).kind in "fc":
+                out._node, out._rg = Port(parent, i), True
+    return outs
+
+
+def whole(xp: Any, g: Any, outs: Sequence[Any]) -> list[Any]:
+    """A several-output cotangent with zeros where an output was not used."""
+    parts = g.parts if isinstance(g, Several) else {0: g}
+    return [parts[i] if i in parts else xp.zeros_like(o) for i, o in enumerate(outs)]
+
+
+# --- views and writing in place ------------------------------------------------------------------------
+
+
+def note_view(prim: Primitive, of: Tensor, out: Tensor, params: dict[str, Any], grad: bool) -> None:
+    """Remember that ``out`` shares memory with ``of``, so that a write to one is seen by the other's graph."""
+    a, b = of._a, out._a
+    if type(b) is _ndarray and (b.base is None or (b.base is not a and b.base is not getattr(a, "base", None))):
+        return  # a copy after all: reshape of a transposed array, say
+    m, root = meta(out), of._meta.base if of._meta is not None and of._meta.base is not None else of
+    m.base = root
+    m.chain = (*(of._meta.chain if root is not of else ()), (prim, params))  # type: ignore[union-attr]
+    m.created = None if grad else "no_grad"
+    out._v = of._cell()
+    up = meta(root)
+    if up.views is None:
+        up.views = []
+    elif len(up.views) > 32 and len(up.views) & (len(up.views) - 1) == 0:
+        up.views = [r for r in up.views if r() is not None]
+    up.views.append(weakref.ref(out))
+
+
+def follow_chain(x: Any, chain: Sequence[tuple[Primitive, dict[str, Any]]]) -> Any:
+    for prim, params in chain:
+        x = bind(prim, (x,), params)
+    return x
+
+
+def check_writable(x: Tensor, recording: bool) -> None:
+    """PyTorch's errors for a write that would spoil a gradient."""
+    m = x._meta
+    base = None if m is None else m.base
+    if recording:
+        if x._rg and x._node is None:
+            raise RuntimeError(errors.leaf_in_place(view=base is not None))
+        if base is not None:
+            if m.created == "no_grad":  # type: ignore[union-attr]
+                raise RuntimeError(errors.NO_GRAD_VIEW)
+            if m.created:  # type: ignore[union-attr]
+                raise RuntimeError(errors.multi_view(m.number, m.created))  # type: ignore[union-attr]
+            if base._rg and base._node is None:
+                raise RuntimeError(errors.leaf_in_place(view=True))
+    a = x._a
+    if type(a) is _ndarray and 0 in a.strides and any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)):
+        raise RuntimeError(errors.OVERLAP)
+
+
+def assign(x: Tensor, result: Tensor) -> Tensor:
+    """Make ``x`` hold ``result``: its value, in place, and its history.  Every in-place operation ends here."""
+    recording = _mode().grad and (x._rg or result._rg)
+    check_writable(x, recording)
+    if result._shape != x._shape:
+        raise RuntimeError(
+            f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(result.shape)}"
+            "\nAn in-place operation cannot grow its tensor: write x = x + y instead of x += y."
+        )
+    have, want = dtype_of(result._a), dtype_of(x._a)
+    if have != want:
+        if dtypes.kind_rank(have) > dtypes.kind_rank(want):
+            raise RuntimeError(
+                f"result type {errors.scalar_type(have)} can't be cast to the desired output type "
+                f"{errors.scalar_type(want)}"
+                "\nConvert the tensor first (x = x.float()), or write out of place: x = x * 1.5."
+            )
+        result = table["Cast"](result, dtype=want)
+    _store(x, result)
+    x._cell()[0] += 1
+    if recording:
+        _rebase(x, result)
+    return x
+
+
+def _store(x: Tensor, result: Tensor) -> None:
+    a = x._a
+    if type(a) is _ndarray and x._rank == result._rank == 2 and is_numpy(result._a):
+        a[...] = result._a
+        return
+    x._hold(result)
+    m = x._meta
+    root = x if m is None or m.base is None else m.base
+    if root is not x and not (is_numpy(root._a) and root._rank == 2 and x._rank == 2):
+        with modes.no_grad():
+            root._hold(table["CopySlices"](root, x, chain=m.chain))
+    for view in [] if root._meta is None else root._meta.live_views():
+        if view is not x and not is_numpy(view._a):
+            with modes.no_grad():
+                view._hold(follow_chain(root, view._meta.chain))
+
+
+def _rebase(x: Tensor, result: Tensor) -> None:
+    m = x._meta
+    node = result._node
+    if node is not None and node.cell is not None:  # what it saved as its output now lives in x
+        node.cell = (x._cell(), x._cell()[0])
+    if m is None or m.base is None:
+        x._node, x._rg = node, result._rg
+        root = x
+    else:
+        root, put = m.base, table["CopySlices"]
+        wanted = (root._rg, result._rg)
+        root._node = make_node(put, root._rank, (root, result), (root._a, result._a), {"chain": m.chain},
+                               root._a, wanted, root)  # fmt: skip
+        root._rg = True
+    for view in [] if root._meta is None else root._meta.live_views():
+        _refresh(view, root)
+
+
+def _refresh(view: Tensor, root: Tensor) -> None:
+    """Give a view of a rewritten base the history it now has: the base's, then the way from it."""
+    fresh = follow_chain(root, view._meta.chain)
+    view._node, view._rg = fresh._node, fresh._rg
+
+
+# --- the fast lane: Tensors over NumPy floats, Python numbers ------------------------------------------
+
+
+def unary_lane(prim: Elementwise) -> Callable[..., Any]:
+    """``prim`` as a function of one Tensor, with everything that can be known beforehand worked out."""
+    forward, node, np_ns = prim.forward, prim.node, ns.numpy_
+    keep_out, keep_x = prim.keeps((True,))[0] if prim.differentiable else (False, False)
+    saves = keep_out or keep_x
+
+    def lane(input: Any, *, out: Any = None) -> Any:
+        if type(input) is Tensor and out is None:
+            a = input._a
+            kind = type(a)
+            if kind is _ndarray:
+                kind = a.dtype
+            if kind is _S32 or kind is _F32 or kind is _S64 or kind is _F64:
+                token = set_errors(QUIET)
+                try:
+                    r = forward(np_ns, a)
+                finally:
+                    reset_errors(token)
+                t = _new(Tensor)
+                t._a = r
+                t._grad = t._meta = t._v = None
+                if input._rg and _mode() is _ON:
+                    edge = input._node
+                    if saves:
+                        cell = None
+                        if keep_out:
+                            t._v = cell = [0]
+                            cell = (cell, 0)
+                        t._node = node(
+                            (input if edge is None else edge,),
+                            (r if keep_out else None, a if keep_x else None),
+                            (input,) if keep_x else None,
+                            None if input._v is None else (input._v[0],),
+                            cell, None, None,
+                        )  # fmt: skip
+                    else:
+                        t._node = node((input if edge is None else edge,), (None, None), None, None, None, None, None)
+                    t._rg = True
+                else:
+                    t._node = None
+                    t._rg = False
+                return t
+        return general(prim, (input,), out)
+
+    return lane if prim.differentiable else (lambda input, *, out=None: general(prim, (input,), out))
+
+
+def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tuple[Any, Any]:
+    """``prim`` as a function of two, and the same with the arguments swapped.
+
+    ``fn`` is the forward without ``xp`` where it is an operator.  As a ``method`` it leaves what it cannot
+    take to the other operand, as Python's operators do.
+    """
+    forward, np_ns = prim.forward, ns.numpy_
+    fn = fn or (lambda a, b: forward(np_ns, a, b))
+    tt, ts, st = prim.variants
+    otherwise = _operator if method else general
+    node, node_ts, node_st = tt.node, ts.node, st.node
+    (out_x, x_x, x_y), (out_y, y_x, y_y) = prim.keeps((True, False))[0], prim.keeps((False, True))[0]
+    out_xy = out_x or out_y
+
+    def lane(input: Any, other: Any, *, out: Any = None) -> Any:
+        if type(input) is Tensor and out is None:
+            a = input._a
+            kind = type(a)
+            if kind is _ndarray:
+                kind = a.dtype
+            if kind is _S32 or kind is _F32 or kind is _S64 or kind is _F64:
+                other_type = type(other)
+                if other_type is Tensor:
+                    b = other._a
+                    kind_b = type(b)
+                    if kind_b is _ndarray:
+                        kind_b = b.dtype
+                    if kind_b is kind and a.shape == b.shape:
+                        token = set_errors(QUIET)
+                        try:
+                            r = fn(a, b)
+                        finally:
+                            reset_errors(token)
+                        t = _new(Tensor)
+                        t._a = r
+                        t._grad = t._meta = t._v = None
+                        wx, wy = input._rg, other._rg
+                        if (wx or wy) and _mode() is _ON:
+                            kx, ky = wx and x_x or wy and y_x, wx and x_y or wy and y_y
+                            if kx or ky:
+                                tensors = (input if kx else None, other if ky else None)
+                                va, vb = input._v, other._v
+                                versions = None if va is None and vb is None else (va and va[0], vb and vb[0])
+                            else:
+                                tensors = versions = None
+                            cell = None
+                            if out_xy and (wx and out_x or wy and out_y):
+                                t._v = cell = [0]
+                                cell = (cell, 0)
+                            ex, ey = input._node, other._node
+                            t._node = node(
+                                ((input if ex is None else ex) if wx else None,
+                                 (other if ey is None else ey) if wy else None),
+                                (None if cell is None else r, a if kx else None, b if ky else None),
+                                tensors, versions, cell, None, None,
+                            )  # fmt: skip
+                            t._rg = True
+                        else:
+                            t._node = None
+                            t._rg = False
+                        return t
+                elif other_type is float or other_type is int:
+                    token = set_errors(QUIET)
+                    try:
+                        r = fn(a, other)
+                    finally:
+                        reset_errors(token)
+                    t = _new(Tensor)
+                    t._a = r
+                    t._grad = t._meta = t._v = None
+                    if input._rg and _mode() is _ON:
+                        cell = None
+                        if out_x:
+                            t._v = cell = [0]
+                            cell = (cell, 0)
+                        edge = input._node
+                        v = input._v
+                        t._node = node_ts(
+                            (input if edge is None else edge, None),
+                            (r if out_x else None, a if x_x else None, other),
+                            (input, None) if x_x else None,
+                            None if v is None else (v[0], 0),
+                            cell, None, None,
+                        )  # fmt: skip
+                        t._rg = True
+                    else:
+                        t._node = None
+                        t._rg = False
+                    return t
+        chosen = tt if isinstance(input, Box) and isinstance(other, Box) else ts if isinstance(input, Box) else st
+        return otherwise(chosen, (input, other), out)
+
+    def swapped(input: Any, other: Any) -> Any:
+        if type(input) is Tensor and (type(other) is float or type(other) is int):
+            a = input._a
+            kind = type(a)
+            if kind is _ndarray:
+                kind = a.dtype
+            if kind is _S32 or kind is _F32 or kind is _S64 or kind is _F64:
+                token = set_errors(QUIET)
+                try:
+                    r = fn(other, a)
+                finally:
+                    reset_errors(token)
+                t = _new(Tensor)
+                t._a = r
+                t._grad = t._meta = t._v = None
+                if input._rg and _mode() is _ON:
+                    cell = None
+                    if out_y:
+                        t._v = cell = [0]
+                        cell = (cell, 0)
+                    edge = input._node
+                    v = input._v
+                    t._node = node_st(
+                        (None, input if edge is None else edge),
+                        (r if out_y else None, other, a if y_y else None),
+                        (None, input) if y_y else None,
+                        None if v is None else (0, v[0]),
+                        cell, None, None,
+                    )  # fmt: skip
+                    t._rg = True
+                else:
+                    t._node = None
+                    t._rg = False
+                return t
+        chosen = tt if isinstance(input, Box) and isinstance(other, Box) else st
+        return otherwise(chosen, (other, input), None)
+
+    return lane, swapped
+
+
+_OPERANDS = (Box, int, float, complex, np.ndarray, np.generic)
+
+
+def _operator(prim: Primitive, arrays: tuple[Any, ...], out: Any) -> Any:
+    if isinstance(arrays[0], _OPERANDS) and isinstance(arrays[1], _OPERANDS):
+        return general(prim, arrays, out)
+    return NotImplemented
+
+
+def general(prim: Primitive, arrays: tuple[Any, ...], out: Any = None, params: dict[str, Any] | None = None) -> Any:
+    """``prim`` on what a user passed: checked, lifted, bound; the result stored in ``out`` if given."""
+    lifted = tuple([a if isinstance(a, Tensor) else _lift(prim, i, a, arrays) for i, a in enumerate(arrays)])
+    if prim.broadcasts and len(arrays) > 1:
+        check_broadcast(lifted)
+    result = bind(prim, lifted, params or {})
+    if out is None:
+        return result
+    if out._rg or (_mode().grad and result._rg):
+        raise RuntimeError(f"{prim.name.lower()}(): functions with out=... arguments don't support automatic "
+                           "differentiation, but one of the arguments requires grad.")  # fmt: skip
+    if out._shape != result._shape:
+        out._a = np.empty(result._shape, out._dtype)
+    return assign(out, result)
+
+
+def _lift(prim: Primitive, i: int, a: Any, arrays: tuple[Any, ...]) -> Any:
+    if isinstance(a, Box) or (type(a) in (int, float, bool, complex) and (i or len(arrays) > 1)):
+        return a
+    if isinstance(a, np.generic):
+        return a.item()
+    if isinstance(a, np.ndarray) and len(arrays) > 1:
+        return wrap(a)
+    which = "input" if i == 0 else "other"
+    raise TypeError(
+        f"{prim.name.lower()}(): argument '{which}' (position {i + 1}) must be Tensor, not {type(a).__name__}"
+        "\nMake it a tensor first: torch.tensor(value)."
+    )
+
+
+def check_broadcast(arrays: Sequence[Any]) -> None:
+    shapes = [tuple(a.shape) for a in arrays if isinstance(a, Box)]
+    for i in range(1, len(shapes)):
+        a, b = shapes[0], shapes[i]
+        if a != b and any(m != n and 1 not in (m, n) for m, n in zip(reversed(a), reversed(b), strict=False)):
+            raise RuntimeError(errors.size_mismatch(a, b))

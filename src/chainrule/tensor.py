@@ -1,0 +1,557 @@
+"""Tensor: an array that remembers where it came from.
+
+This file holds what a tensor *is*: its data, its place in the graph, its gradient.  What can be *done*
+with it is declared in ``ops``, one block per operation, and attached to the class from there.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+import numpy as np
+
+from . import dtypes, engine, errors
+from .arrays.namespace import is_array, is_numpy
+from .backward import backward, dtype_of
+from .engine import Box, Port, RemovableHandle
+from .methods import TensorMethods
+
+_new = object.__new__
+
+
+class Meta:
+    """What few tensors have: being a view, views of their own, hooks, retain_grad."""
+
+    __slots__ = ("accumulate_hooks", "base", "chain", "created", "hooks", "number", "retains", "views")
+
+    def __init__(self) -> None:
+        self.base: Any = None  # the tensor this is a view of, never itself a view
+        self.chain: tuple[tuple[Any, dict[str, Any]], ...] = ()  # how to get here from the base
+        self.created: str | None = None  # "no_grad" or the name of a multi-view function: writes are errors
+        self.number = 0
+        self.views: list[weakref.ref[Any]] | None = None
+        self.hooks: dict[int, Callable[..., Any]] = {}
+        self.accumulate_hooks: dict[int, Callable[..., Any]] = {}
+        self.retains = False
+
+    def run_hooks(self, g: Any) -> Any:
+        for hook in list(self.hooks.values()):
+            changed = hook(g)
+            if changed is not None:
+                g = changed
+        return g
+
+    def after_accumulate(self, leaf: Any) -> None:
+        for hook in list(self.accumulate_hooks.values()):
+            hook(leaf)
+
+    def live_views(self) -> list[Any]:
+        return [] if self.views is None else [v for ref in self.views if (v := ref()) is not None]
+
+
+def meta(t: Any) -> Meta:
+    if t._meta is None:
+        t._meta = Meta()
+    found: Meta = t._meta
+    return found
+
+
+class Tensor(TensorMethods, Box):
+    """An n-dimensional array of one dtype, recorded for differentiation when ``requires_grad``.
+
+    ``Tensor(data)`` always makes float32, as PyTorch's old constructor does; ``chainrule.tensor(data)``
+    infers the dtype.
+
+    >>> import chainrule as torch
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> y = (3 * x**2).sum()
+    >>> y.backward()
+    >>> x.grad
+    tensor([ 6., 12.])
+    """
+
+    # _a the array; _rg requires_grad; _node what made it; _v version cell [n], shared with views and
+    # detached aliases, None while nobody writes or shares; _meta what few have
+    __slots__ = ("__dict__", "__weakref__", "_a", "_grad", "_meta", "_node", "_rg", "_v")
+    _rank = 2
+    __array_priority__ = 1000
+
+    def __init__(self, *data: Any, device: Any = None) -> None:
+        if len(data) == 1 and not isinstance(data[0], int):
+            value = data[0]
+            if isinstance(value, Tensor):
+                self._a, self._v = value._own(), value._cell()
+            else:
+                from .creation import to_array
+
+                self._a, self._v = to_array(value, dtypes.default_float()), None
+        else:
+            if not all(isinstance(n, int) for n in data):
+                raise TypeError(
+                    "new(): Tensor(2, 3) takes sizes and Tensor([2, 3]) takes data; for a number with a "
+                    "gradient write torch.tensor(2.0, requires_grad=True)"
+                )
+            self._a, self._v = np.zeros(data or (0,), dtypes.default_float()), None
+        self._rg, self._node, self._grad, self._meta = False, None, None, None
+
+    # --- the array ------------------------------------------------------------------------------
+
+    def _wrap(self, a: Any) -> Tensor:
+        """``a`` as a constant tensor of this tensor's level."""
+        return wrap(a, self._rank)
+
+    def _own(self) -> Any:
+        """The array itself, made one that can be shared: NumPy's 0-d results are immutable scalars."""
+        a = self._a
+        if isinstance(a, np.generic):
+            self._a = a = np.array(a)
+        return a
+
+    def _cell(self) -> list[int]:
+        if self._v is None:
+            self._v = [0]
+        return self._v
+
+    def _hold(self, result: Tensor) -> None:
+        """Make this tensor stand for ``result``'s value, where it cannot be written into memory."""
+        if result._rank > self._rank:  # a transform's value was written into a tensor from outside
+            self.__class__ = type(result)  # type: ignore[assignment]
+            self.__dict__.update(result.__dict__)
+            self._a = result._a
+        else:
+            self._a = result._a if result._rank == self._rank else result
+
+    @property
+    def _dtype(self) -> np.dtype[Any]:
+        return dtype_of(self._a)
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        """The shape as a plain tuple; a transform's array may hide axes of what it holds."""
+        found: tuple[int, ...] = self._a.shape
+        return found
+
+    @property
+    def shape(self) -> dtypes.Size:
+        return dtypes.Size(self._shape)
+
+    @property
+    def dtype(self) -> dtypes.dtype:
+        return dtypes._BY_NUMPY[dtype_of(self._a)]
+
+    @property
+    def ndim(self) -> int:
+        return len(self._shape)
+
+    def dim(self) -> int:
+        return len(self._shape)
+
+    def size(self, dim: int | None = None) -> Any:
+        return self.shape if dim is None else self._shape[self._dim(dim)]
+
+    def numel(self) -> int:
+        return dtypes.Size(self._shape).numel()
+
+    nelement = numel
+
+    def _dim(self, dim: int) -> int:
+        """``dim`` as a non-negative index, or PyTorch's error."""
+        n = len(self._shape)
+        if not -max(n, 1) <= dim < max(n, 1):
+            raise IndexError(errors.dim_range(dim, n))
+        return dim % max(n, 1)
+
+    def element_size(self) -> int:
+        return self._dtype.itemsize
+
+    @property
+    def itemsize(self) -> int:
+        return self._dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.numel() * self.itemsize
+
+    def stride(self, dim: int | None = None) -> Any:
+        strides = tuple(s // self._dtype.itemsize for s in self._a.strides) if is_numpy(self._a) else _dense(self.shape)
+        return strides if dim is None else strides[self._dim(dim)]
+
+    def is_contiguous(self) -> bool:
+        return not isinstance(self._a, np.ndarray) or self._a.flags.c_contiguous
+
+    def data_ptr(self) -> int:
+        return int(self._own().__array_interface__["data"][0])
+
+    def is_floating_point(self) -> bool:
+        return self._dtype.kind == "f"
+
+    def is_complex(self) -> bool:
+        return self._dtype.kind == "c"
+
+    @property
+    def device(self) -> Any:
+        from .device import device
+
+        return device("cpu")
+
+    is_cuda = False
+    is_sparse = False
+    is_quantized = False
+
+    # --- its place in the graph -------------------------------------------------------------------
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients are wanted for this tensor; only leaves may be told so."""
+        return self._rg
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if value and self._dtype.kind not in "fc":
+            raise RuntimeError(
+                "only Tensors of floating point and complex dtype can require gradients"
+                f"\nThis one is {self.dtype}. Convert it first: x = x.float(), or write the numbers as 1.0, 2.0."
+            )
+        if self._node is not None and not value:
+            raise RuntimeError(
+                "you can only change requires_grad flags of leaf variables. If you want to use a computed variable "
+                "in a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+            )
+        self._rg = bool(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Ask for gradients of this leaf (in place), and return it."""
+        if requires_grad and self._dtype.kind not in "fc":
+            raise RuntimeError(
+                "only Tensors of floating point dtype can require gradients"
+                f"\nThis one is {self.dtype}. Convert it first: x = x.float().requires_grad_()."
+            )
+        self.requires_grad = requires_grad
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """True for tensors made by the user, not by an operation on tensors that require grad."""
+        return self._node is None
+
+    @property
+    def grad_fn(self) -> Any:
+        """The node that made this tensor; None for a leaf."""
+        node = self._node
+        return node.parent if type(node) is Port else node
+
+    @property
+    def output_nr(self) -> int:
+        return self._node.number if type(self._node) is Port else 0
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that ``backward()`` has accumulated here, or None."""
+        if self._grad is None and self._node is not None and not (self._meta is not None and self._meta.retains):
+            warnings.warn(errors.NON_LEAF_GRAD, UserWarning, stacklevel=2)
+        found: Tensor | None = self._grad
+        return found
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+            if value._shape != self._shape:
+                raise RuntimeError(
+                    f"attempting to assign a gradient of size '{list(value.shape)}' to a tensor of size "
+                    f"'{list(self.shape)}'. Please ensure that the gradient and the tensor are the same size"
+                )
+            if value._dtype != self._dtype:
+                raise RuntimeError(
+                    f"attempting to assign a gradient with dtype '{errors.scalar_type(value._dtype).lower()}' to a "
+                    f"tensor with grad_dtype '{errors.scalar_type(self._dtype)}'. The gradient must match the tensor's "
+                    f"dtype: write x.grad = g.to(x.dtype)."
+                )
+        self._grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
+
+    @property
+    def retains_grad(self) -> bool:
+        return self._meta is not None and self._meta.retains
+
+    @property
+    def _version(self) -> int:
+        return 0 if self._v is None else self._v[0]
+
+    @property
+    def _base(self) -> Tensor | None:
+        return None if self._meta is None else self._meta.base
+
+    def _is_view(self) -> bool:
+        return self._base is not None
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory as a constant; writes through it are not seen by autograd."""
+        return wrap(self._own(), self._rank)
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        self._a = value._own()
+
+    def detach(self) -> Tensor:
+        """The same memory, cut from the graph; writes to either are checked against backward."""
+        out = wrap(self._own(), self._rank)
+        out._v = self._cell()
+        return out
+
+    def detach_(self) -> Tensor:
+        if self._is_view():
+            raise RuntimeError(
+                "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for "
+                "training, and gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and hence "
+                "detach_() cannot be called on these gradients."
+            )
+        self._node, self._rg = None, False
+        return self
+
+    def backward(
+        self, gradient: Tensor | None = None, retain_graph: bool | None = None, create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:  # fmt: skip
+        """Add this tensor's gradient into ``.grad`` of every leaf it depends on; see ``autograd.backward``."""
+        if gradient is not None and not isinstance(gradient, Box):
+            gradient = wrap(np.asarray(gradient, self._dtype), 2)
+        backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+
+    def clear_autograd_grad(self) -> None:
+        """Free the graph behind this tensor at once; a later ``backward()`` through it is the freed-graph error."""
+        if self._node is not None:
+            engine.free(self._node)
+
+    def retain_grad(self) -> None:
+        """Keep this non-leaf tensor's gradient in its ``.grad`` too."""
+        if not self._rg:
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        if self._node is not None:
+            meta(self).retains = True
+            engine.more(self._node).capture = weakref.ref(self)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+        """Call ``hook(grad)`` when this tensor's gradient is known; it may return another to use instead."""
+        if not self._rg:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        hooks = meta(self).hooks if self._node is None else engine.more(self._node).tensor_hooks
+        return RemovableHandle(hooks, hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
+        """Call ``hook(leaf)`` each time a backward has added to this leaf's ``.grad``."""
+        if self._node is not None:
+            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+        return RemovableHandle(meta(self).accumulate_hooks, hook)
+
+    def _accumulate(self, g: Any, create_graph: bool, shared: set[int]) -> None:
+        """Add ``g`` to ``.grad``.  Called under the engine's lock."""
+        if not self._rg:
+            return
+        old = self._grad
+        if create_graph:
+            self._grad = g if old is None else old + g
+            return
+        if old is None:
+            if type(g) is np.ndarray:
+                if g.base is not None or id(g) in shared:  # somebody else may write to it
+                    g = g.copy()
+                shared.add(id(g))
+            self._grad = wrap(g, self._rank)
+        elif old._rg or type(old._a) is not np.ndarray:
+            total = old._a + g
+            if old._rg:
+                self._grad = wrap(total, self._rank)
+            else:
+                old._a = total
+                old._cell()[0] += 1
+        else:
+            np.add(old._a, g, out=old._a)
+            old._cell()[0] += 1
+
+    # --- out to Python and NumPy --------------------------------------------------------------------
+
+    def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
+        """The same memory as a NumPy array; refused while a gradient is wanted, unless ``force``."""
+        if self._rg and not force:
+            raise RuntimeError(errors.no_numpy())
+        a = self._own()
+        return a if isinstance(a, np.ndarray) else np.asarray(_ground(a))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        a = self.numpy()
+        return np.array(a, dtype, copy=copy)
+
+    def item(self) -> Any:
+        """The only element as a Python number."""
+        a = _ground(self._a)
+        if self.numel() != 1:
+            raise RuntimeError(
+                f"a Tensor with {self.numel()} elements cannot be converted to Scalar"
+                "\nReduce it first (x.sum().item()), pick one (x[0].item()), or take all: x.tolist()."
+            )
+        return a.item() if hasattr(a, "item") else np.asarray(a).item()
+
+    def tolist(self) -> Any:
+        return np.asarray(_ground(self._a)).tolist()
+
+    def __bool__(self) -> bool:
+        n = self.numel()
+        if n != 1:
+            many = "more than one value" if n else "no values"
+            raise RuntimeError(
+                f"Boolean value of Tensor with {many} is ambiguous"
+                "\nSay which is meant: (x > 0).all() or (x > 0).any()."
+            )
+        return bool(self.item())
+
+    def _scalar(self) -> Any:
+        if self._rg:
+            warnings.warn(
+                "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
+                "Consider using tensor.detach() first.",
+                UserWarning, stacklevel=3,
+            )  # fmt: skip
+        return self.item()
+
+    def __float__(self) -> float:
+        return float(self._scalar())
+
+    def __int__(self) -> int:
+        return int(self._scalar())
+
+    def __complex__(self) -> complex:
+        return complex(self._scalar())
+
+    def __index__(self) -> int:
+        if self._dtype.kind not in "iub" or self.numel() != 1:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.item())
+
+    def __len__(self) -> int:
+        if not self._shape:
+            raise TypeError("len() of a 0-d tensor")
+        return int(self._shape[0])
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self._shape:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(self.unbind(0))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self == value).any())
+
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        from .printing import format_tensor
+
+        a = _ground(self._a)
+        text = format_tensor(
+            np.asarray(a),
+            default_dtype_name=dtypes.get_default_dtype().name,
+            requires_grad=self._rg and self._node is None,
+            grad_fn_name=None if self.grad_fn is None else self.grad_fn.name().rpartition("::")[2],
+        )
+        return text if is_numpy(self._a) else f"{type(self._a).__name__}: {text}"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and not self._shape else object.__format__(self, spec) if spec else repr(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if self._node is not None:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
+                "moment.  If you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm "
+                "usage, see https://github.com/pytorch/pytorch/pull/103001"
+            )
+        out = _new(type(self))
+        memo[id(self)] = out
+        init(out, copy.deepcopy(self._a, memo), self._rg)
+        out._grad = copy.deepcopy(self._grad, memo)
+        out.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return out
+
+    def __reduce__(self) -> Any:
+        return _rebuild, (type(self), self._own(), self._rg, self.__dict__)
+
+
+class Lifted(Tensor):
+    """A Tensor over something other than a NumPy array: another library's array, a trace, a transform's array.
+
+    Its rank, like what transforms' arrays hold besides ``_a``, is in ``__dict__``: so all Tensors have one
+    layout, and a plain tensor that is written to with a transform's value can become one of its kind.
+    """
+
+    __slots__ = ()
+
+
+def _rebuild(cls: type[Tensor], a: Any, requires_grad: bool, attributes: dict[str, Any]) -> Tensor:
+    t = init(_new(cls), a, requires_grad)
+    t.__dict__.update(attributes)
+    return t
+
+
+def init(t: Any, a: Any, requires_grad: bool = False) -> Any:
+    t._a, t._rg, t._node, t._grad, t._v, t._meta = a, requires_grad, None, None, None, None
+    return t
+
+
+def wrap(a: Any, rank: int = 2) -> Tensor:
+    """``a`` as a constant Tensor of the given rank."""
+    if rank == 2 and is_numpy(a):
+        return init(_new(Tensor), a)  # type: ignore[no-any-return]
+    t = init(_new(Lifted), a)
+    t._rank = rank
+    return t  # type: ignore[no-any-return]
+
+
+def lower(a: Any) -> Tensor:
+    """What a transform's array held, as the Tensor it was outside."""
+    return a if isinstance(a, Tensor) else wrap(a)
+
+
+def as_tensor_like(value: Any, t: Tensor) -> Tensor:
+    """A user's value, beside a tensor, as a tensor."""
+    if isinstance(value, Tensor):
+        return value
+    if is_array(value):
+        return wrap(value if is_numpy(value) else value)
+    return wrap(np.asarray(value))
+
+
+def _ground(a: Any) -> Any:
+    """The plain array at the bottom; for a transform's array, an error that says why it has none."""
+    while isinstance(a, Box):
+        if not isinstance(a, Tensor) or a._rank % 2:
+            _no_value(a)
+        a = a._a
+    return a
+
+
+def _no_value(a: Any) -> NoReturn:
+    raise RuntimeError(
+        f"a value was asked of {type(a).__name__}, which stands for many or for none: inside vmap, jvp or compile, "
+        "`if`, float(), .item() and print cannot see numbers. Write torch.where(condition, a, b) instead of `if`."
+    )
+
+
+def _dense(shape: tuple[int, ...]) -> tuple[int, ...]:
+    strides, n = [], 1
+    for length in reversed(shape):
+        strides.append(n)
+        n *= length
+    return tuple(reversed(strides))
+
+
