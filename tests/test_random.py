@@ -36,7 +36,10 @@ def test_uniform() -> None:
     equal(at(0).uniform((2, 2), "float16").ravel(), [0.4963, 0.768, 0.0885, 0.1321])
     equal(at(0).uniform(3, "float64"), [0.9700530018065531, 0.707819864399788, 0.45938294312745087])
     equal(at(5).uniform(3, "float32", -0.1, 0.3), [0.23210075, -0.049555637, 0.26298788])
-    equal(at(5).uniform(3, "float64", -0.1, 0.3), [0.15680600265123765, 0.003903166070526121, 0.0443310477708617])
+    equal(
+        at(5).uniform(3, "float64", -0.1, 0.3),
+        [0.15680600265123765, 0.003903166070526121, 0.0443310477708617],
+    )
 
 
 def test_normal() -> None:
@@ -49,7 +52,10 @@ def test_normal() -> None:
     equal(at(0).normal(17, "float32")[-3:], [0.94629836, -0.84367675, 0.9318266])
     equal(at(0).normal(17, "float16")[-3:], [1.586, 0.9463, -0.8438])
     equal(at(0).normal(3, "float64"), [1.5409961082440433, -0.2934289057609464, -2.1787893820745574])
-    equal(at(0).normal(20, "float64")[[0, 8, -1]], [-2.310411800234176, 0.23871805816817063, -0.7498915228391941])
+    equal(
+        at(0).normal(20, "float64")[[0, 8, -1]],
+        [-2.310411800234176, 0.23871805816817063, -0.7498915228391941],
+    )
     equal(at(2).normal(16, "float32", 0.3, 1.7)[:3], [-1.469362, 1.8582271, -1.9171237])
 
 
@@ -164,16 +170,15 @@ def test_a_spare_normal_outlives_everything_but_a_seed() -> None:
 def test_fill_goes_along_memory() -> None:
     target = np.zeros((5, 4, 3), np.float32).transpose(2, 0, 1)[:, ::2]
     assert fill(target, lambda shape: at(1).uniform(shape, "float32")) is target
-    np.testing.assert_array_equal(
-        target.transpose(1, 2, 0), at(1).uniform((3, 4, 3), "float32")
-    )
+    np.testing.assert_array_equal(target.transpose(1, 2, 0), at(1).uniform((3, 4, 3), "float32"))
     serial = fill(np.zeros((4, 4), np.float32).T, lambda shape: at(0).normal(shape, "float32", serial=True))
     equal(serial[:, 0], [1.5409961, -0.2934289, -2.1787894, 0.56843126])
 
 
 def test_shapes() -> None:
     generator = at(0)
-    for shape, dims in [((), ()), (3, (3,)), ([2, 0], (2, 0)), ((2, 3, 9), (2, 3, 9))]:
+    cases: list[tuple[Any, tuple[int, ...]]] = [((), ()), (3, (3,)), ([2, 0], (2, 0)), ((2, 3, 9), (2, 3, 9))]
+    for shape, dims in cases:
         draws = [
             generator.uniform(shape, "float32"), generator.normal(shape, "float16"),
             generator.normal(shape, "float64", serial=True), generator.exponential(shape, "float64"),

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from . import engine, errors, modes
-from .arrays.namespace import namespace
+from .arrays import numpy_
+from .arrays.namespace import dtype_of, namespace
 from .quiet import QUIET, reset_errors, set_errors
+from .tensor import Tensor, wrap
 
 
 def edge_of(t: Any) -> Any:
@@ -31,24 +33,15 @@ def fit(xp: Any, g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     return g if dtype_of(g) == dtype else xp.astype(g, dtype)
 
 
-def dtype_of(a: Any) -> np.dtype[Any]:
-    d: np.dtype[Any] = a._dtype if isinstance(a, engine.Box) else a.dtype
-    return d
-
-
 def _roots(outputs: Sequence[Any], grads: Sequence[Any], create_graph: bool) -> list[tuple[Any, Any]]:
     roots = []
     for i, (y, g) in enumerate(zip(outputs, grads, strict=True)):
         if not y._rg:
             raise RuntimeError(errors.no_grad_fn(i, y))
         if g is None:
-            a = y._a
-            if y._shape:
-                if y.numel() != 1:
-                    raise RuntimeError(errors.not_scalar(y._shape))
-                g = namespace((a,)).ones_like(a)
-            else:
-                g = type(a)(1) if isinstance(a, np.generic) else namespace((a,)).ones_like(a)
+            if y._shape and y.numel() != 1:
+                raise RuntimeError(errors.not_scalar(y._shape))
+            g = one(y) if type(y) is Tensor else namespace((y._a,)).ones_like(y._a)
             if create_graph:
                 g = y._wrap(g)
         else:
@@ -78,7 +71,9 @@ def _given(i: int, y: Any, g: Any, create_graph: bool) -> Any:
 
 def _sweep(outputs: Sequence[Any], roots: list[tuple[Any, Any]], keep: bool, create_graph: bool) -> engine.Sweep:
     """A sweep over the namespace of the cotangents (a batch of them makes it ours) and of what was computed."""
-    arrays = [g for _, g in roots] if create_graph else [*[g for _, g in roots], *[y._a for y in outputs]]
+    arrays = [g for _, g in roots]
+    if not create_graph and (len(outputs) > 1 or outputs[0]._rank > 2 or not isinstance(arrays[0], np.generic)):
+        arrays += [y._a for y in outputs]
     return engine.Sweep(namespace(arrays), fit, outputs[0]._wrap, keep, create_graph)
 
 
@@ -135,6 +130,31 @@ def backward(
                 leaf._meta.after_accumulate(leaf)
 
 
+def one(y: Tensor) -> Any:
+    """The cotangent that ``backward()`` starts from when none is given; None if ``y`` is not one number."""
+    a = y._a
+    if type(a) is not np.ndarray:
+        return type(a)(1)
+    if not a.shape:
+        return a.dtype.type(1)
+    return np.ones(a.shape, a.dtype) if a.size == 1 else None
+
+
+def sweep_numbers(edge: Any, g: Any, keep: bool) -> None:
+    """The commonest backward by the shortest way: one output over NumPy, numbers only, into every leaf."""
+    sweep = engine.Sweep(numpy_, fit, wrap, keep, False)
+    leaves = _run_quiet(sweep, ((edge, g),))
+    shared = sweep.shared
+    shared.add(id(g))
+    for leaf, total in leaves.items():
+        m = leaf._meta
+        if m is None:
+            engine.deposit(leaf, total, False, shared)
+        else:
+            engine.deposit(leaf, _leaf_hooks(leaf, total, False), False, shared)
+            m.after_accumulate(leaf)
+
+
 def grad(
     outputs: Any,
     inputs: Any,
@@ -163,26 +183,31 @@ def grad(
         raise ValueError(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
         )
+    if type(outputs) is Tensor and isinstance(inputs, Tensor) and outputs._rg and inputs._rg and not create_graph:
+        if grad_outputs is None and not is_grads_batched and (g := one(outputs)) is not None:
+            found_one = _grad_of_one(outputs, inputs, g, bool(retain_graph))
+            if found_one is not None:
+                return (found_one,)
+            if not (allow_unused or materialize_grads):
+                raise RuntimeError(errors.unused(0))
+            return (inputs._wrap(np.zeros_like(inputs._a)) if materialize_grads else None,)
     ys, xs = _tuple(outputs), _tuple(inputs)
     if is_grads_batched:
-        from .func.vmap import vmap
-
-        def one(*gs: Any) -> Any:
-            return grad(ys, xs, gs, retain_graph=True, create_graph=create_graph,
-                        allow_unused=allow_unused, materialize_grads=materialize_grads)  # fmt: skip
-
-        return tuple(vmap(one)(*_tuple(grad_outputs)))
+        return _batched(ys, xs, _tuple(grad_outputs), create_graph, allow_unused, materialize_grads)
+    targets = []
     for x in xs:
         if not x._rg:
             raise RuntimeError(
                 "One of the differentiated Tensors does not require grad"
                 "\nSay so before it is used: x.requires_grad_(), then compute the output, then ask for its gradient."
             )
+        targets.append(x if x._node is None else x._node)
     keep = create_graph if retain_graph is None else retain_graph
     roots = _roots(ys, _grads(ys, grad_outputs), create_graph)
     sweep = _sweep(ys, roots, keep, create_graph)
-    targets = [edge_of(x) for x in xs]
-    sweep.capture = dict.fromkeys((e for e in targets if e._seq), None)
+    captured = {e: None for e in targets if e._seq}
+    if captured:
+        sweep.capture = captured
     sweep.wanted = engine.reachable([e for e, _ in roots], set(targets))
     leaves = _run(sweep, roots, create_graph)
     found = []
@@ -203,6 +228,33 @@ def grad(
     return tuple(found)
 
 
+def _grad_of_one(y: Tensor, x: Tensor, g: Any, keep: bool) -> Tensor | None:
+    """The commonest gradient by the shortest way: of one number over NumPy with respect to one tensor."""
+    root, target = y if y._node is None else y._node, x if x._node is None else x._node
+    sweep = engine.Sweep(numpy_, fit, wrap, keep, False)
+    if target._seq:
+        sweep.capture = {target: None}
+    sweep.wanted = engine.reachable((root,), {target})
+    leaves = _run_quiet(sweep, ((root, g),))
+    if target._seq:
+        g = sweep.capture[target]
+        return None if g is None else wrap(g)
+    if target not in leaves:
+        return None
+    found = wrap(leaves[target])
+    return found if x._meta is None or not x._meta.hooks else x._meta.run_hooks(found)  # type: ignore[no-any-return]
+
+
+def _batched(ys: Any, xs: Any, gs: Any, create_graph: bool, allow_unused: Any, materialize: bool) -> tuple[Any, ...]:
+    """``is_grads_batched``: one sweep for many cotangents, stacked along their first dimension."""
+    from .func.vmap import vmap
+
+    def one(*each: Any) -> Any:
+        return grad(ys, xs, each, True, create_graph, allow_unused=allow_unused, materialize_grads=materialize)
+
+    return tuple(vmap(one)(*gs))
+
+
 def _leaf_hooks(x: Any, g: Any, create_graph: bool) -> Any:
     if x._meta is None or not x._meta.hooks:
         return g
@@ -211,15 +263,20 @@ def _leaf_hooks(x: Any, g: Any, create_graph: bool) -> Any:
 
 
 def _run(sweep: engine.Sweep, roots: list[tuple[Any, Any]], create_graph: bool) -> dict[Any, Any]:
+    """One sweep, recorded under ``create_graph`` whatever the mode here."""
+    if not create_graph or modes.current().grad:
+        return _run_quiet(sweep, roots)
+    with modes.enable_grad():
+        return _run_quiet(sweep, roots)
+
+
+def _run_quiet(sweep: engine.Sweep, roots: Any) -> dict[Any, Any]:
     """One sweep, with NumPy's floating point warnings off, as PyTorch has none."""
-    mode = modes._mode.set(modes.ON) if create_graph and not modes.current().grad else None
     token = set_errors(QUIET)
     try:
         return sweep.run(roots)
     finally:
         reset_errors(token)
-        if mode is not None:
-            modes._mode.reset(mode)
 
 
 def _tuple(x: Any) -> tuple[Any, ...]:

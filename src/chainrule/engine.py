@@ -15,6 +15,7 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from . import errors
@@ -43,31 +44,28 @@ class Node:
     """One recorded operation.  Subclasses, made when an operation is declared, carry its rules.
 
     ``saved`` is ``(out, *inputs)`` as raw arrays, None where no rule asks; ``tensors`` the same inputs as
-    Tensors, for version checks and for ``create_graph``; ``versions`` what their version counters said,
-    None while all said 0; ``cell`` the counter of a saved output; ``metas`` each input's (shape, dtype)
-    where a cotangent may have to be summed or cast to fit.
+    Tensors, for version checks and for ``create_graph`` (empty if only the output was saved, None if
+    nothing was); ``params`` the static parameters; ``extra`` what few nodes have.
     """
 
-    __slots__ = ("__weakref__", "_seq", "cell", "edges", "extra", "metas", "params", "saved", "tensors", "versions")
+    __slots__ = ("__weakref__", "_seq", "edges", "extra", "params", "saved", "tensors")
 
     pulls: ClassVar[tuple[Any, ...]] = ()
     prim: ClassVar[Any] = None
 
-    def __init__(
-        self, edges: tuple[Any, ...], saved: Any, tensors: Any, versions: Any, cell: Any, metas: Any, params: Any
-    ) -> None:
+    def __init__(self, edges: tuple[Any, ...], saved: Any, tensors: Any, params: Any, extra: Extra | None) -> None:
         self._seq = next_seq()
         self.edges = edges
         self.saved = saved
         self.tensors = tensors
-        self.versions = versions
-        self.cell = cell
-        self.metas = metas
         self.params = params
-        self.extra: Extra | None = None
+        self.extra = extra
 
     def name(self) -> str:
         return type(self).__name__
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} object at {id(self):#x}>"  # without the module, as PyTorch prints it
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
@@ -76,15 +74,16 @@ class Node:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        return more(self).metadata
+        found: dict[str, Any] = more(self).__dict__.setdefault("metadata", {})
+        return found
 
     def register_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(grad_inputs, grad_outputs)`` after this node's rule; it may return other grad_inputs."""
-        return RemovableHandle(more(self).post_hooks, hook)
+        return RemovableHandle(more(self).hooks("post"), hook)
 
     def register_prehook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(grad_outputs)`` before this node's rule; it may return other grad_outputs."""
-        return RemovableHandle(more(self).pre_hooks, hook)
+        return RemovableHandle(more(self).hooks("pre"), hook)
 
     def pull(self, xp: Any, g: Any, saved: Any) -> Sequence[Any]:
         """Cotangents of the inputs, for operations whose rule answers for all inputs at once."""
@@ -95,22 +94,34 @@ class Node:
         out, *rest = self.saved
         if out is not None:
             out = self.prim.restore(self, out)
-        if self.tensors is not None:
+        if self.tensors:
             rest = [r if t is None else t for r, t in zip(rest, self.tensors, strict=True)]
         return (out, *rest)
 
 
 class Extra:
-    """What few nodes have: hooks and metadata."""
+    """What few nodes have."""
 
-    __slots__ = ("capture", "metadata", "post_hooks", "pre_hooks", "tensor_hooks")
+    metas: Any = None  # each input's (shape, dtype), where a cotangent may have to be summed or cast to fit
+    versions: Any = None  # what the version counters of ``tensors`` said when they were saved, if not all 0
+    cell: Any = None  # the version counter of a saved output, and what it said
+    rank = 2  # of the Tensors this operation was applied to
+    capture: Any = None  # a weak reference to the output, which asked for retain_grad()
+    hooked = False
 
-    def __init__(self) -> None:
-        self.pre_hooks: dict[int, Callable[..., Any]] = {}
-        self.tensor_hooks: dict[int, Callable[..., Any]] = {}
-        self.post_hooks: dict[int, Callable[..., Any]] = {}
-        self.metadata: dict[str, Any] = {}
-        self.capture: Any = None  # a weak reference to a tensor that asked for retain_grad()
+    def __init__(self, metas: Any = None, versions: Any = None, cell: Any = None) -> None:
+        if metas is not None:
+            self.metas = metas
+        if versions is not None:
+            self.versions = versions
+        if cell is not None:
+            self.cell = cell
+
+    def hooks(self, kind: str) -> dict[int, Callable[..., Any]]:
+        """Hooks of a kind: "pre", "tensor" or "post"."""
+        self.hooked = True
+        found: dict[int, Callable[..., Any]] = self.__dict__.setdefault(kind, {})
+        return found
 
 
 def more(node: Node) -> Extra:
@@ -148,6 +159,8 @@ class AccumulateGrad:
     def name(self) -> str:
         return "torch::autograd::AccumulateGrad"
 
+    __repr__ = Node.__repr__
+
 
 def _public_edge(edge: Any) -> tuple[Any, int]:
     if edge is None:
@@ -163,7 +176,7 @@ class Port(Node):
     __slots__ = ("number",)
 
     def __init__(self, parent: Node, number: int) -> None:
-        super().__init__((parent,), (None,), None, None, None, None, None)
+        super().__init__((parent,), (None,), None, None, None)
         self.number = number
 
     @property
@@ -192,105 +205,115 @@ class Several:
 class Sweep:
     """How one reverse sweep is to run.  ``fit(xp, g, shape, dtype)`` undoes broadcasting and casts."""
 
-    __slots__ = ("capture", "create_graph", "fit", "keep", "shared", "wanted", "wrap", "xp")
+    wanted: set[Any] | None = None  # nodes worth visiting; None: all
+    capture: dict[Any, Any] = {}  # noqa: RUF012  nodes whose cotangent the caller wants; given whole, never added to
 
     def __init__(self, xp: Any, fit: Any, wrap: Callable[[Any], Any], keep: bool, create_graph: bool) -> None:
         self.xp = xp
         self.fit = fit
-        self.wrap = (lambda a: a) if create_graph else wrap  # what hooks are shown
-        self.shared: set[int] = set()  # ids of arrays that somebody outside the sweep holds
+        self.wrap = wrap  # a raw cotangent as what hooks are shown
         self.keep = keep
         self.create_graph = create_graph
-        self.wanted: set[Any] | None = None  # nodes worth visiting; None: all
-        self.capture: dict[Any, Any] = {}  # nodes and leaves whose cotangent the caller wants
+        self.shared: set[int] = set()  # ids of arrays that somebody outside the sweep holds
 
     def run(self, roots: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
         """Sweep from (edge, cotangent) pairs; returns each reached leaf's total cotangent."""
-        xp, fit, keep, create_graph, wanted = self.xp, self.fit, self.keep, self.create_graph, self.wanted
-        capture = self.capture
+        xp, keep, create_graph, wanted, capture = self.xp, self.keep, self.create_graph, self.wanted, self.capture
+        picky = bool(capture) or wanted is not None
         leaves: dict[Any, Any] = {}
         pending: dict[int, list[Any]] = {}  # -seq: [node, cotangent so far]
-        heap: list[int] = []
+        heap: list[int] = []  # the keys of pending
         for edge, g in roots:
-            if not edge._seq:
+            seq = -edge._seq
+            if not seq:
                 leaves[edge] = leaves[edge] + g if edge in leaves else g
-            elif (slot := pending.get(-edge._seq)) is not None:
-                slot[1] = slot[1] + g
+            elif seq in pending:
+                pending[seq][1] = pending[seq][1] + g
             else:
-                pending[-edge._seq] = [edge, g]
-                heappush(heap, -edge._seq)
+                pending[seq] = [edge, g]
+                heappush(heap, seq)
 
         while heap:
             node, g = pending.pop(heappop(heap))
             while node is not None:  # follows a chain without touching the heap
-                extra = node.extra
-                if extra is not None:
-                    g = before(self, node, extra, g)
-                if capture and node in capture:
-                    capture[node] = g
-                if wanted is not None and node not in wanted:
-                    break
-                saved, tensors, edges = node.saved, node.tensors, node.edges
+                extra, saved, tensors = node.extra, node.saved, node.tensors
+                if extra is not None and (extra.hooked or extra.capture is not None):
+                    g = before(self, extra, g)
+                if picky:
+                    if node in capture:
+                        capture[node] = g
+                    if wanted is not None and node not in wanted:
+                        break
                 if saved is None:
                     raise RuntimeError(errors.freed_graph(node))
-                if tensors is not None or node.cell is not None:
-                    check_versions(node, tensors)
-                if create_graph:
-                    saved = node.unpack()
-                    if not keep and (tensors is not None or node.cell is not None):
+                if tensors is not None:
+                    for t in tensors:
+                        if t is not None and t._v is not None:
+                            check_versions(node)
+                            break
+                    else:
+                        if extra is not None and extra.cell is not None:
+                            check_versions(node)
+                    if create_graph:
+                        saved = node.unpack()
+                    if not keep:
                         node.saved = node.tensors = None
-                elif not keep and (tensors is not None or node.cell is not None):
-                    node.saved = node.tensors = None
-                params, metas = node.params, node.metas
-                pulls: Any = node.pulls
-                cotangents = None
-                if extra is not None and extra.post_hooks or not pulls:
-                    cotangents = node_cotangents(self, node, g, saved)
+                pulls, params = node.pulls, node.params
+                several = None
+                if extra is not None or not pulls:
+                    several = cotangents(self, node, extra, g, saved)
                 follow = None
-                for i, edge in enumerate(edges):
+                for i, edge in enumerate(node.edges):
                     if edge is None:
                         continue
-                    if cotangents is not None:
-                        gi = cotangents[i]
-                    else:
-                        gi = pulls[i](xp, g, saved, params)
+                    gi = pulls[i](xp, g, saved, params) if several is None else several[i]
                     if gi is None:
                         continue
-                    if metas is not None:
-                        gi = fit(xp, gi, *metas[i])
-                    seq = edge._seq
+                    seq = -edge._seq
                     if not seq:
                         leaves[edge] = leaves[edge] + gi if edge in leaves else gi
-                    elif (slot := pending.get(-seq)) is not None:
-                        slot[1] = slot[1] + gi
-                    elif follow is None and not heap:
-                        follow, follow_g = edge, gi
                     elif follow is edge:
                         follow_g = follow_g + gi
+                    elif not heap:
+                        if follow is None:
+                            follow, follow_g = edge, gi
+                        else:
+                            pending[seq] = [edge, gi]
+                            heap.append(seq)
+                    elif seq in pending:
+                        slot = pending[seq]
+                        slot[1] = slot[1] + gi
+                    elif follow is None and seq < heap[0]:
+                        follow, follow_g = edge, gi
                     else:
-                        pending[-seq] = [edge, gi]
-                        heappush(heap, -seq)
-                node = follow
-                if node is not None:
-                    g = follow_g
-                    if heap and -heap[0] > node._seq:  # something newer came up beside it
-                        pending[-node._seq] = [node, g]
-                        heappush(heap, -node._seq)
-                        break
+                        pending[seq] = [edge, gi]
+                        heappush(heap, seq)
+                if follow is None:
+                    break
+                node, g = follow, follow_g
+                if heap and heap[0] < -node._seq:  # something newer came up beside it
+                    pending[-node._seq] = [node, g]
+                    heappush(heap, -node._seq)
+                    break
         return leaves
 
 
-def node_cotangents(sweep: Sweep, node: Node, g: Any, saved: Any) -> list[Any]:
-    """The slow way through one node: rules that answer for all inputs at once, and hooks."""
+def cotangents(sweep: Sweep, node: Node, extra: Extra | None, g: Any, saved: Any) -> list[Any]:
+    """The longer way through one node: inputs to fit, rules that answer for all inputs at once, hooks."""
+    xp = sweep.xp
     if node.pulls:
-        found = [None if e is None else p(sweep.xp, g, saved, node.params)
-                 for e, p in zip(node.edges, node.pulls, strict=False)]  # fmt: skip
+        found = [None if e is None else p(xp, g, saved, node.params) for e, p in zip(node.edges, node.pulls, strict=True)]
     else:
-        found = list(node.pull(sweep.xp, g, saved))
-    if node.extra is not None and node.extra.post_hooks:
-        wrap = sweep.wrap
+        found = list(node.pull(xp, g, saved))
+    if extra is None:
+        return found
+    if extra.metas is not None:
+        fit = sweep.fit
+        found = [c if m is None or c is None else fit(xp, c, *m) for c, m in zip(found, extra.metas, strict=True)]
+    if extra.hooked and (hooks := extra.hooks("post")):
+        wrap = (lambda a: a) if sweep.create_graph else sweep.wrap
         tensors = tuple(None if c is None else wrap(c) for c in found)
-        for hook in list(node.extra.post_hooks.values()):
+        for hook in list(hooks.values()):
             changed = hook(tensors, (wrap(g),))
             if changed is not None:
                 tensors = changed if isinstance(changed, tuple) else (changed,)
@@ -299,54 +322,73 @@ def node_cotangents(sweep: Sweep, node: Node, g: Any, saved: Any) -> list[Any]:
     return found
 
 
-def before(sweep: Sweep, node: Node, extra: Extra, g: Any) -> Any:
+def before(sweep: Sweep, extra: Extra, g: Any) -> Any:
     """Hooks that see a node's cotangent before its rule runs, and ``retain_grad``."""
     if isinstance(g, Several):
         return g
-    t = sweep.wrap(g)
-    for hook in list(extra.tensor_hooks.values()):
-        changed = hook(t)
-        if changed is not None:
-            t = changed
-    for hook in list(extra.pre_hooks.values()):
-        changed = hook((t,))
-        if changed is not None:
-            t = changed[0] if isinstance(changed, tuple) else changed
-    sweep.shared.add(id(t._a))
+    t = g if sweep.create_graph else sweep.wrap(g)
+    if extra.hooked:
+        for hook in list(extra.hooks("tensor").values()):
+            changed = hook(t)
+            if changed is not None:
+                t = changed
+        for hook in list(extra.hooks("pre").values()):
+            changed = hook((t,))
+            if changed is not None:
+                t = changed[0] if isinstance(changed, tuple) else changed
+    g = t if sweep.create_graph else t._a
+    sweep.shared.add(id(g))
     if extra.capture is not None and (owner := extra.capture()) is not None:
-        deposit(owner, t if sweep.create_graph else t._a, sweep.create_graph, sweep.shared)
-    return t if sweep.create_graph else t._a
+        deposit(owner, g, sweep.create_graph, sweep.shared)
+    return g
 
 
-def check_versions(node: Node, tensors: Any) -> None:
+def check_versions(node: Node) -> None:
     """PyTorch's error when a value that was saved for backward has been written to since."""
-    versions = node.versions
-    if tensors is not None:
-        for i, t in enumerate(tensors):
-            if t is not None and t._v is not None:
-                expected = 0 if versions is None else versions[i]
-                if t._v[0] != expected:
-                    raise RuntimeError(errors.modified_in_place(node, t, t._v[0], expected))
-    if node.cell is not None:
-        cell, expected = node.cell
+    extra = node.extra
+    versions = None if extra is None else extra.versions
+    for i, t in enumerate(node.tensors):
+        if t is not None and t._v is not None:
+            expected = (versions[i] or 0) if versions else 0
+            if t._v[0] != expected:
+                raise RuntimeError(errors.modified_in_place(node, t, t._v[0], expected))
+    if extra is not None and extra.cell is not None:
+        cell, expected = extra.cell
         if cell[0] != expected:
             raise RuntimeError(errors.modified_in_place(node, node.saved[0], cell[0], expected, output=True))
 
 
-def reachable(edges: Iterable[Any], targets: set[Any]) -> set[Any]:
-    """The nodes on a path from ``edges`` to one of ``targets`` (nodes or leaves)."""
-    seen: set[Any] = set()
-    stack = [e for e in edges if e._seq]
+def reachable(edges: Sequence[Any], targets: Any) -> set[Any] | None:
+    """The nodes on a path from ``edges`` to one of ``targets`` (nodes or leaves); None if that is all of them."""
+    if len(edges) == 1:  # a chain to a leaf needs no bookkeeping
+        node, live = edges[0], 1
+        while node._seq and live == 1 and node not in targets:
+            live = 0
+            for e in node.edges:
+                if e is not None:
+                    live += 1
+                    following = e
+            if live == 1:
+                node = following
+        if not node._seq and node in targets:
+            return None
+    seen = {e for e in edges if e._seq}
+    stack = list(seen)
     while stack:
-        node = stack.pop()
-        if node not in seen:
-            seen.add(node)
-            stack.extend(e for e in node.edges if e is not None and e._seq)
+        for e in stack.pop().edges:
+            if e is not None and e._seq and e not in seen:
+                seen.add(e)
+                stack.append(e)
     wanted: set[Any] = set()
-    for node in sorted(seen, key=lambda n: n._seq):  # inputs come before the nodes that use them
-        if any(e is not None and (e in targets or e in wanted) for e in node.edges):
-            wanted.add(node)
+    for node in sorted(seen, key=_sequence) if len(seen) > 1 else seen:  # inputs before the nodes that use them
+        for e in node.edges:
+            if e is not None and (e in targets or e in wanted):
+                wanted.add(node)
+                break
     return wanted
+
+
+_sequence = attrgetter("_seq")
 
 
 def free(edge: Any) -> None:

@@ -48,10 +48,10 @@ def modified_in_place(node: Any, saved: Any, version: int, expected: int, output
     array = saved if output else saved._a
     dims = ", ".join(map(str, array.shape))
     maker = node if output else saved._node
-    what = "a leaf" if maker is None else f"output 0 of {_op_name(maker)}"
+    what = "" if maker is None else f", which is output 0 of {_op_name(maker)},"
     return (
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[torch.{scalar_type(getattr(array, '_dtype', None) or array.dtype)}Tensor [{dims}]], which is {what}, "
+        f"[torch.{scalar_type(getattr(array, '_dtype', None) or array.dtype)}Tensor [{dims}]]{what} "
         f"is at version {version}; expected version {expected} instead. "
         f"\n{node.name()} saved this value for the backward pass, and it was overwritten before it was used. "
         "Write `y = y + 1` instead of `y += 1` (or `y.add(1)` instead of `y.add_(1)`), or write to a copy: y.clone()."

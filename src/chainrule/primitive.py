@@ -26,11 +26,10 @@ import numpy as np
 
 from . import dtypes, errors, modes
 from .arrays import namespace as ns
-from .arrays.namespace import is_numpy, namespace
-from .backward import dtype_of
-from .engine import Box, Node, Port, Several
+from .arrays.namespace import dtype_of, is_numpy, namespace
+from .engine import Box, Extra, Node, Port, Several
 from .quiet import QUIET, reset_errors, set_errors
-from .tensor import Tensor, _new, init, meta, wrap
+from .tensor import Meta, Tensor, _new, init, wrap
 
 table: dict[str, Primitive] = {}  # every declared operation, by name
 
@@ -41,11 +40,11 @@ _mode = modes.current
 _ON = modes.ON
 
 
-def _adapt(rule: Any, prim: Primitive, first: str) -> Any:
-    """``rule``, which takes what it names, as ``(xp, first, saved, params)``.
+def _adapt(rule: Any, prim: Primitive, first: str, around: str = "{}") -> Any:
+    """``rule``, which takes what it names, as ``(xp, first, saved, params)``; and the names it takes.
 
     The call is spelled out once, here, from the rule's own parameter names (never from a user's text), so
-    that a sweep pays for no look-up by name.
+    that a sweep pays for no look-up by name.  ``around`` is an expression around the call.
     """
     slots = {"xp": "xp", first: first, "out": "s[0]"}
     for i, name in enumerate(prim.args):
@@ -53,9 +52,9 @@ def _adapt(rule: Any, prim: Primitive, first: str) -> Any:
         slots[f"{name}_shape"] = f"p['{name}_shape']"
     slots.update({name: f"p['{name}']" for name in prim.params})
     wanted = list(inspect.signature(rule).parameters)
-    call = ", ".join(slots[name] if i < len(wanted) and name not in prim.params else f"{name}={slots[name]}"
-                     for i, name in enumerate(wanted))  # fmt: skip
-    return eval(f"lambda xp, {first}, s, p: rule({call})", {"rule": rule}), frozenset(wanted)
+    call = ", ".join(slots[name] for name in wanted)
+    source = f"lambda xp, {first}, s, p: {around.format(f'rule({call})')}"
+    return eval(source, {"rule": rule, "conj": conj}), frozenset(wanted)
 
 
 class Primitive:
@@ -63,6 +62,7 @@ class Primitive:
 
     linear: ClassVar[tuple[str, ...]] = ()  # arguments it is linear in: there, the jvp is the op itself
     samples: ClassVar[Any] = ()  # [(arrays or shapes, params), ...]; the tests read them
+    conjugates: ClassVar[bool] = False  # over complex numbers the slopes are conjugated
     broadcasts: ClassVar[bool] = False  # inputs may be smaller than, or of another dtype than, the cotangent
     jointly_linear: ClassVar[bool] = False  # linear in all arguments taken together, as x + y is
     view: ClassVar[bool] = False  # the output may share memory with the input
@@ -88,6 +88,7 @@ class Primitive:
     def __init__(self, label: str | None = None) -> None:
         self.name = type(self).__name__
         self.label = label or f"{self.name}Backward0"
+        self.single = len(self.args) == 1 and self.differentiable and not self.broadcasts and self.outputs is None
         self._prepare()
         body = {"__slots__": (), "prim": self, "__module__": __name__, "pulls": self.pulls}
         self.node: type[Node] = type(self.label.rpartition(":")[2], (Node,), body)
@@ -103,7 +104,7 @@ class Primitive:
         pushes = [self._forward_mode(name) for name in self.args]
         self.pushes = tuple(p[0] for p in pushes)
         self.push_needs = tuple(p[1] for p in pushes)
-        self._plans: dict[tuple[bool, ...], tuple[tuple[bool, ...], tuple[str, ...]]] = {}
+        self._plans: dict[tuple[bool, ...], Any] = {}
 
     def _reverse(self, name: str) -> tuple[Any, frozenset[str]]:
         rule = getattr(self, f"vjp_{name}", None)
@@ -121,19 +122,29 @@ class Primitive:
         ) or type(self).jvp not in (Primitive.jvp, Elementwise.jvp)  # fmt: skip
 
     def __call__(self, *arrays: Any, **params: Any) -> Any:
-        return bind(self, arrays, params)
+        for a in arrays:
+            if type(a) is not Tensor:
+                return bind(self, arrays, params)
+        if self.single:
+            x = arrays[0]
+            a = x._own() if self.view else x._a
+            return record_one(self, x, a, params, compute_numpy(self, (a,), params))
+        arrays = self.prepare(arrays, params)
+        inner = tuple([a._a for a in arrays])
+        return record(self, 2, arrays, inner, params, compute_numpy(self, inner, params))
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
 
-    def keeps(self, wanted: tuple[bool, ...]) -> tuple[tuple[bool, ...], tuple[str, ...]]:
-        """Which of ``(out, *args)``, and which shapes, the rules for the wanted arguments need."""
+    def keeps(self, wanted: tuple[bool, ...]) -> tuple[tuple[bool, ...], tuple[tuple[int, str], ...]]:
+        """Which of ``(out, *args)``, and which shapes (index, name), the rules for the wanted arguments need."""
         plan = self._plans.get(wanted)
         if plan is None:
             names: set[str] = set().union(*(n for n, w in zip(self.needs, wanted, strict=True) if w))
-            plan = (("out" in names, *(a in names for a in self.args)),
-                    tuple(a for a in self.args if f"{a}_shape" in names))  # fmt: skip
-            self._plans[wanted] = plan
+            plan = self._plans[wanted] = (
+                ("out" in names, *(a in names for a in self.args)),
+                tuple((i, f"{a}_shape") for i, a in enumerate(self.args) if f"{a}_shape" in names),
+            )
         return plan
 
     def prepare(self, arrays: tuple[Any, ...], params: dict[str, Any]) -> tuple[Any, ...]:
@@ -173,7 +184,7 @@ class Primitive:
 
     def restore(self, node: Node, out: Any) -> Tensor:
         """A saved output as the Tensor it was."""
-        t = wrap(out, node.extra.metadata["rank"] if node.extra and "rank" in node.extra.metadata else 2)
+        t = wrap(out, 2 if node.extra is None else node.extra.rank)
         t._rg, t._node = True, node
         return t
 
@@ -193,13 +204,14 @@ class Elementwise(Primitive):
     batching, every further order and the fused loop follow."""
 
     scalar: ClassVar[str] = ""  # the compiler's expression, e.g. "{x} * {y}"
-    broadcasts = True
+    broadcasts = conjugates = True
+    conj_node: Any = None
     floats: ClassVar[bool] = False  # integers become floats first, as for sin or division
     labels: ClassVar[tuple[str, str, str] | None] = None  # nodes of (tensor, tensor), (tensor, number), (number, tensor)
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if not any(hasattr(cls, f"d_{a}") for a in cls.args):
+        if not any(hasattr(cls, f"d_{a}") or hasattr(cls, f"vjp_{a}") for a in cls.args):
             cls.differentiable = False
 
     def _slope(self, name: str, first: str) -> tuple[Any, frozenset[str]]:
@@ -210,8 +222,7 @@ class Elementwise(Primitive):
             if d == -1:
                 return (lambda xp, g, s, p: -g), frozenset()
             return ((lambda xp, g, s, p: xp.zeros_like(g)) if d == 0 else None), frozenset()
-        slope, names = _adapt(d, self, first)
-        return (lambda xp, g, s, p: g * slope(xp, g, s, p)), names
+        return _adapt(d, self, first, f"{first} * {{}}")  # type: ignore[no-any-return]
 
     def _reverse(self, name: str) -> tuple[Any, frozenset[str]]:
         if hasattr(self, f"vjp_{name}"):
@@ -239,8 +250,7 @@ class Elementwise(Primitive):
         d = getattr(self, f"d_{name}", None)
         if d is None or isinstance(d, (int, float)) or hasattr(self, f"vjp_{name}"):
             return pull
-        slope, _ = _adapt(d, self, "g")
-        return lambda xp, g, s, p: g * conj(xp, slope(xp, g, s, p))
+        return _adapt(d, self, "g", "g * conj(xp, {})")[0]
 
     def jvp(self, xp: Any, tangents: Sequence[Any], out: Any, arrays: Sequence[Any], params: dict[str, Any]) -> Any:
         t = super().jvp(xp, tangents, out, arrays, params)
@@ -299,9 +309,16 @@ def bind(prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any]) -> An
 
 def compute(prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any]) -> Any:
     """``prim`` on raw arrays: numbers come out."""
+    xp = namespace(arrays)
+    if xp is ns.numpy_:
+        return compute_numpy(prim, arrays, params)
+    return prim.forward(xp, *arrays, **params)
+
+
+def compute_numpy(prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any]) -> Any:
     token = set_errors(QUIET)
     try:
-        return prim.forward(namespace(arrays), *arrays, **params)
+        return prim.forward(ns.numpy_, *arrays, **params)
     except MemoryError as e:
         if isinstance(e, errors.OutOfMemoryError):
             raise
@@ -314,7 +331,7 @@ def interpret(self: Tensor, prim: Primitive, arrays: tuple[Any, ...], params: di
     """A Tensor's way: compute on what the tensors hold, then record."""
     rank = self._rank
     inner = tuple(a._a if isinstance(a, Tensor) and a._rank == rank else a for a in arrays)
-    if prim.view and type(inner[0]) is not _ndarray and isinstance(inner[0], np.generic):
+    if prim.view and isinstance(inner[0], np.generic):
         inner = (self._own(),)  # a view must share memory, which a NumPy scalar cannot
     raw = bind(prim, inner, params)
     return record(prim, rank, arrays, inner, params, raw)
@@ -326,68 +343,101 @@ Tensor._interpret = interpret  # type: ignore[method-assign]
 def record(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[Any, ...],
            params: dict[str, Any], raw: Any) -> Any:  # fmt: skip
     """The result ``raw`` as a Tensor, with a Node behind it if a gradient may be wanted."""
-    mode = _mode()
-    wanted = tuple([isinstance(a, Tensor) and a._rg and a._rank == rank for a in arrays])
-    recording = prim.differentiable and mode.grad and True in wanted
     if prim.outputs is not None:
-        return _record_several(prim, rank, arrays, inner, params, raw, wanted, recording)
-    out = wrap(raw, rank)
-    if recording and (rank > 2 or dtype_of(raw).kind in "fc"):
-        out._node = make_node(prim, rank, arrays, inner, params, raw, wanted, out)
-        out._rg = True
+        return _record_several(prim, rank, arrays, inner, params, raw)
+    if rank == 2 and (type(raw) is _ndarray or isinstance(raw, np.generic)):
+        out = _new(Tensor)
+        out._a = raw
+        out._grad = out._meta = out._v = out._node = None
+        out._rg = False
+    else:
+        out = wrap(raw, rank)
+    mode = _mode()
+    if mode.grad and prim.differentiable:
+        wanted = tuple([isinstance(a, Tensor) and a._rg and a._rank == rank for a in arrays])
+        if True in wanted and dtype_of(raw).kind in "fc":
+            out._node = make_node(prim, rank, arrays, inner, params, raw, wanted, out)
+            out._rg = True
     if prim.view:
         note_view(prim, arrays[0], out, params, mode.grad)
     return out
 
 
+def record_one(prim: Primitive, x: Tensor, a: Any, params: dict[str, Any], raw: Any) -> Tensor:
+    """:func:`record` for one Tensor over NumPy, in and out."""
+    out = _new(Tensor)
+    out._a = raw
+    out._grad = out._meta = out._v = out._node = None
+    out._rg = False
+    mode = _mode()
+    if x._rg and mode.grad:
+        (keep_out, keep_x), shapes = prim.keeps((True,))
+        tensors: Any = None
+        extra = None
+        if keep_x:
+            tensors = (x,)
+            if x._v is not None:
+                extra = Extra(None, (x._v[0],))
+        if keep_out:
+            out._v = c = [0]
+            extra = extra or Extra()
+            extra.cell = (c, 0)
+            tensors = tensors or ()
+        out._node = prim.node(
+            (x if x._node is None else x._node,), (raw if keep_out else None, a if keep_x else None), tensors,
+            {**params, shapes[0][1]: a.shape} if shapes else params, extra,
+        )  # fmt: skip
+        out._rg = True
+    if prim.view:
+        note_view(prim, x, out, params, mode.grad)
+    return out
+
+
 def make_node(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[Any, ...],
               params: dict[str, Any], raw: Any, wanted: tuple[bool, ...], out: Any) -> Node:  # fmt: skip
-    edges = tuple([None if not w else a if a._node is None else a._node for a, w in zip(arrays, wanted, strict=True)])
+    edges = tuple([(a if a._node is None else a._node) if w else None for a, w in zip(arrays, wanted, strict=True)])
     if prim.variadic:
-        node = VariadicNode(edges, (None,), None, None, None, None, dict(params))
+        node = VariadicNode(edges, (None,), None, params, None)
         node.rule = prim
         node.shapes = tuple([a.shape for a in inner])
         return node
     keep, shapes = prim.keeps(wanted)
-    saved = tuple([a if k else None for a, k in zip((raw, *inner), keep, strict=True)])
     tensors = versions = cell = metas = None
-    for a, k in zip(arrays, keep[1:], strict=True):
-        if k and isinstance(a, Tensor):
+    if True in keep:
+        saved = tuple([a if k else None for a, k in zip((raw, *inner), keep, strict=True)])
+        if True in keep[1:]:
             tensors = tuple([a if k and isinstance(a, Tensor) else None for a, k in zip(arrays, keep[1:], strict=True)])
-            if any(t is not None and t._v is not None for t in tensors):
-                versions = tuple([0 if t is None else t._version for t in tensors])
-            break
-    if keep[0] and isinstance(out, Tensor):
-        c = out._cell()
-        cell = (c, c[0])
+            for t in tensors:
+                if t is not None and t._v is not None:
+                    versions = tuple([0 if t is None else t._version for t in tensors])
+                    break
+        if keep[0] and out is not None:
+            c = out._cell()
+            cell = (c, c[0])
+        tensors = tensors or ()
+    else:
+        saved = (None,) * len(keep)
     if prim.broadcasts:
-        d, shape = dtype_of(raw), raw.shape
+        d, shape, exact = dtype_of(raw), raw.shape, isinstance(prim, Elementwise)
         for a, w in zip(inner, wanted, strict=True):
-            if w and (a.shape != shape or dtype_of(a) != d or not isinstance(prim, Elementwise)):
+            if w and (not exact or a.shape != shape or dtype_of(a) != d):
                 metas = tuple([(a.shape, dtype_of(a)) if w else None for a, w in zip(inner, wanted, strict=True)])
                 break
     if shapes:
-        params = dict(params)
-        for name, a in zip(prim.args, inner, strict=True):
-            if name in shapes:
-                params[f"{name}_shape"] = a.shape
-    node = prim.node(edges, saved, tensors, versions, cell, metas, params)
-    if rank != 2 or not is_numpy(raw):
-        from .engine import more
-
-        more(node).metadata["rank"] = rank
-    if isinstance(prim, Elementwise) and dtype_of(raw).kind == "c":
-        node = _conjugated(prim, node)
-    return node
+        params = {**params, **{name: inner[i].shape for i, name in shapes}}
+    cls = prim.node if not prim.conjugates or dtype_of(raw).kind != "c" else _conjugated(prim)
+    extra = None if rank == 2 and metas is None and versions is None and cell is None else Extra(metas, versions, cell)
+    if rank > 2:
+        extra.rank = rank  # type: ignore[union-attr]
+    return cls(edges, saved, tensors, params, extra)
 
 
-def _conjugated(prim: Elementwise, node: Node) -> Node:
-    cls = getattr(prim, "conj_node", None)
-    if cls is None:
-        cls = type(type(node).__name__, (prim.node,), {"__slots__": (), "pulls": prim.conj_pulls})
-        prim.conj_node = cls  # type: ignore[attr-defined]
-    node.__class__ = cls
-    return node
+def _conjugated(prim: Any) -> type[Node]:
+    """The node class of an Elementwise over complex numbers, whose slopes are conjugated."""
+    if prim.conj_node is None:
+        prim.conj_node = type(prim.node.__name__, (prim.node,), {"__slots__": (), "pulls": prim.conj_pulls})
+    found: type[Node] = prim.conj_node
+    return found
 
 
 class VariadicNode(Node):
@@ -404,10 +454,10 @@ class VariadicNode(Node):
                 for i, e in enumerate(self.edges)]  # fmt: skip
 
 
-def _record_several(prim: Primitive, rank: int, arrays: Any, inner: Any, params: Any, raws: Any,
-                    wanted: Any, recording: bool) -> tuple[Tensor, ...]:  # fmt: skip
+def _record_several(prim: Primitive, rank: int, arrays: Any, inner: Any, params: Any, raws: Any) -> tuple[Tensor, ...]:
     outs = tuple(wrap(r, rank) for r in raws)
-    if recording:
+    wanted = tuple([isinstance(a, Tensor) and a._rg and a._rank == rank for a in arrays])
+    if _mode().grad and prim.differentiable and True in wanted:
         parent = make_node(prim, rank, arrays, inner, params, None, wanted, None)
         for i, out in enumerate(outs):
             if dtype_of(out._a).kind in "fc":
@@ -427,19 +477,30 @@ def whole(xp: Any, g: Any, outs: Sequence[Any]) -> list[Any]:
 def note_view(prim: Primitive, of: Tensor, out: Tensor, params: dict[str, Any], grad: bool) -> None:
     """Remember that ``out`` shares memory with ``of``, so that a write to one is seen by the other's graph."""
     a, b = of._a, out._a
-    if type(b) is _ndarray and (b.base is None or (b.base is not a and b.base is not getattr(a, "base", None))):
+    if type(b) is _ndarray and b.base is not a and (b.base is None or b.base is not getattr(a, "base", None)):
         return  # a copy after all: reshape of a transposed array, say
-    m, root = meta(out), of._meta.base if of._meta is not None and of._meta.base is not None else of
-    m.base = root
-    m.chain = (*(of._meta.chain if root is not of else ()), (prim, params))  # type: ignore[union-attr]
-    m.created = None if grad else "no_grad"
-    out._v = of._cell()
-    up = meta(root)
-    if up.views is None:
-        up.views = []
-    elif len(up.views) > 32 and len(up.views) & (len(up.views) - 1) == 0:
-        up.views = [r for r in up.views if r() is not None]
-    up.views.append(weakref.ref(out))
+    m, up = Meta(), of._meta
+    out._meta = m
+    if up is not None and up.base is not None:
+        m.base, m.chain = up.base, (*up.chain, (prim, params))
+        up = m.base._meta
+    else:
+        m.base, m.chain = of, ((prim, params),)
+        if up is None:
+            up = of._meta = Meta()
+    if not grad:
+        m.created = "no_grad"
+    v = of._v
+    if v is None:
+        v = of._cell()
+    out._v = v
+    views = up.views
+    if views is None:
+        up.views = [weakref.ref(out)]
+    else:
+        if len(views) > 32 and not len(views) & (len(views) - 1):  # at each doubling, drop the dead
+            views[:] = [r for r in views if r() is not None]
+        views.append(weakref.ref(out))
 
 
 def follow_chain(x: Any, chain: Sequence[tuple[Primitive, dict[str, Any]]]) -> Any:
@@ -448,11 +509,11 @@ def follow_chain(x: Any, chain: Sequence[tuple[Primitive, dict[str, Any]]]) -> A
     return x
 
 
-def check_writable(x: Tensor, recording: bool) -> None:
-    """PyTorch's errors for a write that would spoil a gradient."""
+def check_writable(x: Tensor, tracked: bool) -> None:
+    """PyTorch's errors for a write that would spoil a gradient; ``tracked``: what is written requires grad."""
     m = x._meta
     base = None if m is None else m.base
-    if recording:
+    if _mode().grad and (tracked or x._rg or (base is not None and base._rg)):
         if x._rg and x._node is None:
             raise RuntimeError(errors.leaf_in_place(view=base is not None))
         if base is not None:
@@ -470,7 +531,7 @@ def check_writable(x: Tensor, recording: bool) -> None:
 def assign(x: Tensor, result: Tensor) -> Tensor:
     """Make ``x`` hold ``result``: its value, in place, and its history.  Every in-place operation ends here."""
     recording = _mode().grad and (x._rg or result._rg)
-    check_writable(x, recording)
+    check_writable(x, result._rg)
     if result._shape != x._shape:
         raise RuntimeError(
             f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(result.shape)}"
@@ -485,11 +546,22 @@ def assign(x: Tensor, result: Tensor) -> Tensor:
                 "\nConvert the tensor first (x = x.float()), or write out of place: x = x * 1.5."
             )
         result = table["Cast"](result, dtype=want)
+    if recording:
+        _snapshot(x, result._node)
     _store(x, result)
     x._cell()[0] += 1
     if recording:
         _rebase(x, result)
     return x
+
+
+def _snapshot(x: Tensor, node: Any) -> None:
+    """Where the operation's own rule needs the value that is about to be overwritten, keep a copy of it."""
+    if node is not None and node.tensors and node.tensors[0] is x:
+        old = wrap(x._a.copy() if type(x._a) is _ndarray else x._a, x._rank)
+        old._rg, old._node = x._rg, x._node
+        node.tensors = (old, *node.tensors[1:])
+        node.saved = (node.saved[0], old._a, *node.saved[2:])
 
 
 def _store(x: Tensor, result: Tensor) -> None:
@@ -512,8 +584,8 @@ def _store(x: Tensor, result: Tensor) -> None:
 def _rebase(x: Tensor, result: Tensor) -> None:
     m = x._meta
     node = result._node
-    if node is not None and node.cell is not None:  # what it saved as its output now lives in x
-        node.cell = (x._cell(), x._cell()[0])
+    if node is not None and node.extra is not None and node.extra.cell is not None:
+        node.extra.cell = (x._cell(), x._cell()[0])  # what it saved as its output now lives in x
     if m is None or m.base is None:
         x._node, x._rg = node, result._rg
         root = x
@@ -529,7 +601,7 @@ def _rebase(x: Tensor, result: Tensor) -> None:
 
 def _refresh(view: Tensor, root: Tensor) -> None:
     """Give a view of a rewritten base the history it now has: the base's, then the way from it."""
-    fresh = follow_chain(root, view._meta.chain)
+    fresh = table["AsStrided"](root, chain=view._meta.chain)
     view._node, view._rg = fresh._node, fresh._rg
 
 
@@ -540,7 +612,6 @@ def unary_lane(prim: Elementwise) -> Callable[..., Any]:
     """``prim`` as a function of one Tensor, with everything that can be known beforehand worked out."""
     forward, node, np_ns = prim.forward, prim.node, ns.numpy_
     keep_out, keep_x = prim.keeps((True,))[0] if prim.differentiable else (False, False)
-    saves = keep_out or keep_x
 
     def lane(input: Any, *, out: Any = None) -> Any:
         if type(input) is Tensor and out is None:
@@ -559,20 +630,19 @@ def unary_lane(prim: Elementwise) -> Callable[..., Any]:
                 t._grad = t._meta = t._v = None
                 if input._rg and _mode() is _ON:
                     edge = input._node
-                    if saves:
-                        cell = None
-                        if keep_out:
-                            t._v = cell = [0]
-                            cell = (cell, 0)
-                        t._node = node(
-                            (input if edge is None else edge,),
-                            (r if keep_out else None, a if keep_x else None),
-                            (input,) if keep_x else None,
-                            None if input._v is None else (input._v[0],),
-                            cell, None, None,
-                        )  # fmt: skip
-                    else:
-                        t._node = node((input if edge is None else edge,), (None, None), None, None, None, None, None)
+                    extra = None
+                    if keep_out:
+                        t._v = [0]
+                        extra = Extra(None, None, (t._v, 0))
+                    if keep_x and input._v is not None:
+                        extra = extra or Extra()
+                        extra.versions = (input._v[0],)
+                    t._node = node(
+                        (input if edge is None else edge,),
+                        (r if keep_out else None, a if keep_x else None),
+                        (input,) if keep_x else () if keep_out else None,
+                        None, extra,
+                    )  # fmt: skip
                     t._rg = True
                 else:
                     t._node = None
@@ -581,6 +651,17 @@ def unary_lane(prim: Elementwise) -> Callable[..., Any]:
         return general(prim, (input,), out)
 
     return lane if prim.differentiable else (lambda input, *, out=None: general(prim, (input,), out))
+
+
+def _extra(out: Tensor, x: Tensor, keep_out: bool, keep_x: bool, place: int) -> Extra:
+    """The rare part of a node of one tensor and one number, the tensor standing at ``place``."""
+    versions = cell = None
+    if keep_x and x._v is not None:
+        versions = (x._v[0], 0) if place == 0 else (0, x._v[0])
+    if keep_out:
+        out._v = [0]
+        cell = (out._v, 0)
+    return Extra(None, versions, cell)
 
 
 def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tuple[Any, Any]:
@@ -593,6 +674,9 @@ def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tupl
     fn = fn or (lambda a, b: forward(np_ns, a, b))
     tt, ts, st = prim.variants
     otherwise = _operator if method else general
+    if not prim.differentiable:
+        return (lambda input, other, *, out=None: otherwise(prim, (input, other), out),
+                lambda input, other: otherwise(prim, (other, input), None))  # fmt: skip
     node, node_ts, node_st = tt.node, ts.node, st.node
     (out_x, x_x, x_y), (out_y, y_x, y_y) = prim.keeps((True, False))[0], prim.keeps((False, True))[0]
     out_xy = out_x or out_y
@@ -622,22 +706,26 @@ def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tupl
                         wx, wy = input._rg, other._rg
                         if (wx or wy) and _mode() is _ON:
                             kx, ky = wx and x_x or wy and y_x, wx and x_y or wy and y_y
+                            tensors = extra = None
                             if kx or ky:
                                 tensors = (input if kx else None, other if ky else None)
                                 va, vb = input._v, other._v
-                                versions = None if va is None and vb is None else (va and va[0], vb and vb[0])
-                            else:
-                                tensors = versions = None
-                            cell = None
+                                if va is not None or vb is not None:
+                                    extra = Extra(None, (va and va[0], vb and vb[0]))
                             if out_xy and (wx and out_x or wy and out_y):
-                                t._v = cell = [0]
-                                cell = (cell, 0)
+                                t._v = [0]
+                                tensors = tensors or ()
+                                extra = extra or Extra()
+                                extra.cell = (t._v, 0)
+                                kept = r
+                            else:
+                                kept = None
                             ex, ey = input._node, other._node
                             t._node = node(
                                 ((input if ex is None else ex) if wx else None,
                                  (other if ey is None else ey) if wy else None),
-                                (None if cell is None else r, a if kx else None, b if ky else None),
-                                tensors, versions, cell, None, None,
+                                (kept, a if kx else None, b if ky else None),
+                                tensors, None, extra,
                             )  # fmt: skip
                             t._rg = True
                         else:
@@ -654,18 +742,12 @@ def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tupl
                     t._a = r
                     t._grad = t._meta = t._v = None
                     if input._rg and _mode() is _ON:
-                        cell = None
-                        if out_x:
-                            t._v = cell = [0]
-                            cell = (cell, 0)
                         edge = input._node
-                        v = input._v
                         t._node = node_ts(
                             (input if edge is None else edge, None),
                             (r if out_x else None, a if x_x else None, other),
-                            (input, None) if x_x else None,
-                            None if v is None else (v[0], 0),
-                            cell, None, None,
+                            (input, None) if x_x else () if out_x or x_y else None,
+                            None, _extra(t, input, out_x, x_x, 0) if out_x or x_x and input._v is not None else None,
                         )  # fmt: skip
                         t._rg = True
                     else:
@@ -691,18 +773,12 @@ def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tupl
                 t._a = r
                 t._grad = t._meta = t._v = None
                 if input._rg and _mode() is _ON:
-                    cell = None
-                    if out_y:
-                        t._v = cell = [0]
-                        cell = (cell, 0)
                     edge = input._node
-                    v = input._v
                     t._node = node_st(
                         (None, input if edge is None else edge),
                         (r if out_y else None, other, a if y_y else None),
-                        (None, input) if y_y else None,
-                        None if v is None else (0, v[0]),
-                        cell, None, None,
+                        (None, input) if y_y else () if out_y or y_x else None,
+                        None, _extra(t, input, out_y, y_y, 1) if out_y or y_y and input._v is not None else None,
                     )  # fmt: skip
                     t._rg = True
                 else:

@@ -15,8 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from . import dtypes, engine, errors
-from .arrays.namespace import is_array, is_numpy
-from .backward import backward, dtype_of
+from .arrays.namespace import dtype_of, is_array, is_numpy
 from .engine import Box, Port, RemovableHandle
 from .methods import TensorMethods
 
@@ -26,17 +25,18 @@ _new = object.__new__
 class Meta:
     """What few tensors have: being a view, views of their own, hooks, retain_grad."""
 
-    __slots__ = ("accumulate_hooks", "base", "chain", "created", "hooks", "number", "retains", "views")
+    base: Any = None  # the tensor this is a view of, never itself a view
+    chain: tuple[tuple[Any, dict[str, Any]], ...] = ()  # how to get here from the base
+    created: str | None = None  # "no_grad" or the name of a multi-view function: writes are errors
+    number = 0
+    views: list[weakref.ref[Any]] | None = None
+    retains = False
+    hooks: dict[int, Callable[..., Any]] = {}  # noqa: RUF012  empty here; own_hooks() gives an instance its own
+    accumulate_hooks: dict[int, Callable[..., Any]] = {}  # noqa: RUF012
 
-    def __init__(self) -> None:
-        self.base: Any = None  # the tensor this is a view of, never itself a view
-        self.chain: tuple[tuple[Any, dict[str, Any]], ...] = ()  # how to get here from the base
-        self.created: str | None = None  # "no_grad" or the name of a multi-view function: writes are errors
-        self.number = 0
-        self.views: list[weakref.ref[Any]] | None = None
-        self.hooks: dict[int, Callable[..., Any]] = {}
-        self.accumulate_hooks: dict[int, Callable[..., Any]] = {}
-        self.retains = False
+    def own_hooks(self, kind: str) -> dict[int, Callable[..., Any]]:
+        found: dict[int, Callable[..., Any]] = self.__dict__.setdefault(kind, {})
+        return found
 
     def run_hooks(self, g: Any) -> Any:
         for hook in list(self.hooks.values()):
@@ -325,9 +325,14 @@ class Tensor(TensorMethods, Box):
         inputs: Any = None,
     ) -> None:  # fmt: skip
         """Add this tensor's gradient into ``.grad`` of every leaf it depends on; see ``autograd.backward``."""
+        if gradient is None and not create_graph and inputs is None and type(self) is Tensor and self._rg:
+            g = _backward.one(self)
+            if g is not None:
+                _backward.sweep_numbers(self if self._node is None else self._node, g, bool(retain_graph))
+                return
         if gradient is not None and not isinstance(gradient, Box):
             gradient = wrap(np.asarray(gradient, self._dtype), 2)
-        backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+        _backward.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
     def clear_autograd_grad(self) -> None:
         """Free the graph behind this tensor at once; a later ``backward()`` through it is the freed-graph error."""
@@ -346,14 +351,14 @@ class Tensor(TensorMethods, Box):
         """Call ``hook(grad)`` when this tensor's gradient is known; it may return another to use instead."""
         if not self._rg:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-        hooks = meta(self).hooks if self._node is None else engine.more(self._node).tensor_hooks
+        hooks = meta(self).own_hooks("hooks") if self._node is None else engine.more(self._node).hooks("tensor")
         return RemovableHandle(hooks, hook)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
         """Call ``hook(leaf)`` each time a backward has added to this leaf's ``.grad``."""
         if self._node is not None:
             raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
-        return RemovableHandle(meta(self).accumulate_hooks, hook)
+        return RemovableHandle(meta(self).own_hooks("accumulate_hooks"), hook)
 
     def _accumulate(self, g: Any, create_graph: bool, shared: set[int]) -> None:
         """Add ``g`` to ``.grad``.  Called under the engine's lock."""
@@ -555,3 +560,4 @@ def _dense(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
+from . import backward as _backward  # noqa: E402  at the end: it needs Tensor

@@ -35,7 +35,7 @@ def kind(name: str) -> Any:
     return getattr(torch, name)
 
 
-@pytest.mark.parametrize("seed", [0, 1, -1, -5, 123456789012345, 2**32, 2**63 - 1, 2**63, 2**64 - 1, -(2**63)])
+@pytest.mark.parametrize("seed", [0, 1, -1, -5, 10**15, 2**32, 2**63 - 1, 2**63, 2**64 - 1, -(2**63)])
 def test_seeds(seed: int) -> None:
     pair = Pair(seed)
     assert pair.ours.initial_seed() == pair.theirs.initial_seed()
@@ -61,7 +61,9 @@ def test_a_new_generator_starts_alike() -> None:
 def test_states_are_interchangeable(words: int, normals: int) -> None:
     pair = Pair(77)
     pair.same(pair.ours.uniform(words, "float32"), torch.rand(words, generator=pair.theirs))
-    pair.same(pair.ours.normal(normals, "float64"), torch.randn(normals, dtype=torch.float64, generator=pair.theirs))
+    pair.same(
+        pair.ours.normal(normals, "float64"), torch.randn(normals, dtype=torch.float64, generator=pair.theirs)
+    )
     crossed = Pair(5)
     crossed.ours.set_state(pair.theirs.get_state().numpy())
     crossed.theirs.set_state(torch.from_numpy(pair.ours.get_state()))
@@ -112,17 +114,22 @@ def test_normal_moments(dtype: str, size: int, moments: tuple[float, float]) -> 
 def test_exponential(dtype: str, lambd: float) -> None:
     pair = Pair(33)
     empty = torch.empty(33, 101, dtype=kind(dtype))
-    pair.same(pair.ours.exponential((33, 101), dtype, lambd), empty.exponential_(lambd, generator=pair.theirs))
+    pair.same(
+        pair.ours.exponential((33, 101), dtype, lambd), empty.exponential_(lambd, generator=pair.theirs)
+    )
 
 
 INTEGERS = ["bool", "uint8", "int8", "int16", "int32", "int64"]
-RANGES = [(0, 1), (0, 2), (0, 10), (-7, 100), (-128, 128), (0, 256), (-100, 0), (0, 2**12), (3, 2**24 + 5),
-          (0, 2**28 - 1), (0, 2**28), (-1, 2**28 - 1), (0, 2**28 + 1), (-5, 2**31), (0, 2**32), (0, 2**32 + 1),
-          (-(2**40), 2**40), (-(2**62), 2**62), (-(2**63), 2**63 - 1), (0, 2**63 - 1), (0, 2**53 + 3),
-          (-(2**24) - 5, 5), (-(2**27) - 1, 100 - 2**27), (2**60 - 1, 2**60 + 300), (2**60 + 1, 2**60 + 3),
-          (-3000, 3000), (-40_001, 40_001), (4097, 4099), (2049, 2050), (0, 65_500), (5, 5), (5, 3)]  # fmt: skip
+RANGES = [
+    (0, 1), (0, 2), (0, 10), (-7, 100), (-128, 128), (0, 256), (-100, 0), (0, 2**12), (3, 2**24 + 5),
+    (0, 2**28 - 1), (0, 2**28), (-1, 2**28 - 1), (0, 2**28 + 1), (-5, 2**31), (0, 2**32), (0, 2**32 + 1),
+    (-(2**40), 2**40), (-(2**62), 2**62), (-(2**63), 2**63 - 1), (0, 2**63 - 1), (0, 2**53 + 3),
+    (-(2**24) - 5, 5), (-(2**27) - 1, 100 - 2**27), (2**60 - 1, 2**60 + 300), (2**60 + 1, 2**60 + 3),
+    (-3000, 3000), (-40_001, 40_001), (4097, 4099), (2049, 2050), (0, 65_500), (5, 5), (5, 3),
+]  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:.*Due to precision limitations")
 @pytest.mark.parametrize("dtype", INTEGERS + FLOATS)
 def test_randint(dtype: str) -> None:
     drawn = 0
@@ -143,7 +150,9 @@ def test_randint(dtype: str) -> None:
 @pytest.mark.parametrize("dtype", INTEGERS + FLOATS)
 def test_random_without_bounds(dtype: str) -> None:
     pair = Pair(6)
-    pair.same(pair.ours.integers(999, dtype), torch.empty(999, dtype=kind(dtype)).random_(generator=pair.theirs))
+    pair.same(
+        pair.ours.integers(999, dtype), torch.empty(999, dtype=kind(dtype)).random_(generator=pair.theirs)
+    )
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 10, 100, 1000, 30_000])
@@ -176,7 +185,9 @@ def test_bernoulli_array(dtype: str) -> None:
     p = torch.rand(31, 33, dtype=kind(dtype))
     pair.same(pair.ours.bernoulli(p.numpy()), torch.bernoulli(p, generator=pair.theirs))
     target = torch.empty(7, 31, 33, dtype=torch.int32)
-    pair.same(pair.ours.bernoulli(p.numpy(), target.shape, "int32"), target.bernoulli_(p, generator=pair.theirs))
+    pair.same(
+        pair.ours.bernoulli(p.numpy(), target.shape, "int32"), target.bernoulli_(p, generator=pair.theirs)
+    )
 
 
 def test_dropout_mask() -> None:
@@ -222,12 +233,17 @@ def test_interleaved_draws() -> None:
     for n in [1, 3, 16, 5, 0, 17, 33, 2, 700, 1, 15, 41]:
         pair.same(g.normal(n, "float32"), torch.randn(n, generator=h))
         pair.same(g.uniform((n, 2), "float64"), torch.rand(n, 2, dtype=torch.float64, generator=h))
-        pair.same(g.normal(n, "float64", 2, 3), torch.empty(n, dtype=torch.float64).normal_(2, 3, generator=h))
+        pair.same(
+            g.normal(n, "float64", 2, 3), torch.empty(n, dtype=torch.float64).normal_(2, 3, generator=h)
+        )
         pair.same(g.randint(-5, 2**35, n), torch.randint(-5, 2**35, (n,), generator=h))
         pair.same(g.normal(n, "float16"), torch.randn(n, dtype=torch.float16, generator=h))
         pair.same(g.randperm(n), torch.randperm(n, generator=h))
         pair.same(g.bernoulli(0.25, n), torch.empty(n).bernoulli_(0.25, generator=h))
         pair.same(g.exponential(n, "float32"), torch.empty(n).exponential_(generator=h))
+
+
+ONES = 2**32 - 1
 
 
 def untempered(word: int) -> int:
@@ -243,13 +259,13 @@ def untempered(word: int) -> int:
     return y & 0xFFFFFFFF
 
 
-@pytest.mark.parametrize("words", [[0], [2**32 - 1], [0, 2**32 - 1], [2**32 - 1] * 8 + [0] * 8, [1, 0], [2**31, 3]])
+@pytest.mark.parametrize("words", [[0], [ONES], [0, ONES], [ONES] * 8 + [0] * 8, [1, 0], [2**31, 3]])
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_extreme_words(words: list[int], dtype: str) -> None:
     """Uniforms of exactly 0 and of the largest value below 1."""
     state = Generator().manual_seed(1).get_state()
     key = np.array([untempered(words[i % len(words)]) for i in range(624)], np.uint64)
-    state[8:24] = np.frombuffer(np.array([624, 1], np.int32).tobytes() + np.array([1], np.int64).tobytes(), np.uint8)
+    state[8:24] = np.array([624, 1, 1, 0], np.int32).view(np.uint8)  # left, seeded, next
     state[24 : 24 + 8 * 624] = key.view(np.uint8)
     empty = torch.empty(32, dtype=kind(dtype))
     draws: list[tuple[Callable[[Any], Any], Callable[[Any], Any]]] = [
@@ -280,8 +296,14 @@ ERRORS: list[tuple[Callable[[Generator], Any], Callable[[Any], Any]]] = [
     (lambda g: g.bernoulli(float("nan"), 3), lambda t: t.bernoulli_(float("nan"))),
     (lambda g: g.randperm(-1), lambda t: torch.randperm(-1)),
     (lambda g: g.randint(0, 2**63, 3), lambda t: torch.randint(0, 2**63, (3,))),
-    (lambda g: g.set_state(np.zeros(5056, np.uint8)), lambda t: torch.Generator().set_state(torch.zeros(5056).byte())),
-    (lambda g: g.set_state(np.zeros(9, np.uint8)), lambda t: torch.Generator().set_state(torch.zeros(9).byte())),
+    (
+        lambda g: g.set_state(np.zeros(5056, np.uint8)),
+        lambda t: torch.Generator().set_state(torch.zeros(5056).byte()),
+    ),
+    (
+        lambda g: g.set_state(np.zeros(9, np.uint8)),
+        lambda t: torch.Generator().set_state(torch.zeros(9).byte()),
+    ),
     (lambda g: g.set_state(np.zeros(5056)), lambda t: torch.Generator().set_state(torch.zeros(5056))),
 ]
 
@@ -298,10 +320,9 @@ def test_errors_and_their_words(case: int) -> None:
     assert np.array_equal(pair.ours.get_state(), before)  # a refused draw draws nothing
 
 
-def test_many_draws_of_every_float() -> None:
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_many_draws(dtype: str) -> None:
     pair = Pair(10)
-    for dtype in FLOATS:
-        pair.same(pair.ours.normal(500_001, dtype, 0.1, 3), torch.empty(500_001, dtype=kind(dtype)).normal_(
-            0.1, 3, generator=pair.theirs))  # fmt: skip
-        pair.same(pair.ours.uniform(500_001, dtype, -0.3, 0.7), torch.empty(500_001, dtype=kind(dtype)).uniform_(
-            -0.3, 0.7, generator=pair.theirs))  # fmt: skip
+    empty = torch.empty(500_001, dtype=kind(dtype))
+    pair.same(pair.ours.normal(500_001, dtype, 0.1, 3), empty.normal_(0.1, 3, generator=pair.theirs))
+    pair.same(pair.ours.uniform(500_001, dtype, -0.3, 0.7), empty.uniform_(-0.3, 0.7, generator=pair.theirs))

@@ -24,6 +24,12 @@ def namespace(arrays: Any) -> Any:
     return found
 
 
+def dtype_of(a: Any) -> np.dtype[Any]:
+    """The NumPy dtype of an array of any kind."""
+    d: np.dtype[Any] = a._dtype if isinstance(a, Box) else a.dtype
+    return d
+
+
 def is_numpy(a: Any) -> bool:
     t = type(a)
     return t is np.ndarray or isinstance(a, np.generic)

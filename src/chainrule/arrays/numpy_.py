@@ -20,19 +20,19 @@ copysign, sum_dtype = np.copysign, None
 
 
 def sum(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
-    return _add(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
+    return _add(x, axis, None, None, keepdims)
 
 
 def prod(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
-    return _mul(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
+    return _mul(x, axis, None, None, keepdims)
 
 
 def max(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
-    return _max(x, axis=axis, keepdims=keepdims)
+    return _max(x, axis, None, None, keepdims)
 
 
 def min(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
-    return _min(x, axis=axis, keepdims=keepdims)
+    return _min(x, axis, None, None, keepdims)
 
 
 def argmax(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
@@ -56,16 +56,24 @@ def astype(x: Any, dtype: Any) -> Any:
 
 
 def broadcast_to(x: Any, shape: Any) -> Any:
-    """A read-only view; for one element, built directly, since ``np.broadcast_to`` takes longer than small work."""
-    if x.shape == shape:
+    """A view with steps of 0, built directly where memory is dense: ``np.broadcast_to`` outlasts small work."""
+    have: tuple[int, ...] = x.shape
+    if have == shape:
         return x
-    if x.size == 1:
-        if len(shape) and np.prod(shape) < 4096:
-            out = np.empty(shape, x.dtype)
-            out.fill(x.item() if x.ndim else x)
-            return out
-        return np.ndarray(shape, x.dtype, np.array(x), 0, (0,) * len(shape))
-    return np.broadcast_to(x, shape)
+    if type(x) is not np.ndarray:
+        x = np.asarray(x)
+    lead = len(shape) - len(have)
+    if lead < 0 or not x.flags.c_contiguous:
+        return np.broadcast_to(x, shape)
+    strides = [0] * lead
+    for n, m, step in zip(have, shape[lead:], x.strides, strict=True):
+        if n == m:
+            strides.append(step)
+        elif n == 1:
+            strides.append(0)
+        else:
+            return np.broadcast_to(x, shape)  # raises
+    return np.ndarray(shape, x.dtype, x, 0, strides)
 
 
 def getitem(x: Any, key: tuple[Any, ...]) -> Any:

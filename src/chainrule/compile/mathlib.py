@@ -19,20 +19,36 @@ meaningless (but inf and nan give nan), so a loop that calls them also collects 
 that it rises, is run again with `wide=True`, where libm is called:
 
     far = False
-    for i in range(start, stop):
+    for i in range(a.size):
         x = a[i]
         far = fast_far_float32(far, x)      # emit_far("sin", "float32", ["x"], "far")
         out[i] = fast_sin_float32(x)        # emit("sin", "float32", ["x"], ...)
     if far:
-        for i in range(start, stop):
+        for i in range(a.size):
             out[i] = np.sin(a[i])           # emit("sin", "float32", ["x"], ..., wide=True)
 
 The second loop reads its inputs again, so `out` must not alias them.
+
+**Blocks.**  Take slices and count from 0, as above.  In `for i in range(start, stop)` Numba cannot rule out
+a negative, wrapping index, and the loop runs ten times slower for reasons unrelated to these functions.
 
 **Numerics.**  Special cases are IEEE's: nan, inf, -0.0, subnormal numbers, overflow and gradual underflow;
 `pow` has C's.  The arithmetic fixes its own fused multiply-adds and is shielded from fastmath's `contract`
 and `reassoc`; `nnan` and `ninf` (and so `fastmath=True`) would break the special cases.  Hardware without
 a fused multiply-add stays correct but slow.
+
+Largest errors seen, in units of the last place (float32: every seventh number there is; float64: 15
+million numbers of all exponents and in the interesting intervals; pow: 15 million pairs):
+
+               float32  float64                float32  float64                float32  float64
+    acos         1.08     1.12      exp2         0.77     0.76      sin          1.55     1.49
+    asin         1.10     1.09      expm1        1.37     1.55      sinh         1.86     1.96
+    atan         1.86     1.83      log          0.85     0.82      softplus     1.82     1.70
+    cos          1.55     1.48      log10        0.96     0.99      sqrt         0.50     0.50
+    cosh         1.14     1.09      log1p        0.91     0.89      tan          1.25     1.21
+    erf          1.86     1.55      log2         0.96     1.04      tanh         1.34     1.41
+    exp          0.77     0.76      pow          0.77     0.99      rsqrt        1.50     1.50
+                                                                    sigmoid      1.48     1.44
 """
 
 from __future__ import annotations

@@ -126,9 +126,11 @@ class Value:
         return self._compare(">", other)
 
     def same(self, other: Value | float) -> Value:
+        """Whether the two are equal; `==` is left to Python."""
         return self._compare("==", other)
 
     def differs(self, other: Value | float) -> Value:
+        """Whether the two are unequal; nan differs from itself."""
         return self._compare("!=", other)
 
 
@@ -141,6 +143,7 @@ class Machine:
         self.int_type = _llvm().IntType(self.format.bits)
 
     def number(self, value: Value | float) -> Value:
+        """`value` as a float of this format."""
         if isinstance(value, Value):
             return value
         return Value(self.builder, _llvm().Constant(self.float_type, value))
@@ -152,21 +155,27 @@ class Machine:
         return Value(self.builder, self.builder.call(function, raw))
 
     def fma(self, a: Value, b: Value | float, c: Value | float) -> Value:
+        """a * b + c, rounded once."""
         return self._call("fma", a, b, c)
 
     def sqrt(self, x: Value) -> Value:
+        """The square root, correctly rounded."""
         return self._call("sqrt", x)
 
     def rint(self, x: Value) -> Value:
+        """The nearest integer, as a float."""
         return self._call("rint", x)
 
     def abs(self, x: Value) -> Value:
+        """x without its sign."""
         return self._call("fabs", x)
 
     def copysign(self, magnitude: Value, sign: Value) -> Value:
+        """`magnitude` with the sign of `sign`."""
         return self._call("copysign", magnitude, sign)
 
     def where(self, condition: Value, yes: Value | float, no: Value | float) -> Value:
+        """A select: both sides are computed."""
         raw = self.builder.select(condition.raw, self.number(yes).raw, self.number(no).raw)
         return Value(self.builder, raw)
 
@@ -176,9 +185,11 @@ class Machine:
         return self.where(x > high, high, x)
 
     def to_bits(self, x: Value) -> Value:
+        """The encoding of x as an integer."""
         return Value(self.builder, self.builder.bitcast(x.raw, self.int_type))
 
     def from_bits(self, n: Value) -> Value:
+        """The float whose encoding is n."""
         return Value(self.builder, self.builder.bitcast(n.raw, self.float_type))
 
     def flip_sign(self, x: Value, sign: Value) -> Value:

@@ -26,9 +26,11 @@ class Kit(Machine):
         return TABLES[self.format.dtype][name]
 
     def pick(self, for_float32: float, for_float64: float) -> float:
+        """A constant that depends on the format."""
         return for_float32 if self.format.bits == 32 else for_float64
 
     def table(self, name: str, x: Value) -> Value:
+        """The fitted polynomial `name` at x."""
         return self.polynomial(self[name], x)
 
     def scale(self, p: Value, n: Value) -> Value:
@@ -55,14 +57,12 @@ class Kit(Machine):
         return total + ((large - total) + small + tail)
 
     def quarter_expm1(self, x: Value) -> tuple[Value, Value]:
-        """(exp(x) - 1) / 4 and its rounding error; the quarter lets sinh and expm1 reach their overflow."""
+        """(exp(x) - 1) / 4 and, for small x, its error; the quarter lets sinh and expm1 reach overflow."""
         n, r, tail = self.reduce_exp(x)
         scale = self.power_of_two(n - 2)
         rest = self.fma(r * r, self.table("EXP", r), tail)
         p = r + rest
-        offset = scale - 0.25
-        result = self.fma(p, scale, offset)
-        return result, self.fma(p, scale, offset - result) + ((r - p) + rest) * scale
+        return self.fma(p, scale, scale - 0.25), ((r - p) + rest) * scale
 
     def divide(self, a: Value, a_tail: Value | float, b: Value, b_tail: Value) -> Value:
         """(a + a_tail) / (b + b_tail) with little more than one rounding."""
@@ -97,6 +97,7 @@ class Kit(Machine):
         return self.fma(s, self.fma(z, self.table(table, z) * 2.0, half_square), -half_square)
 
     def log_domain(self, x: Value, result: Value) -> Value:
+        """`result`, a logarithm of x, with the values at and beyond the ends of (0, inf)."""
         result = self.where(x < INF, result, x)
         return self.where(x > 0.0, result, self.where(x.same(0.0), -INF, x * NAN))
 
@@ -129,33 +130,40 @@ class Kit(Machine):
         return self.to_bits(shifted), r, lost - self.fma(k, third, self.fma(k, second, -product))
 
     def sin_near_zero(self, r: Value) -> Value:
+        """sin(r) for |r| <= pi / 4."""
         z = r * r
         return self.fma(r * z, self.table("SIN", z), r)
 
     def cos_near_zero(self, r: Value) -> Value:
+        """cos(r) for |r| <= pi / 4."""
         z = r * r
         return self.fma(z, self.fma(z, self.table("COS", z), -0.5), 1.0)
 
 
 def sqrt(m: Kit, x: Value) -> Value:
+    """The hardware has it."""
     return m.sqrt(x)
 
 
 def rsqrt(m: Kit, x: Value) -> Value:
+    """1 / sqrt(x), each step correctly rounded."""
     return 1.0 / m.sqrt(x)
 
 
 def exp(m: Kit, x: Value) -> Value:
+    """2**k exp(r) for x = k ln2 + r."""
     n, r, tail = m.reduce_exp(m.clamp(x, m.pick(-104.0, -746.0), m.pick(89.0, 710.0)))
     return m.scale(m.exp_near_zero(r, tail), n)
 
 
 def exp2(m: Kit, x: Value) -> Value:
+    """2**k exp(f ln2) for x = k + f."""
     x = m.clamp(x, m.pick(-151.0, -1076.0), m.pick(128.0, 1024.0))
     return _exp2(m, x, 0.0)
 
 
 def _exp2(m: Kit, x: Value, tail: Value | float) -> Value:
+    """2**(x + tail); `tail` may be much larger than the rounding error of x."""
     ln2, ln2_tail = m["LN2"]
     shifted = x + m.format.magic
     fraction = x - (shifted - m.format.magic)
@@ -166,26 +174,28 @@ def _exp2(m: Kit, x: Value, tail: Value | float) -> Value:
 
 
 def expm1(m: Kit, x: Value) -> Value:
+    """2**k (exp(r) - 1) + (2**k - 1) for x = k ln2 + r."""
     quarter, _ = m.quarter_expm1(m.clamp(x, m.pick(-20.0, -40.0), m.pick(89.0, 710.0)))
     return m.near_identity(x, quarter * 4.0)
 
 
 def sinh(m: Kit, x: Value) -> Value:
+    """(e + e / (e + 1)) / 2 for e = exp(|x|) - 1."""
     quarter, error = m.quarter_expm1(m.clamp(m.abs(x), 0.0, m.pick(89.5, 710.6)))
-    # (e + e / (e + 1)) / 2 for e = exp(|x|) - 1
     twice = quarter + quarter
     return m.near_identity(x, m.copysign(twice + (quarter / (twice + 0.5) + 2.0 * error), x))
 
 
 def cosh(m: Kit, x: Value) -> Value:
+    """q + 1 / (4 q) for q = exp(|x|) / 2."""
     n, r, tail = m.reduce_exp(m.clamp(m.abs(x), 0.0, m.pick(89.5, 710.6)))
     quarter = m.exp_near_zero(r, tail) * m.power_of_two(n - 2)
     return quarter + quarter + 0.125 / quarter
 
 
 def tanh(m: Kit, x: Value) -> Value:
+    """e / (e + 2) for e = exp(2 |x|) - 1."""
     quarter, error = m.quarter_expm1(m.clamp(m.abs(x + x), 0.0, m.pick(20.0, 40.0)))
-    # e / (e + 2) for e = exp(2 |x|) - 1
     above, below = m.where(quarter > 0.5, quarter, 0.5), m.where(quarter > 0.5, 0.5, quarter)
     total = quarter + 0.5
     size = m.divide(quarter, error, total, (above - total) + below + error)
@@ -193,27 +203,32 @@ def tanh(m: Kit, x: Value) -> Value:
 
 
 def sigmoid(m: Kit, x: Value) -> Value:
+    """1 / (1 + e) or e / (1 + e) for e = exp(-|x|), so that neither overflows."""
     decay = exp(m, -m.abs(x))
     total = decay + 1.0
     return m.divide(m.where(x < 0.0, decay, 1.0), 0.0, total, (1.0 - total) + decay)
 
 
 def softplus(m: Kit, x: Value) -> Value:
+    """log(1 + exp(x)) as max(x, 0) + log(1 + exp(-|x|))."""
     decay = exp(m, -m.abs(x))
     return decay + (m.log_tail(decay, "LOG1P") + m.where(x < 0.0, 0.0, x))
 
 
 def log(m: Kit, x: Value) -> Value:
+    """k ln2 + log(1 + f) for x = 2**k (1 + f)."""
     k, f = m.split_log(x)
     ln2, ln2_tail = m["LN2"]
     return m.log_domain(x, m.fma(k, ln2, f + m.fma(k, ln2_tail, m.log_tail(f))))
 
 
 def log1p(m: Kit, x: Value) -> Value:
+    """log(1 + x), with what the sum rounds off put back."""
     return m.copysign(m.log_domain(x + 1.0, _log1p(m, x)), x)
 
 
 def _log1p(m: Kit, x: Value) -> Value:
+    """The logarithm of 1 + x for 0 < 1 + x < inf."""
     total = x + 1.0
     k, f = m.split_log(total)
     # The part of x that the sum above rounded off (Knuth's two-sum); exact to begin with where k is 0.
@@ -227,21 +242,25 @@ def _log1p(m: Kit, x: Value) -> Value:
 
 
 def log2(m: Kit, x: Value) -> Value:
+    """k + log2(1 + f) for x = 2**k (1 + f)."""
     k, f = m.split_log(x)
     return m.log_domain(x, k + _scaled_log(m, f, m["LOG2E"]))
 
 
 def log10(m: Kit, x: Value) -> Value:
+    """k log10(2) + log10(1 + f) for x = 2**k (1 + f)."""
     k, f = m.split_log(x)
     step, step_tail = m["LOG10_2"]
     return m.log_domain(x, m.fma(k, step, m.fma(k, step_tail, _scaled_log(m, f, m["LOG10E"]))))
 
 
 def _scaled_log(m: Kit, f: Value, unit: tuple[float, ...]) -> Value:
+    """log(1 + f) times `unit`, a constant in two parts."""
     return m.fma(f, unit[0], m.fma(f, unit[1], m.log_tail(f) * unit[0]))
 
 
 def sin(m: Kit, x: Value) -> Value:
+    """+-sin(r) or +-cos(r) for |x| = k pi/2 + r, as k mod 4 says."""
     n, r = m.reduce_trig(x)
     odd = (n & 1).differs(0)
     size = m.where(odd, m.cos_near_zero(r), m.sin_near_zero(r))
@@ -249,6 +268,7 @@ def sin(m: Kit, x: Value) -> Value:
 
 
 def cos(m: Kit, x: Value) -> Value:
+    """+-cos(r) or +-sin(r) for |x| = k pi/2 + r, as k mod 4 says."""
     n, r = m.reduce_trig(x)
     odd = (n & 1).differs(0)
     size = m.where(odd, m.sin_near_zero(r), m.cos_near_zero(r))
@@ -256,16 +276,19 @@ def cos(m: Kit, x: Value) -> Value:
 
 
 def tan(m: Kit, x: Value) -> Value:
+    """tan(r) or -1 / tan(r) for |x| = k pi/2 + r, as k mod 2 says."""
     n, r, tail = m.reduce_trig_pair(x)
     odd = (n & 1).differs(0)
     z = r * r
-    t = r + m.fma(r * z, m.table("TAN", z), m.fma(tail, z, tail))
-    return m.flip_sign(m.where(odd, -1.0 / t, t), m.to_bits(x))
+    rest = m.fma(r * z, m.table("TAN", z), m.fma(tail, z, tail))
+    t = r + rest
+    cotangent = m.divide(m.number(1.0), 0.0, t, (r - t) + rest)
+    return m.flip_sign(m.where(odd, -cotangent, t), m.to_bits(x))
 
 
 def atan(m: Kit, x: Value) -> Value:
+    """atan(t) plus 0, pi/4 or pi/2, whichever makes |t| smallest."""
     a = m.abs(x)
-    # atan(a) is atan(t) plus 0, pi/4 or pi/2, whichever makes |t| smallest.
     middle, far = a > math.tan(math.pi / 8), a > math.tan(3 * math.pi / 8)
     above = m.where(far, -1.0, m.where(middle, a - 1.0, a))
     below = m.where(far, a, m.where(middle, a + 1.0, 1.0))
@@ -287,6 +310,7 @@ def _asin(m: Kit, x: Value) -> tuple[Value, Value, Value]:
 
 
 def asin(m: Kit, x: Value) -> Value:
+    """asin(|x|), or pi/2 - 2 asin(sqrt((1 - |x|) / 2)) above 1/2."""
     outer, t, rest = _asin(m, x)
     half_pi, half_pi_tail, _ = m["PI_2"]
     complement = m.sum_of(half_pi, -2.0 * t, half_pi_tail - 2.0 * rest)
@@ -294,6 +318,7 @@ def asin(m: Kit, x: Value) -> Value:
 
 
 def acos(m: Kit, x: Value) -> Value:
+    """pi/2 - asin(x), or 2 asin(sqrt((1 - x) / 2)) and its mirror image outside [-1/2, 1/2]."""
     outer, t, rest = _asin(m, x)
     half_pi, half_pi_tail, _ = m["PI_2"]
     angle = t + rest
@@ -303,6 +328,7 @@ def acos(m: Kit, x: Value) -> Value:
 
 
 def erf(m: Kit, x: Value) -> Value:
+    """1 - exp(-|x| p(|x|)): log(erfc) is smooth enough for one polynomial."""
     a = m.clamp(m.abs(x), 0.0, m.pick(3.93, 5.93))
     slope, slope_tail = m["ERF_SLOPE"]
     p = m.fma(a, m.table("ERF", a), slope)
@@ -315,6 +341,7 @@ def erf(m: Kit, x: Value) -> Value:
 
 
 def pow(m: Kit, x: Value, y: Value) -> Value:
+    """2**(y log2 |x|) with log2 in two parts, and then the many special cases of C."""
     a = m.abs(x)
     high, low = _log2_pair(m, a)
     high = m.where(a < INF, m.where(a.same(0.0), -INF, high), a)

@@ -107,7 +107,7 @@ def softmax(input: Tensor, dim: int | None = None, dtype: Any = None, *, _stackl
     Source: ``torch.softmax``, ``torch.nn.functional.softmax``.
     """
     x = _to_dtype(input, dtype)
-    return _softmax(x, axis=axes(x, _chosen("softmax", x, dim)))  # type: ignore[no-any-return]
+    return _softmax(x, axis=axes(x, dim if dim is not None else _chosen("softmax", x)))  # type: ignore[no-any-return]
 
 
 def log_softmax(input: Tensor, dim: int | None = None, dtype: Any = None, *, _stacklevel: int = 3) -> Tensor:
@@ -116,12 +116,10 @@ def log_softmax(input: Tensor, dim: int | None = None, dtype: Any = None, *, _st
     Source: ``torch.log_softmax``, ``torch.nn.functional.log_softmax``.
     """
     x = _to_dtype(input, dtype)
-    return _log_softmax(x, axis=axes(x, _chosen("log_softmax", x, dim)))  # type: ignore[no-any-return]
+    return _log_softmax(x, axis=axes(x, dim if dim is not None else _chosen("log_softmax", x)))  # type: ignore[no-any-return]
 
 
-def _chosen(name: str, x: Tensor, dim: int | None) -> int:
-    if dim is not None:
-        return dim
+def _chosen(name: str, x: Tensor) -> int:
     import warnings
 
     warnings.warn(

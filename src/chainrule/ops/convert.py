@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..arrays.namespace import is_numpy
 from ..engine import Box
 from ..primitive import Primitive, assign, check_broadcast, check_writable, table
-from ..random import default_generator
+from ..random import default_generator, fill
 from ..tensor import Tensor, init, wrap
 from .kinds import export, in_place_of
 
@@ -231,24 +232,24 @@ def addcdiv_(self: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
     return assign(self, self + value * tensor1 / tensor2)
 
 
-def _random(self: Tensor, numbers: Any) -> Tensor:
-    check_writable(self, self._rg)
-    if isinstance(self._a, np.ndarray):
-        self._a[...] = numbers
-    else:
-        self._a = self._dtype.type(numbers)
+def _random(self: Tensor, draw: Any) -> Tensor:
+    check_writable(self, False)
+    if self._rank != 2 or not is_numpy(self._a):
+        raise RuntimeError("random numbers can only be written into a plain tensor, not inside vmap, jvp or compile")
+    fill(self._own(), draw)
     self._cell()[0] += 1
     return self
 
 
 def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Any = None) -> Tensor:
     """Filled with random numbers, uniform from ``a`` to ``b``."""
-    return _random(self, (generator or default_generator).uniform(tuple(self.shape), self._dtype, a, b))
+    return _random(self, lambda shape: (generator or default_generator).uniform(shape, self._dtype, a, b))
 
 
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
     """Filled with random numbers, normal with the given mean and deviation."""
-    return _random(self, (generator or default_generator).normal(tuple(self.shape), self._dtype, mean, std))
+    serial = not self.is_contiguous()
+    return _random(self, lambda shape: (generator or default_generator).normal(shape, self._dtype, mean, std, serial))
 
 
 

@@ -10,9 +10,10 @@ from ..arrays.namespace import is_numpy
 from ..engine import Box
 from ..modes import no_grad
 from ..primitive import _mode, _rebase, _store
-from ..primitive import Primitive, bind, check_writable, follow_chain, make_node, table
+from ..primitive import Primitive, bind, check_writable, follow_chain, make_node, record_one, table
 from ..tensor import Tensor, wrap
 from .kinds import export
+from .shape import Reshape
 
 Key = tuple[Any, ...]
 _rows = np.array([2, 0, 2])
@@ -38,7 +39,10 @@ class GetItem(Primitive):
 
 
 def put_add(xp: Any, g: Any, key: Key, shape: tuple[int, ...]) -> Any:
-    return xp.put_add(g, key, shape, any(type(k) is np.ndarray and k.dtype.kind in "iu" for k in key))
+    repeats = False
+    for k in key:
+        repeats = repeats or (type(k) is np.ndarray and k.dtype.kind in "iu")
+    return xp.put_add(g, key, shape, repeats)
 
 
 class PutAdd(Primitive):
@@ -85,6 +89,9 @@ class Put(Primitive):
         return bind(self, (x, value), {"key": (slice(None), *params["key"])})
 
 
+CHAIN = ((GetItem(), {"key": (slice(None), 1, ...)}), (Reshape(), {"shape": (2,)}))
+
+
 class CopySlices(Primitive):
     """``base`` with ``value`` where a chain of views leads: what a write through a view makes of its base."""
 
@@ -92,6 +99,17 @@ class CopySlices(Primitive):
     vjp_base = lambda xp, g, chain: put_back(g, xp.zeros_like(follow_chain(g, chain)), chain)
     vjp_value = lambda xp, g, chain: follow_chain(g, chain)
     broadcasts = composite = jointly_linear = True
+    samples = [(((2, 3), (2,)), {"chain": CHAIN})]
+
+
+class AsStrided(Primitive):
+    """Where a chain of views leads from ``base``: what a view is, once its base was written to."""
+
+    forward = lambda xp, base, *, chain: follow_chain(base, chain)
+    vjp_base = lambda xp, g, base_shape, chain: put_back(xp.zeros(base_shape, dtype=g.dtype), g, chain)
+    linear = ("base",)
+    composite = True
+    samples = [(((2, 3),), {"chain": CHAIN})]
 
 
 def put_back(x: Any, value: Any, chain: Any) -> Any:
@@ -120,9 +138,11 @@ class PutAlong(Primitive):
 
 
 _basic = {name: GetItem(name) for name in ("SelectBackward0", "SliceBackward0", "UnsqueezeBackward0", "AliasBackward0")}
+_select = _basic["SelectBackward0"]
 _advanced = GetItem("IndexBackward0")
-_gather, _index_put = Gather(), Put("IndexPutBackward0")
-GetItem(), PutAdd(), Put(), CopySlices("CopySlices"), PutAlong(), Gather("MaxBackward0"), Gather("MinBackward0")
+_gather, _index_put, _copy_slices = Gather(), Put("IndexPutBackward0"), CopySlices("torch::autograd::CopySlices")
+table["CopySlices"] = _copy_slices
+PutAdd(), Put(), AsStrided(), PutAlong(), Gather("MaxBackward0"), Gather("MinBackward0")
 
 
 def normal_key(key: Any) -> tuple[Key, str]:
@@ -173,6 +193,11 @@ def _array_key(k: Any) -> tuple[Any, bool]:
 
 def getitem(self: Tensor, key: Any) -> Tensor:
     """``x[key]``: a view for numbers and slices, a copy for index and mask tensors."""
+    if type(key) is int and type(self) is Tensor and type(self._a) is np.ndarray:
+        try:
+            return record_one(_select, self, self._a, {"key": (key, ...)}, self._a[key, ...])  # type: ignore[no-any-return]
+        except IndexError as e:
+            raise IndexError(_index_error(e, self)) from None
     parts, label = normal_key(key)
     prim = _advanced if label == "IndexBackward0" else _basic[label]
     try:
@@ -194,10 +219,10 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
     if not isinstance(value, Box):
         value = wrap(np.asarray(value, self._dtype))
     recording = _mode().grad and (self._rg or value._rg)
-    check_writable(self, recording)
+    check_writable(self, value._rg)
     if value._dtype != self._dtype:
         value = table["Cast"](value, dtype=self._dtype)
-    prim = _index_put if label == "IndexBackward0" else table["CopySlices"]
+    prim = _index_put if label == "IndexBackward0" else _copy_slices
     view_prim = _basic.get(label, _advanced)
     params: dict[str, Any] = {"key": parts} if prim is _index_put else {"chain": ((view_prim, {"key": parts}),)}
     plain = self._rank == value._rank == 2 and is_numpy(self._own()) and is_numpy(value._a)
@@ -257,7 +282,16 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """
     at = input._dim(dim)
     lead = (slice(None),) * at
-    return tuple([input[(*lead, i)] for i in range(input._shape[at])])
+    found = tuple([input[(*lead, i)] for i in range(input._shape[at])])
+    for i, view in enumerate(found):
+        mark_multi_view(view, i, "Unbind")
+    return found
+
+
+def mark_multi_view(view: Tensor, number: int, name: str) -> None:
+    """Note that ``view`` is one of several from one call: PyTorch forbids writing to those."""
+    if view._meta is not None and view._meta.created is None:
+        view._meta.created, view._meta.number = name, number
 
 
 export("gather", gather)

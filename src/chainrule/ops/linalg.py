@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import errors
-from ..backward import dtype_of
+from ..arrays.namespace import dtype_of
 from ..engine import Box
 from ..primitive import Primitive, align, bind, conj
 from ..tensor import Tensor

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..backward import dtype_of
+from ..arrays.namespace import dtype_of
 from ..engine import Box
 from ..primitive import bind, table
 from ..tensor import wrap
@@ -193,6 +193,10 @@ def zeros_like(x: Any) -> Any:
 
 def ones_like(x: Any) -> Any:
     return _constant(x, 1)
+
+
+def zeros(shape: Any, *, dtype: Any = None) -> Any:
+    return wrap(np.zeros(tuple(shape), dtypes.default_float() if dtype is None else dtypes.to_numpy(dtype)))
 
 
 def _constant(x: Any, value: int) -> Any:

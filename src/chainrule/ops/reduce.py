@@ -205,6 +205,8 @@ _logsumexp, _argmax, _argmin, _all, _any, _cumsum = LogSumExp(), ArgMax(), ArgMi
 def axes(x: Tensor, dim: Any) -> tuple[int, ...]:
     """``dim`` (None, an int or several) as a tuple of negative axes."""
     n = len(x._shape)
+    if type(dim) is int and -n <= dim < n:
+        return (dim if dim < 0 else dim - n,)
     if dim is None or (isinstance(dim, (tuple, list)) and not dim):
         return tuple(range(-n, 0))
     if isinstance(dim, int):

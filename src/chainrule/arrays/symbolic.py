@@ -1,0 +1,360 @@
+"""Symbolic arrays: SymPy expressions where numbers would be, so that derivatives come out as formulas.
+
+>>> from chainrule.arrays.symbolic import symbols
+>>> import chainrule as torch
+>>> x = symbols("x")
+>>> torch.func.grad(torch.sin)(x * x) * 2 * x
+tensor(2*x*cos(x**2))
+
+Any transform works: a Tensor over a :class:`Symbolic` is differentiated, batched and expanded by the same
+rules as one over numbers.  Numbers become exact where they can be (1/2 for 0.5), and a power that would
+take gigabytes is rounded instead.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..extras import load
+from ..tensor import Tensor, wrap
+from . import numpy_
+
+_FLOAT, _INT, _BOOL = np.dtype("float64"), np.dtype("int64"), np.dtype("bool")
+_HUGE = 4096  # bits: numbers beyond are kept to 15 digits
+
+
+def symbols(name: str, shape: Sequence[int] = (), *, requires_grad: bool = False, **assumptions: bool) -> Tensor:
+    """A tensor of symbols: ``name`` itself for no dimensions, else ``name_0``, ``name_1``, ... or ``name_0_0``, ....
+
+    Symbols are real unless ``assumptions``, SymPy's, say otherwise; ``positive=True`` makes simpler formulas.
+    """
+    sympy = _sympy()
+    assumptions = assumptions or {"real": True}
+    shape = tuple(shape)
+    a = np.empty(shape, object)
+    for at in np.ndindex(shape):
+        a[at] = sympy.Symbol("_".join([name, *map(str, at)]), **assumptions)
+    kind = "float64" if all(s.is_extended_real for s in a.flat) else "complex128"
+    t = wrap(Symbolic(a, np.dtype(kind)))
+    t._rg = requires_grad
+    return t
+
+
+def expressions(t: Tensor) -> np.ndarray[Any, Any]:
+    """The expressions a tensor holds, as an object array of its shape."""
+    a = t._a
+    if not isinstance(a, Symbolic):
+        raise TypeError(f"expressions: expected a tensor over symbols, got one over {type(a).__name__}")
+    return a.a.copy()
+
+
+@functools.cache
+def _sympy() -> Any:
+    return load("sympy", "explain", "symbolic arrays")
+
+
+def exact(v: Any) -> Any:
+    """A number as SPECIFIED, not as stored: integers and short binary fractions exactly, other floats as floats."""
+    sympy = _sympy()
+    if isinstance(v, sympy.Basic):
+        c, rest = v.as_coeff_Mul() if isinstance(v, sympy.Expr) else (None, None)
+        big = c is not None and c.is_Rational and c.p.bit_length() + c.q.bit_length() > _HUGE
+        return sympy.Float(c) * rest if big else v
+    if isinstance(v, (bool, np.bool_)):
+        return sympy.true if v else sympy.false
+    if isinstance(v, (complex, np.complexfloating)):
+        return exact(v.real) + exact(v.imag) * sympy.I
+    if isinstance(v, (float, np.floating)) and math.isfinite(v):
+        n, d = float(v).as_integer_ratio()
+        return sympy.Rational(n, d) if d <= 4096 and abs(n) < 2**53 else sympy.Float(float(v))
+    return sympy.sympify(v.item() if isinstance(v, np.generic) else v)
+
+
+_exactly = np.frompyfunc(exact, 1, 1)
+
+
+class Symbolic:
+    """An array of SymPy expressions.  Its dtype says what they stand for: numbers, indices or truth values."""
+
+    __slots__ = ("a", "dtype")
+    __array_ufunc__ = None  # ``ndarray * Symbolic`` is ours to answer
+
+    def __init__(self, a: Any, dtype: np.dtype[Any] = _FLOAT) -> None:
+        self.a: np.ndarray[Any, Any] = np.asarray(_exactly(np.asarray(a, object)), object)
+        self.dtype = dtype
+
+    @classmethod
+    def __chainrule_namespace__(cls) -> Any:
+        return _namespace()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.a.shape
+
+    def __getitem__(self, key: Any) -> Symbolic:
+        return Symbolic(self.a[key], self.dtype)
+
+    def __len__(self) -> int:
+        return len(self.a)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        """Numbers if there is no symbol left, else the expressions."""
+        if not any(v.free_symbols for v in self.a.flat):
+            return np.array([_number(v) for v in self.a.flat], dtype or self.dtype).reshape(self.shape)
+        return self.a.copy()
+
+    def item(self) -> Any:
+        """The only element: a Python number, or the expression."""
+        return np.asarray(self).item()
+
+    def __repr__(self) -> str:
+        return f"Symbolic({self.a.tolist()})"
+
+
+def _number(v: Any) -> Any:
+    if v in (_sympy().true, _sympy().false):
+        return bool(v)
+    z = complex(v)
+    return z if z.imag else z.real
+
+
+def of(x: Any, dtype: Any = None) -> Symbolic:
+    """Numbers or expressions as a Symbolic."""
+    if isinstance(x, Symbolic):
+        return x if dtype is None or dtype == x.dtype else cast(x, np.dtype(dtype))
+    d = getattr(x, "dtype", None) or np.result_type(x)
+    return Symbolic(x, d if dtype is None else np.dtype(dtype))
+
+
+def cast(x: Symbolic, dtype: np.dtype[Any]) -> Symbolic:
+    sympy, have, want = _sympy(), x.dtype.kind, dtype.kind
+    change: Callable[[Any], Any] | None = None
+    if want == "b" and have != "b":
+        change = lambda v: sympy.Ne(v, 0)
+    elif have == "b" and want != "b":
+        change = lambda v: _choose(v, sympy.Integer(1), sympy.Integer(0))
+    elif want in "iu" and have == "f":
+        change = lambda v: sympy.sign(v) * sympy.floor(sympy.Abs(v))
+    elif have == "c" and want != "c":
+        change = sympy.re
+    return Symbolic(x.a if change is None else np.frompyfunc(change, 1, 1)(x.a), dtype)
+
+
+def _common(arrays: Sequence[Any]) -> np.dtype[Any]:
+    return np.result_type(*[getattr(a, "dtype", a) for a in arrays])
+
+
+def _elementwise(f: Callable[..., Any], n: int, dtype: np.dtype[Any] | None = None) -> Callable[..., Symbolic]:
+    """A function of n expressions, entry by entry over arrays and numbers that broadcast."""
+    ufunc = np.frompyfunc(f, n, 1)
+
+    def function(*arrays: Any) -> Symbolic:
+        return Symbolic(ufunc(*[of(a).a for a in arrays]), _common(arrays) if dtype is None else dtype)
+
+    return function
+
+
+# --- single expressions -------------------------------------------------------------------------------
+
+
+def _power(x: Any, y: Any) -> Any:
+    """``x**y``, with the numbers in x rounded first where their exact power would be huge."""
+    if y.is_Rational and abs(y) > 512 and x not in (0, 1, -1):
+        number, rest = x.as_independent(*x.free_symbols, as_Add=False) if x.is_Mul else (x, 1) if x.is_number else (1, x)
+        return number.evalf() ** y * rest**y if number not in (1, -1) else x**y
+    return x**y
+
+
+def _choose(c: Any, x: Any, y: Any) -> Any:
+    sympy = _sympy()
+    if c is sympy.true or c is sympy.false or x == y:
+        return x if c is sympy.true or x == y else y
+    return sympy.Piecewise((x, c), (y, True))
+
+
+def _nearest(x: Any) -> Any:
+    """Halves to even: floor(x + 1/2), less 1 where that hit an odd integer from exactly half way."""
+    sympy = _sympy()
+    up = sympy.floor(x + sympy.Rational(1, 2))
+    tie = sympy.And(sympy.Eq(up - x, sympy.Rational(1, 2)), sympy.Eq(sympy.Mod(up, 2), 1))
+    return up - _choose(tie, sympy.Integer(1), sympy.Integer(0))
+
+
+def _first_largest(row: Sequence[Any]) -> Any:
+    """The position of the largest expression, the first of equals."""
+    sympy = _sympy()
+    best, at = row[0], sympy.Integer(0)
+    for i, v in enumerate(row[1:], 1):
+        at = _choose(sympy.Gt(v, best), sympy.Integer(i), at)
+        best = sympy.Max(best, v)
+    return at
+
+
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "truediv": operator.truediv, "pow": _power,
+    "mod": lambda x, y: x - y * _sympy().floor(x / y), "floordiv": lambda x, y: _sympy().floor(x / y),
+    "and": lambda x, y: _sympy().And(x, y), "or": lambda x, y: _sympy().Or(x, y), "xor": lambda x, y: _sympy().Xor(x, y),
+}  # fmt: skip
+_RELATIONS = {"eq": "Eq", "ne": "Ne", "lt": "Lt", "le": "Le", "gt": "Gt", "ge": "Ge"}
+
+
+def _attach() -> None:
+    """Python's operators for Symbolic."""
+
+    def operators(f: Callable[..., Symbolic]) -> tuple[Any, Any]:
+        return (lambda self, other: f(self, other)), (lambda self, other: f(other, self))
+
+    for name, f in _OPERATORS.items():
+        straight, swapped = operators(_elementwise(f, 2))
+        setattr(Symbolic, f"__{name}__", straight)
+        setattr(Symbolic, f"__r{name}__", swapped)
+    for name, relation in _RELATIONS.items():
+        f = lambda x, y, relation=relation: getattr(_sympy(), relation)(x, y)
+        setattr(Symbolic, f"__{name}__", operators(_elementwise(f, 2, _BOOL))[0])
+    unaries = {"neg": operator.neg, "pos": lambda x: x, "invert": lambda x: _sympy().Not(x)}
+    for name, g in unaries.items():
+        setattr(Symbolic, f"__{name}__", _elementwise(g, 1))
+
+
+_attach()
+
+
+# --- the namespace ------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _namespace() -> Namespace:
+    return Namespace()
+
+
+class Namespace:
+    """What rules see as ``xp`` when symbols flow."""
+
+    def __init__(self) -> None:
+        sympy = _sympy()
+        self.pi, self.e, self.inf, self.nan = sympy.pi, sympy.E, sympy.oo, sympy.nan
+        half = sympy.Rational(1, 2)
+        unary = {
+            "exp": sympy.exp, "expm1": lambda x: sympy.exp(x) - 1, "log": sympy.log, "log1p": lambda x: sympy.log(1 + x),
+            "log2": lambda x: sympy.log(x, 2), "log10": lambda x: sympy.log(x, 10), "sqrt": lambda x: x**half,
+            "sin": sympy.sin, "cos": sympy.cos, "tan": sympy.tan, "asin": sympy.asin, "acos": sympy.acos,
+            "atan": sympy.atan, "sinh": sympy.sinh, "cosh": sympy.cosh, "tanh": sympy.tanh, "asinh": sympy.asinh,
+            "acosh": sympy.acosh, "atanh": sympy.atanh, "square": lambda x: x * x, "sign": sympy.sign,
+            "floor": sympy.floor, "ceil": sympy.ceiling, "round": _nearest, "erf": sympy.erf, "conj": sympy.conjugate,
+            "trunc": lambda x: sympy.sign(x) * sympy.floor(sympy.Abs(x)), "sigmoid": lambda x: 1 / (1 + sympy.exp(-x)),
+            "softplus": lambda x: sympy.log(1 + sympy.exp(x)), "relu": lambda x: sympy.Max(x, 0),
+        }  # fmt: skip
+        binary = {
+            "maximum": sympy.Max, "minimum": sympy.Min, "remainder": _OPERATORS["mod"], "pow": _power,
+            "floor_divide": _OPERATORS["floordiv"], "atan2": sympy.atan2,
+        }  # fmt: skip
+        truth = {
+            "isfinite": lambda x: sympy.false if x.is_finite is False else sympy.true,
+            "isnan": lambda x: sympy.true if x is sympy.nan else sympy.false, "logical_not": sympy.Not,
+        }  # fmt: skip
+        for functions, n, dtype in ((unary, 1, None), (binary, 2, None), (truth, 1, _BOOL)):
+            for name, f in functions.items():
+                setattr(self, name, _elementwise(f, n, dtype))
+        for name in ("abs", "real", "imag"):
+            f = {"abs": sympy.Abs, "real": sympy.re, "imag": sympy.im}[name]
+            setattr(self, name, _elementwise(f, 1, _FLOAT))
+        for name, fold in {"sum": sympy.Add, "prod": sympy.Mul, "max": sympy.Max, "min": sympy.Min}.items():
+            setattr(self, name, self._reduction(fold))
+        self.all, self.any = self._reduction(sympy.And, _BOOL), self._reduction(sympy.Or, _BOOL)
+        for name in ("reshape", "permute_dims", "flip", "squeeze", "expand_dims", "moveaxis", "matrix_transpose",
+                     "cumulative_sum", "getitem", "put_add"):  # fmt: skip
+            setattr(self, name, self._arrangement(getattr(numpy_, name)))
+        self.broadcast_to = self._arrangement(np.broadcast_to)
+
+    @staticmethod
+    def _arrangement(f: Any) -> Callable[..., Symbolic]:
+        """NumPy's own way of arranging entries (or adding them up) serves for expressions too."""
+        return lambda x, *args, **kwargs: Symbolic(f(of(x).a, *args, **kwargs), x.dtype)
+
+    @staticmethod
+    def _reduction(fold: Any, dtype: np.dtype[Any] | None = None) -> Callable[..., Symbolic]:
+        """``fold`` of any number of expressions, over some axes."""
+
+        def reduce(x: Any, *, axis: Any = None, keepdims: bool = False) -> Symbolic:
+            x = of(x, dtype)
+            n = x.a.ndim
+            axes = tuple(range(n)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+            rows = np.moveaxis(x.a, axes, tuple(range(n - len(axes), n)))
+            out = np.empty(rows.shape[: n - len(axes)], object)
+            for at in np.ndindex(out.shape):
+                out[at] = fold(*rows[at].flat) if axes else rows[at]
+            return Symbolic(np.expand_dims(out, axes) if keepdims else out, x.dtype)
+
+        return reduce
+
+    def asarray(self, x: Any, *, dtype: Any = None, copy: bool | None = None) -> Symbolic:
+        return of(x, dtype)
+
+    def astype(self, x: Any, dtype: Any) -> Symbolic:
+        return of(x, dtype)
+
+    def zeros(self, shape: Any, *, dtype: Any = _FLOAT) -> Symbolic:
+        return of(np.zeros(shape, dtype))
+
+    def zeros_like(self, x: Any) -> Symbolic:
+        return of(np.zeros(x.shape, x.dtype))
+
+    def ones_like(self, x: Any) -> Symbolic:
+        return of(np.ones(x.shape, x.dtype))
+
+    def stop(self, x: Any) -> Any:
+        return x
+
+    def peak(self, x: Any, *, axis: Any) -> Any:
+        return self.sum(self.zeros_like(x), axis=axis, keepdims=True)  # exact numbers cannot overflow
+
+    def where(self, c: Any, x: Any, y: Any) -> Symbolic:
+        return Symbolic(np.frompyfunc(_choose, 3, 1)(of(c, _BOOL).a, of(x).a, of(y).a), _common((x, y)))
+
+    def concat(self, arrays: Sequence[Any], *, axis: int) -> Symbolic:
+        return Symbolic(np.concatenate([of(a).a for a in arrays], axis), _common(arrays))
+
+    def stack(self, arrays: Sequence[Any], *, axis: int) -> Symbolic:
+        return Symbolic(np.stack([of(a).a for a in arrays], axis), _common(arrays))
+
+    def matmul(self, x: Any, y: Any) -> Symbolic:
+        return Symbolic(np.matmul(of(x).a, of(y).a), _common((x, y)))
+
+    def argmax(self, x: Any, *, axis: Any = None, keepdims: bool = False) -> Symbolic:
+        x = self.reshape(x, (-1,)) if axis is None else x
+        rows = np.moveaxis(x.a, 0 if axis is None else axis, -1)
+        out = np.empty(rows.shape[:-1], object)
+        for at in np.ndindex(out.shape):
+            out[at] = _first_largest(rows[at])
+        return Symbolic(np.expand_dims(out, 0 if axis is None else axis) if keepdims else out, _INT)
+
+    def argmin(self, x: Any, *, axis: Any = None, keepdims: bool = False) -> Symbolic:
+        return self.argmax(-x, axis=axis, keepdims=keepdims)
+
+    def put(self, x: Any, value: Any, key: tuple[Any, ...]) -> Symbolic:
+        return Symbolic(numpy_.put(of(x).a, of(value).a, key), _common((x, value)))
+
+    def take_along_axis(self, x: Any, indices: Any, *, axis: int) -> Symbolic:
+        """Entries at positions that may themselves be formulas: a choice among all."""
+        n = x.shape[axis]
+        hit = self.moveaxis(of(indices), axis, -1)[..., None] == np.arange(n)
+        picked = self.sum(self.where(hit, self.moveaxis(of(x), axis, -1)[..., None, :], 0), axis=-1)
+        return self.moveaxis(picked, -1, axis)
+
+    def put_along_axis(self, x: Any, index: Any, axis: int, size: int) -> Symbolic:
+        hit = self.moveaxis(of(index), axis, -1)[..., None] == np.arange(size)
+        spread = self.where(hit, self.moveaxis(of(x), axis, -1)[..., None], 0)
+        return self.moveaxis(self.sum(spread, axis=-2), -1, axis)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"no symbolic form of {name} yet: add it to chainrule.arrays.symbolic.Namespace")
+
+
+_ = itertools

@@ -1,0 +1,1 @@
+"""Compile a recorded program to fused native loops."""

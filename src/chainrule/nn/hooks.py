@@ -1,0 +1,198 @@
+"""A module's hooks: functions of the user's that are called around ``forward`` and around its backward."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .. import modes
+from ..backward import edge_of
+from ..engine import Node, Port, RemovableHandle
+from ..tensor import Tensor, wrap
+
+if TYPE_CHECKING:
+    from .module import Module
+
+
+class Hook(NamedTuple):
+    """A forward hook or forward pre-hook, and how it wants to be called."""
+
+    function: Callable[..., Any]
+    with_kwargs: bool = False
+    always_call: bool = False
+
+
+def register(hooks: dict[int, Any], hook: Any, prepend: bool) -> RemovableHandle:
+    """Add ``hook`` at the end of ``hooks``, or in front of all that are there."""
+    others = dict(hooks)
+    handle = RemovableHandle(hooks, hook)
+    if prepend:
+        hooks.clear()
+        hooks.update({handle.id: hook, **others})
+    return handle
+
+
+def call(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """``module.forward`` with everything that is hooked to it."""
+    result, called = None, set()
+    try:
+        for hook in list(module._forward_pre_hooks.values()):
+            args, kwargs = _before(module, hook, args, kwargs)
+        backward = Gradients(module) if module._backward_hooks or module._backward_pre_hooks else None
+        if backward is not None:
+            args = backward.enter(args)
+        result = module.forward(*args, **kwargs)
+        for key, hook in list(module._forward_hooks.items()):
+            called.add(key)
+            result = _after(module, hook, args, kwargs, result)
+        return result if backward is None else backward.leave(result)
+    except Exception:
+        for key, hook in list(module._forward_hooks.items()):
+            if hook.always_call and key not in called:
+                try:
+                    result = _after(module, hook, args, kwargs, result)
+                except Exception as e:
+                    warnings.warn(
+                        "module forward hook with ``always_call=True`` raised an exception that was silenced as another "
+                        f"error was raised in forward: {e}", stacklevel=3,
+                    )  # fmt: skip
+        raise
+
+
+def _before(module: Module, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    if not hook.with_kwargs:
+        changed = hook.function(module, args)
+        return (args if changed is None else changed if isinstance(changed, tuple) else (changed,)), kwargs
+    changed = hook.function(module, args, kwargs)
+    if changed is None:
+        return args, kwargs
+    if not isinstance(changed, tuple) or len(changed) != 2:
+        raise RuntimeError(f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {changed}.")
+    return changed
+
+
+def _after(module: Module, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
+    f = hook.function
+    changed = f(module, args, kwargs, result) if hook.with_kwargs else f(module, args, result)
+    return result if changed is None else changed
+
+
+# --- hooks on the gradients ------------------------------------------------------------------------------
+
+Grads = tuple[Any, ...]
+
+
+class BackwardHookFunctionBackward(Node):
+    """Hands the cotangents of several tensors on unchanged, unless ``watch``, which sees them all, changes them."""
+
+    __slots__ = ("watch",)
+
+    def pull(self, xp: Any, g: Any, saved: Any) -> Sequence[Any]:
+        return self.watch([g.parts.get(i) for i in range(len(self.edges))])  # type: ignore[no-any-return]
+
+
+class Gradients:
+    """One call's gradients at a module's outputs and inputs, shown to the module's backward hooks."""
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self.at_outputs: Grads | None = None
+        self.inputs: list[int] | None = None  # which arguments are watched; None: no gradient flows into them
+        self.n_inputs = 0
+
+    def enter(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        self.n_inputs = len(args)
+        passed, self.inputs = _watched(args, self._at_inputs, zeros=True)
+        return passed
+
+    def leave(self, result: Any) -> Any:
+        if not isinstance(result, (Tensor, tuple)):
+            warnings.warn(
+                "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors but received "
+                f"{type(result)}", stacklevel=3,
+            )  # fmt: skip
+        outputs = result if isinstance(result, tuple) else (result,)
+        passed, _ = _watched(outputs, self._at_outputs)
+        return passed if isinstance(result, tuple) else passed[0]
+
+    def _at_outputs(self, grads: Grads) -> Grads:
+        for hook in list(self.module._backward_pre_hooks.values()):
+            changed = hook(self.module, grads)
+            if changed is not None:
+                grads = _as_many("Backward pre hook returned an invalid number of grad_output", changed, grads)
+        self.at_outputs = grads
+        if self.inputs is None and self.module._backward_hooks:
+            warnings.warn(
+                "Full backward hook is firing when gradients are computed with respect to module outputs since no inputs "
+                "require gradients.", stacklevel=2,
+            )  # fmt: skip
+            nothing = (None,) * self.n_inputs
+            for hook in list(self.module._backward_hooks.values()):
+                changed = hook(self.module, nothing, grads)
+                if changed is not None and any(c is not None for c in changed):
+                    raise RuntimeError(
+                        "Backward hook for Modules where no input requires gradient should always return None or None "
+                        "for all gradients."
+                    )
+            self.at_outputs = None
+        return grads
+
+    def _at_inputs(self, grads: Grads) -> Grads:
+        if self.at_outputs is None:  # the gradient came here on a way that does not lead through the outputs
+            return grads
+        for hook in list(self.module._backward_hooks.values()):
+            changed = hook(self.module, grads, self.at_outputs)
+            if changed is not None:
+                grads = _as_many("Backward hook returned an invalid number of grad_input", changed, grads)
+        self.at_outputs = None
+        return grads
+
+
+def _as_many(complaint: str, changed: Any, grads: Grads) -> Grads:
+    changed = changed if isinstance(changed, tuple) else (changed,)
+    if len(changed) != len(grads):
+        raise RuntimeError(f"{complaint}, got {len(changed)}, but expected {len(grads)}")
+    return changed
+
+
+def _watched(
+    values: tuple[Any, ...], see: Callable[[Grads], Grads], zeros: bool = False
+) -> tuple[tuple[Any, ...], list[int] | None]:
+    """``values`` with their tensors passed through one node, whose cotangents ``see`` is shown and may change.
+
+    ``see`` gets one entry per value: None where there is no tensor, and where there is no gradient None or,
+    as asked, zeros.  The second result says which values are tensors; None if no gradient flows into any.
+    """
+    at = [i for i, v in enumerate(values) if isinstance(v, Tensor)]
+    if not (modes.current().grad and any(values[i]._rg for i in at)):
+        return values, None
+    tensors = [values[i] for i in at]
+    kinds = [(t._rank, t._shape, t._dtype) for t in tensors]
+
+    def watch(parts: list[Any]) -> list[Any]:
+        shown: list[Any] = [None] * len(values)
+        for i, part, (rank, shape, dtype) in zip(at, parts, kinds, strict=True):
+            if part is None and zeros:
+                part = np.zeros(shape, dtype)
+            shown[i] = part if part is None or _level(part) >= rank else wrap(part, rank)
+        recorded = any(_level(p) >= k[0] for p, k in zip(parts, kinds, strict=True))  # under create_graph
+        changed = see(tuple(shown))
+        return [c if c is None or recorded else c._a for c in (changed[i] for i in at)]
+
+    node = BackwardHookFunctionBackward(
+        tuple([edge_of(t) if t._rg else None for t in tensors]), (None,), None, None, None, None, None
+    )
+    node.watch = watch
+    passed = list(values)
+    for number, (i, t) in enumerate(zip(at, tensors, strict=True)):
+        passed[i] = out = t.detach()
+        if t._rg:
+            out._node, out._rg = Port(node, number), True
+    return tuple(passed), at
+
+
+def _level(cotangent: Any) -> int:
+    return cotangent._rank if isinstance(cotangent, Tensor) else 0

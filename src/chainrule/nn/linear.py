@@ -1,0 +1,100 @@
+"""Layers that multiply by a matrix, that do nothing, and that reshape."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..creation import empty
+from ..ops.linalg import linear
+from ..tensor import Tensor
+from . import init
+from .module import Module
+from .parameter import Parameter
+
+
+class Identity(Module):
+    """Gives back what it gets; any arguments of the constructor are ignored.
+
+    Source: ``torch.nn.Identity``.
+
+    >>> import chainrule as torch
+    >>> torch.nn.Identity()(torch.tensor([1.0]))
+    tensor([1.])
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+
+    def forward(self, input: Tensor) -> Tensor:
+        """``input``, of any shape."""
+        return input
+
+
+class Linear(Module):
+    """``x @ weight.T + bias``: shapes (..., in_features) to (..., out_features).
+
+    ``weight`` is (out_features, in_features), ``bias`` (out_features,) or None; both start uniform within
+    ±1/√in_features, with PyTorch's numbers for the same seed.
+
+    Source: ``torch.nn.Linear``.
+
+    >>> import chainrule as torch
+    >>> layer = torch.nn.Linear(20, 30)
+    >>> layer(torch.zeros(128, 20)).shape
+    torch.Size([128, 30])
+    """
+
+    in_features: int
+    out_features: int
+    weight: Parameter
+    bias: Parameter | None
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        self.weight = Parameter(empty(out_features, in_features, device=device, dtype=dtype))
+        self.bias = Parameter(empty(out_features, device=device, dtype=dtype)) if bias else None
+        if not bias:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw weight and bias anew."""
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            bound = 1 / math.sqrt(self.in_features) if self.in_features > 0 else 0
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The product; RuntimeError unless the last dimension of ``input`` is in_features."""
+        return linear(input, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """The sizes."""
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+class Flatten(Module):
+    """Dimensions ``start_dim`` to ``end_dim`` made one: (n, 3, 4, 5) to (n, 60).
+
+    Source: ``torch.nn.Flatten``.
+
+    >>> import chainrule as torch
+    >>> torch.nn.Flatten()(torch.zeros(2, 3, 4)).shape
+    torch.Size([2, 12])
+    """
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        super().__init__()
+        self.start_dim = start_dim
+        self.end_dim = end_dim
+
+    def forward(self, input: Tensor) -> Tensor:
+        """``input`` with fewer dimensions; its memory is shared where it can be."""
+        return input.flatten(self.start_dim, self.end_dim)
+
+    def extra_repr(self) -> str:
+        """The dimensions."""
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
