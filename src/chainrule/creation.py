@@ -10,9 +10,8 @@ import numpy as np
 
 from . import dtypes, errors
 from .arrays.namespace import is_array, is_numpy
-from .engine import Box
 from .random import default_generator
-from .tensor import Tensor, init, wrap
+from .tensor import Tensor, _new, init, wrap
 
 __all__ = [
     "arange", "as_tensor", "asarray", "empty", "empty_like", "eye", "from_numpy", "full", "full_like", "is_tensor",
@@ -103,6 +102,10 @@ def tensor(
     >>> torch.tensor([[1.0, 2.0], [3.0, 4.0]]).shape
     torch.Size([2, 2])
     """
+    if type(data) is float and dtype is None and device is None:  # the commonest, by the shortest way
+        out = init(_new(Tensor), dtypes.float_type[0](data))
+        out._rg = bool(requires_grad)
+        return out  # type: ignore[no-any-return]
     _device(device)
     d = None if dtype is None else dtypes.to_numpy(dtype)
     if isinstance(data, Tensor):
@@ -115,7 +118,7 @@ def tensor(
     elif is_array(data) and not is_numpy(data):
         out = wrap(data)
     else:
-        out = init(object.__new__(Tensor), to_array(data, d))
+        out = init(_new(Tensor), to_array(data, d))
     return _leaf(out, requires_grad)
 
 
@@ -377,5 +380,3 @@ def randn_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False)
     """
     return randn(*input.shape, dtype=input.dtype if dtype is None else dtype, requires_grad=requires_grad)
 
-
-_ = Box

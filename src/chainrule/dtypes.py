@@ -57,6 +57,7 @@ _PYTHON = {float: float64, int: int64, bool: bool_, complex: complex128}
 _KIND_RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 
 _default = [float32]  # one process-wide setting, as PyTorch's
+float_type: list[Any] = [np.float32]  # the same as NumPy's scalar type
 
 
 def from_numpy(d: Any) -> dtype:
@@ -94,6 +95,7 @@ def set_default_dtype(d: dtype) -> None:
             f"but got {d}; write torch.set_default_dtype(torch.float64), say"
         )
     _default[0] = d
+    float_type[0] = d.np.type
 
 
 def default_float() -> np.dtype[Any]:

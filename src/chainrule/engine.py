@@ -108,10 +108,12 @@ class Extra:
     rank = 2  # of the Tensors this operation was applied to
     capture: Any = None  # a weak reference to the output, which asked for retain_grad()
     hooked = False
+    plain = True  # nothing to do beyond the rules: no metas, no hooks
 
     def __init__(self, metas: Any = None, versions: Any = None, cell: Any = None) -> None:
         if metas is not None:
             self.metas = metas
+            self.plain = False
         if versions is not None:
             self.versions = versions
         if cell is not None:
@@ -119,7 +121,7 @@ class Extra:
 
     def hooks(self, kind: str) -> dict[int, Callable[..., Any]]:
         """Hooks of a kind: "pre", "tensor" or "post"."""
-        self.hooked = True
+        self.hooked, self.plain = True, False
         found: dict[int, Callable[..., Any]] = self.__dict__.setdefault(kind, {})
         return found
 
@@ -252,7 +254,7 @@ class Sweep:
                             check_versions(node)
                             break
                     else:
-                        if extra is not None and extra.cell is not None:
+                        if extra is not None and (cell := extra.cell) is not None and cell[0][0] != cell[1]:
                             check_versions(node)
                     if create_graph:
                         saved = node.unpack()
@@ -260,7 +262,7 @@ class Sweep:
                         node.saved = node.tensors = None
                 pulls, params = node.pulls, node.params
                 several = None
-                if extra is not None or not pulls:
+                if not pulls or (extra is not None and not extra.plain):
                     several = cotangents(self, node, extra, g, saved)
                 follow = None
                 for i, edge in enumerate(node.edges):
@@ -412,5 +414,5 @@ _locks = tuple(threading.Lock() for _ in range(64))
 
 def deposit(leaf: Any, g: Any, create_graph: bool, shared: set[int]) -> None:
     """Add ``g`` to ``leaf.grad``, whole or not at all.  ``shared`` holds ids of arrays that others hold."""
-    with _locks[(id(leaf) >> 6) & 63]:
+    with _locks[id(leaf) >> 6 & 63]:
         leaf._accumulate(g, create_graph, shared)

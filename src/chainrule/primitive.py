@@ -791,13 +791,14 @@ def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tupl
     return lane, swapped
 
 
-_OPERANDS = (Box, int, float, complex, np.ndarray, np.generic)
+_OPERANDS = (Box, int, float, complex)
 
 
 def _operator(prim: Primitive, arrays: tuple[Any, ...], out: Any) -> Any:
-    if isinstance(arrays[0], _OPERANDS) and isinstance(arrays[1], _OPERANDS):
-        return general(prim, arrays, out)
-    return NotImplemented
+    for a in arrays:
+        if not isinstance(a, _OPERANDS) and not ns.is_array(a):
+            return NotImplemented
+    return general(prim, arrays, out)
 
 
 def general(prim: Primitive, arrays: tuple[Any, ...], out: Any = None, params: dict[str, Any] | None = None) -> Any:
@@ -821,7 +822,7 @@ def _lift(prim: Primitive, i: int, a: Any, arrays: tuple[Any, ...]) -> Any:
         return a
     if isinstance(a, np.generic):
         return a.item()
-    if isinstance(a, np.ndarray) and len(arrays) > 1:
+    if len(arrays) > 1 and ns.is_array(a):
         return wrap(a)
     which = "input" if i == 0 else "other"
     raise TypeError(

@@ -121,6 +121,16 @@ class _ComplexStyle:
         return f"{self.real(value.real)}{sign}{imag}j"
 
 
+@dataclass(frozen=True)
+class _TextStyle:
+    """Formulas, as they print themselves."""
+
+    width: int
+
+    def __call__(self, value: Any) -> str:
+        return str(value)
+
+
 def _real_style(values: Array) -> _RealStyle:
     if values.dtype.kind != "f":
         return _RealStyle("").fitted(values)
@@ -146,6 +156,8 @@ def _real_style(values: Array) -> _RealStyle:
 
 
 def _style(values: Array) -> _Style:
+    if values.dtype == object:
+        return _TextStyle(max(len(str(v)) for v in values.flat))
     if values.dtype.kind == "c":
         return _ComplexStyle(_real_style(values.real), _real_style(values.imag))
     return _real_style(values)
@@ -187,7 +199,7 @@ def _brackets(a: Array, indent: int, style: _Style, edge: int | None) -> str:
 def format_array(a: Array, indent: int) -> str:
     """Return the bracketed text of ``a``, of any shape, as it stands ``indent`` columns into a line.
 
-    Boolean, integer, float and complex arrays are supported.
+    Arrays of Booleans, integers, floats, complex numbers and formulas are supported.
 
     >>> format_array(np.array([[1.0, 2.5], [3.0, 4.0]]), 0)
     '[[1.0000, 2.5000],\\n [3.0000, 4.0000]]'
@@ -230,7 +242,7 @@ def format_tensor(
     """
     default_complex = "complex128" if default_dtype_name == "float64" else "complex64"
     # Only digits can show that a tensor is boolean, whole or complex; an empty one has none.
-    evident = {default_dtype_name} if a.size == 0 else {default_dtype_name, default_complex, "int64", "bool"}
+    evident = {default_dtype_name} if a.size == 0 else {default_dtype_name, default_complex, "int64", "bool", "object"}
     size_is_hidden = a.ndim != 1 if a.size == 0 else not _options.edgeitems
 
     suffixes = []

@@ -367,23 +367,22 @@ class Tensor(TensorMethods, Box):
         old = self._grad
         if create_graph:
             self._grad = g if old is None else old + g
-            return
-        if old is None:
+        elif old is None:
             if type(g) is np.ndarray:
                 if g.base is not None or id(g) in shared:  # somebody else may write to it
                     g = g.copy()
                 shared.add(id(g))
             self._grad = wrap(g, self._rank)
-        elif old._rg or type(old._a) is not np.ndarray:
+        elif type(old._a) is np.ndarray and not old._rg and is_numpy(g):
+            np.add(old._a, g, out=old._a)
+            old._cell()[0] += 1
+        else:
             total = old._a + g
             if old._rg:
                 self._grad = wrap(total, self._rank)
             else:
                 old._a = total
                 old._cell()[0] += 1
-        else:
-            np.add(old._a, g, out=old._a)
-            old._cell()[0] += 1
 
     # --- out to Python and NumPy --------------------------------------------------------------------
 
@@ -515,8 +514,12 @@ def init(t: Any, a: Any, requires_grad: bool = False) -> Any:
 
 def wrap(a: Any, rank: int = 2) -> Tensor:
     """``a`` as a constant Tensor of the given rank."""
-    if rank == 2 and is_numpy(a):
-        return init(_new(Tensor), a)  # type: ignore[no-any-return]
+    if rank == 2 and (type(a) is np.ndarray or isinstance(a, np.generic)):
+        t = _new(Tensor)
+        t._a = a
+        t._rg = False
+        t._node = t._grad = t._v = t._meta = None
+        return t
     t = init(_new(Lifted), a)
     t._rank = rank
     return t  # type: ignore[no-any-return]

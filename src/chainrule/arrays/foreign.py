@@ -53,8 +53,17 @@ class Library:
     def relu(self, x: Any) -> Any:
         return self.maximum(x, self.zeros_like(x))
 
+    def softplus(self, x: Any) -> Any:
+        return self.relu(x) + self.log1p(self.exp(-self.abs(x)))
+
+    def peak(self, x: Any, *, axis: Any) -> Any:
+        return self.max(x, axis=axis, keepdims=True)
+
     def square(self, x: Any) -> Any:
         return x * x
+
+    def sum_product(self, x: Any, y: Any, *, axis: Any) -> Any:
+        return self.sum(x * y, axis=axis, keepdims=True)
 
     def stop(self, x: Any) -> Any:
         return x

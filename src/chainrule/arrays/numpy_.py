@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy import (  # noqa: F401  re-exported: this module is the namespace
-    abs, acos, acosh, asin, asinh, atan, atan2, atanh, bool, ceil, concat, conj, cos, cosh, cumulative_sum,
-    equal, exp, expand_dims, expm1, flip, floor, floor_divide, greater, greater_equal, imag, isfinite, isinf,
+    abs, acos, acosh, asin, asinh, atan, atan2, atanh, bool, ceil, concat, conj, cos, cosh, cumulative_sum, e,
+    equal, exp, expand_dims, expm1, flip, floor, floor_divide, greater, greater_equal, imag, inf, isfinite, isinf,
     isnan, less, less_equal, log, log1p, log2, log10, logical_and, logical_not, logical_or, logical_xor,
-    matmul, matrix_transpose, moveaxis, not_equal, ones_like, permute_dims, real, remainder, reshape, round,
+    matmul, matrix_transpose, moveaxis, nan, not_equal, ones_like, permute_dims, pi, real, remainder, reshape, round,
     sign, sin, sinh, sqrt, square, squeeze, stack, tan, tanh, trunc, where, zeros, zeros_like,
 )  # fmt: skip
 
@@ -21,6 +21,11 @@ copysign, sum_dtype = np.copysign, None
 
 def sum(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
     return _add(x, axis, None, None, keepdims)
+
+
+def sum_product(x: Any, y: Any, *, axis: Any) -> Any:
+    """The sum of ``x * y`` over ``axis``, which is kept (or broadcasts as if it were)."""
+    return x.dot(y) if x.ndim == 1 else _add(x * y, axis, None, None, True)
 
 
 def prod(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
@@ -109,6 +114,16 @@ def stop(x: Any) -> Any:
 def sigmoid(x: Any) -> Any:
     """``1 / (1 + exp(-x))``: exp of a large number overflows to inf, whose reciprocal is the 0 that is meant."""
     return 1 / (1 + np.exp(-x))
+
+
+def softplus(x: Any) -> Any:
+    """``log(1 + exp(x))``, in a form that cannot overflow."""
+    return np.maximum(x, 0, dtype=x.dtype) + np.log1p(np.exp(-np.abs(x)))
+
+
+def peak(x: Any, *, axis: Any) -> Any:
+    """What to take off x before ``exp`` so that it cannot overflow.  The result must not depend on it."""
+    return _max(x, axis, None, None, True)
 
 
 def relu(x: Any) -> Any:

@@ -3,8 +3,8 @@
 >>> from chainrule.arrays.symbolic import symbols
 >>> import chainrule as torch
 >>> x = symbols("x")
->>> torch.func.grad(torch.sin)(x * x) * 2 * x
-tensor(2*x*cos(x**2))
+>>> torch.func.grad(lambda x: torch.sin(x * x))(x)
+Symbolic: tensor(2*x*cos(x**2))
 
 Any transform works: a Tensor over a :class:`Symbolic` is differentiated, batched and expanded by the same
 rules as one over numbers.  Numbers become exact where they can be (1/2 for 0.5), and a power that would
@@ -14,7 +14,6 @@ take gigabytes is rounded instead.
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 import operator
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine import Box
 from ..extras import load
 from ..tensor import Tensor, wrap
 from . import numpy_
@@ -66,7 +66,7 @@ def exact(v: Any) -> Any:
     if isinstance(v, sympy.Basic):
         c, rest = v.as_coeff_Mul() if isinstance(v, sympy.Expr) else (None, None)
         big = c is not None and c.is_Rational and c.p.bit_length() + c.q.bit_length() > _HUGE
-        return sympy.Float(c) * rest if big else v
+        return sympy.Float(c, 15) * rest if big else v
     if isinstance(v, (bool, np.bool_)):
         return sympy.true if v else sympy.false
     if isinstance(v, (complex, np.complexfloating)):
@@ -77,7 +77,10 @@ def exact(v: Any) -> Any:
     return sympy.sympify(v.item() if isinstance(v, np.generic) else v)
 
 
-_exactly = np.frompyfunc(exact, 1, 1)
+def _map(f: Callable[..., Any], *arrays: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """``f`` of each entry, arrays broadcast."""
+    with np.errstate(all="ignore"):  # NumPy blames f for what SymPy's own floats do
+        return np.asarray(np.frompyfunc(f, len(arrays), 1)(*arrays), object)
 
 
 class Symbolic:
@@ -87,7 +90,7 @@ class Symbolic:
     __array_ufunc__ = None  # ``ndarray * Symbolic`` is ours to answer
 
     def __init__(self, a: Any, dtype: np.dtype[Any] = _FLOAT) -> None:
-        self.a: np.ndarray[Any, Any] = np.asarray(_exactly(np.asarray(a, object)), object)
+        self.a = _map(exact, np.asarray(a, object))
         self.dtype = dtype
 
     @classmethod
@@ -129,8 +132,7 @@ def of(x: Any, dtype: Any = None) -> Symbolic:
     """Numbers or expressions as a Symbolic."""
     if isinstance(x, Symbolic):
         return x if dtype is None or dtype == x.dtype else cast(x, np.dtype(dtype))
-    d = getattr(x, "dtype", None) or np.result_type(x)
-    return Symbolic(x, d if dtype is None else np.dtype(dtype))
+    return Symbolic(x, _common((x,)) if dtype is None else np.dtype(dtype))
 
 
 def cast(x: Symbolic, dtype: np.dtype[Any]) -> Symbolic:
@@ -144,19 +146,19 @@ def cast(x: Symbolic, dtype: np.dtype[Any]) -> Symbolic:
         change = lambda v: sympy.sign(v) * sympy.floor(sympy.Abs(v))
     elif have == "c" and want != "c":
         change = sympy.re
-    return Symbolic(x.a if change is None else np.frompyfunc(change, 1, 1)(x.a), dtype)
+    return Symbolic(x.a if change is None else _map(change, x.a), dtype)
 
 
 def _common(arrays: Sequence[Any]) -> np.dtype[Any]:
-    return np.result_type(*[getattr(a, "dtype", a) for a in arrays])
+    """The dtype of a result of these: arrays, Python numbers, expressions."""
+    return np.result_type(*[a.dtype if hasattr(a, "dtype") else a if isinstance(a, complex | int) else 1.0 for a in arrays])
 
 
-def _elementwise(f: Callable[..., Any], n: int, dtype: np.dtype[Any] | None = None) -> Callable[..., Symbolic]:
-    """A function of n expressions, entry by entry over arrays and numbers that broadcast."""
-    ufunc = np.frompyfunc(f, n, 1)
+def _elementwise(f: Callable[..., Any], dtype: np.dtype[Any] | None = None) -> Callable[..., Symbolic]:
+    """A function of expressions, entry by entry over arrays and numbers that broadcast."""
 
     def function(*arrays: Any) -> Symbolic:
-        return Symbolic(ufunc(*[of(a).a for a in arrays]), _common(arrays) if dtype is None else dtype)
+        return Symbolic(_map(f, *[of(a).a for a in arrays]), _common(arrays) if dtype is None else dtype)
 
     return function
 
@@ -209,18 +211,24 @@ def _attach() -> None:
     """Python's operators for Symbolic."""
 
     def operators(f: Callable[..., Symbolic]) -> tuple[Any, Any]:
-        return (lambda self, other: f(self, other)), (lambda self, other: f(other, self))
+        def straight(self: Symbolic, other: Any) -> Any:
+            return NotImplemented if isinstance(other, Box) else f(self, other)
+
+        def swapped(self: Symbolic, other: Any) -> Any:
+            return f(other, self)
+
+        return straight, swapped
 
     for name, f in _OPERATORS.items():
-        straight, swapped = operators(_elementwise(f, 2))
+        straight, swapped = operators(_elementwise(f))
         setattr(Symbolic, f"__{name}__", straight)
         setattr(Symbolic, f"__r{name}__", swapped)
     for name, relation in _RELATIONS.items():
         f = lambda x, y, relation=relation: getattr(_sympy(), relation)(x, y)
-        setattr(Symbolic, f"__{name}__", operators(_elementwise(f, 2, _BOOL))[0])
+        setattr(Symbolic, f"__{name}__", operators(_elementwise(f, _BOOL))[0])
     unaries = {"neg": operator.neg, "pos": lambda x: x, "invert": lambda x: _sympy().Not(x)}
     for name, g in unaries.items():
-        setattr(Symbolic, f"__{name}__", _elementwise(g, 1))
+        setattr(Symbolic, f"__{name}__", _elementwise(g))
 
 
 _attach()
@@ -259,12 +267,10 @@ class Namespace:
             "isfinite": lambda x: sympy.false if x.is_finite is False else sympy.true,
             "isnan": lambda x: sympy.true if x is sympy.nan else sympy.false, "logical_not": sympy.Not,
         }  # fmt: skip
-        for functions, n, dtype in ((unary, 1, None), (binary, 2, None), (truth, 1, _BOOL)):
+        real = {"abs": sympy.Abs, "real": sympy.re, "imag": sympy.im}
+        for functions, dtype in ((unary, None), (binary, None), (real, _FLOAT), (truth, _BOOL)):
             for name, f in functions.items():
-                setattr(self, name, _elementwise(f, n, dtype))
-        for name in ("abs", "real", "imag"):
-            f = {"abs": sympy.Abs, "real": sympy.re, "imag": sympy.im}[name]
-            setattr(self, name, _elementwise(f, 1, _FLOAT))
+                setattr(self, name, _elementwise(f, dtype))
         for name, fold in {"sum": sympy.Add, "prod": sympy.Mul, "max": sympy.Max, "min": sympy.Min}.items():
             setattr(self, name, self._reduction(fold))
         self.all, self.any = self._reduction(sympy.And, _BOOL), self._reduction(sympy.Or, _BOOL)
@@ -276,7 +282,12 @@ class Namespace:
     @staticmethod
     def _arrangement(f: Any) -> Callable[..., Symbolic]:
         """NumPy's own way of arranging entries (or adding them up) serves for expressions too."""
-        return lambda x, *args, **kwargs: Symbolic(f(of(x).a, *args, **kwargs), x.dtype)
+
+        def arrange(x: Any, *args: Any, **kwargs: Any) -> Symbolic:
+            with np.errstate(all="ignore"):
+                return Symbolic(f(of(x).a, *args, **kwargs), x.dtype)
+
+        return arrange
 
     @staticmethod
     def _reduction(fold: Any, dtype: np.dtype[Any] | None = None) -> Callable[..., Symbolic]:
@@ -315,8 +326,11 @@ class Namespace:
     def peak(self, x: Any, *, axis: Any) -> Any:
         return self.sum(self.zeros_like(x), axis=axis, keepdims=True)  # exact numbers cannot overflow
 
+    def sum_product(self, x: Any, y: Any, *, axis: Any) -> Any:
+        return self.sum(x * y, axis=axis, keepdims=True)
+
     def where(self, c: Any, x: Any, y: Any) -> Symbolic:
-        return Symbolic(np.frompyfunc(_choose, 3, 1)(of(c, _BOOL).a, of(x).a, of(y).a), _common((x, y)))
+        return Symbolic(_map(_choose, of(c, _BOOL).a, of(x).a, of(y).a), _common((x, y)))
 
     def concat(self, arrays: Sequence[Any], *, axis: int) -> Symbolic:
         return Symbolic(np.concatenate([of(a).a for a in arrays], axis), _common(arrays))
@@ -325,7 +339,8 @@ class Namespace:
         return Symbolic(np.stack([of(a).a for a in arrays], axis), _common(arrays))
 
     def matmul(self, x: Any, y: Any) -> Symbolic:
-        return Symbolic(np.matmul(of(x).a, of(y).a), _common((x, y)))
+        with np.errstate(all="ignore"):
+            return Symbolic(np.matmul(of(x).a, of(y).a), _common((x, y)))
 
     def argmax(self, x: Any, *, axis: Any = None, keepdims: bool = False) -> Symbolic:
         x = self.reshape(x, (-1,)) if axis is None else x
@@ -356,5 +371,3 @@ class Namespace:
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"no symbolic form of {name} yet: add it to chainrule.arrays.symbolic.Namespace")
 
-
-_ = itertools

@@ -56,9 +56,9 @@ class Taylor(Tensor):
         for m in range(n) if refers_to_itself else range(n - 1, n) if n else ():
             x = [cut(a, m, rank) if mv else a for a, mv in zip(args, moving, strict=True)]
             dx = [derivative(a, m, rank) if mv else None for a, mv in zip(args, moving, strict=True)]
-            out = None
-            if refers_to_itself:
-                out = coefficients[0] if m == 0 else make(xp.stack(coefficients, axis=0), rank)
+            out = coefficients[0]  # for its shape, where the rule does not ask for its value
+            if refers_to_itself and m:
+                out = make(xp.stack(coefficients, axis=0), rank)
             slope = prim.jvp(xp, dx, out, x, params)
             have = slope._a if isinstance(slope, Taylor) and slope._rank == rank else None
             zero = xp.zeros_like(coefficients[0])

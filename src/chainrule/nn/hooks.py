@@ -56,8 +56,8 @@ def call(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
                     result = _after(module, hook, args, kwargs, result)
                 except Exception as e:
                     warnings.warn(
-                        "module forward hook with ``always_call=True`` raised an exception that was silenced as another "
-                        f"error was raised in forward: {e}", stacklevel=3,
+                        "module forward hook with ``always_call=True`` raised an exception that was silenced as "
+                        f"another error was raised in forward: {e}", stacklevel=3,
                     )  # fmt: skip
         raise
 
@@ -70,7 +70,9 @@ def _before(module: Module, hook: Hook, args: tuple[Any, ...], kwargs: dict[str,
     if changed is None:
         return args, kwargs
     if not isinstance(changed, tuple) or len(changed) != 2:
-        raise RuntimeError(f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {changed}.")
+        raise RuntimeError(
+            f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {changed}."
+        )
     return changed
 
 
@@ -89,9 +91,11 @@ class BackwardHookFunctionBackward(Node):
     """Hands the cotangents of several tensors on unchanged, unless ``watch``, which sees them all, changes them."""
 
     __slots__ = ("watch",)
+    watch: Callable[[list[Any]], list[Any]]
 
     def pull(self, xp: Any, g: Any, saved: Any) -> Sequence[Any]:
-        return self.watch([g.parts.get(i) for i in range(len(self.edges))])  # type: ignore[no-any-return]
+        """The cotangents that came in, as ``watch`` leaves them."""
+        return self.watch([g.parts.get(i) for i in range(len(self.edges))])
 
 
 class Gradients:
@@ -104,11 +108,13 @@ class Gradients:
         self.n_inputs = 0
 
     def enter(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments for ``forward``, watched."""
         self.n_inputs = len(args)
         passed, self.inputs = _watched(args, self._at_inputs, zeros=True)
         return passed
 
     def leave(self, result: Any) -> Any:
+        """What ``forward`` gave, watched."""
         if not isinstance(result, (Tensor, tuple)):
             warnings.warn(
                 "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors but received "
@@ -126,8 +132,8 @@ class Gradients:
         self.at_outputs = grads
         if self.inputs is None and self.module._backward_hooks:
             warnings.warn(
-                "Full backward hook is firing when gradients are computed with respect to module outputs since no inputs "
-                "require gradients.", stacklevel=2,
+                "Full backward hook is firing when gradients are computed with respect to module outputs since no "
+                "inputs require gradients.", stacklevel=2,
             )  # fmt: skip
             nothing = (None,) * self.n_inputs
             for hook in list(self.module._backward_hooks.values()):
@@ -155,7 +161,7 @@ def _as_many(complaint: str, changed: Any, grads: Grads) -> Grads:
     changed = changed if isinstance(changed, tuple) else (changed,)
     if len(changed) != len(grads):
         raise RuntimeError(f"{complaint}, got {len(changed)}, but expected {len(grads)}")
-    return changed
+    return tuple(changed)
 
 
 def _watched(
@@ -183,7 +189,7 @@ def _watched(
         return [c if c is None or recorded else c._a for c in (changed[i] for i in at)]
 
     node = BackwardHookFunctionBackward(
-        tuple([edge_of(t) if t._rg else None for t in tensors]), (None,), None, None, None, None, None
+        tuple([edge_of(t) if t._rg else None for t in tensors]), (None,), None, None, None
     )
     node.watch = watch
     passed = list(values)

@@ -55,6 +55,7 @@ class Module(Stateful):
     forward: Fn = _no_forward
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What ``forward`` gives, with the hooks around it."""
         if self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks:
             return hooks.call(self, args, kwargs)
         return self.forward(*args, **kwargs)
@@ -154,11 +155,11 @@ class Module(Stateful):
             raise TypeError(
                 f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}"
             )
-        return self._apply(lambda t: t.to(dtype=dtype if t._dtype.kind in "fc" else None, device=device))  # type: ignore[attr-defined, no-any-return]
+        return self._apply(lambda t: t.to(dtype=dtype if t._dtype.kind in "fc" else None, device=device))
 
     def type(self, dst_type: Any) -> Self:
         """All parameters and buffers in another dtype."""
-        return self._apply(lambda t: t.type(dst_type))  # type: ignore[attr-defined, no-any-return]
+        return self._apply(lambda t: t.type(dst_type))
 
     def float(self) -> Self:
         """All floating parameters and buffers as float32."""
@@ -173,7 +174,7 @@ class Module(Stateful):
         return self._floats(dtypes.float16)
 
     def _floats(self, dtype: dtypes.dtype) -> Self:
-        return self._apply(lambda t: t.to(dtype) if t.is_floating_point() else t)  # type: ignore[attr-defined, no-any-return]
+        return self._apply(lambda t: t.to(dtype) if t.is_floating_point() else t)
 
     def cpu(self) -> Self:
         """This module: it is on the CPU."""

@@ -12,7 +12,6 @@ from ..tensor import Tensor
 from .parameter import Parameter
 from .tree import Tree
 
-
 _EXTRA = "_extra_state"
 
 
@@ -45,8 +44,8 @@ class Stateful(Tree):
 
     @classmethod
     def _fresh(cls) -> dict[str, Any]:
-        hooks = ("_state_dict_pre_hooks", "_state_dict_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks")
-        return {**super()._fresh(), **{name: {} for name in hooks}}
+        kinds = ("state_dict_pre", "state_dict", "load_state_dict_pre", "load_state_dict_post")
+        return {**super()._fresh(), **{f"_{kind}_hooks": {} for kind in kinds}}
 
     def register_state_dict_pre_hook(self, hook: Callable[..., None]) -> RemovableHandle:
         """Call ``hook(module, prefix, keep_vars)`` before this module is saved."""
@@ -113,7 +112,9 @@ class Stateful(Tree):
 
     # --- back -----------------------------------------------------------------------------------------
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> IncompatibleKeys:
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> IncompatibleKeys:
         """Copy the values of ``state_dict`` into this module's parameters and buffers, where paths agree.
 
         With ``assign`` the tensors themselves take the place of the module's, dtype included.  Returns the
@@ -170,12 +171,13 @@ class Stateful(Tree):
                 continue
             try:
                 self._load_one(name, mine, state_dict[key], bool(local_metadata.get("assign_to_params_buffers")))
-            except _Misfit as e:
+            except _MisfitError as e:
                 error_msgs.append(e.args[0].format(key=key))
             except Exception as e:
                 error_msgs.append(
                     f'While copying the parameter named "{key}", whose dimensions in the model are {mine.size()} and '
-                    f"whose dimensions in the checkpoint are {state_dict[key].size()}, an exception occurred : {e.args}."
+                    f"whose dimensions in the checkpoint are {state_dict[key].size()}, "
+                    f"an exception occurred : {e.args}."
                 )
         extra = prefix + _EXTRA
         if type(self).set_extra_state is not Stateful.set_extra_state:
@@ -193,20 +195,20 @@ class Stateful(Tree):
 
     def _load_one(self, name: str, mine: Tensor, new: Any, assign: bool) -> None:
         if not isinstance(new, Tensor):
-            raise _Misfit(
-                'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object from checkpoint '
-                f"but received {type(new)}"
+            raise _MisfitError(
+                'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like object from '
+                f"checkpoint but received {type(new)}"
             )
         if not mine._shape and new._shape == (1,):  # what PyTorch 0.3 wrote for a single number
             new = new[0]
         if new._shape != mine._shape:
-            raise _Misfit(
-                f"size mismatch for {{key}}: copying a param with shape {new.shape} from checkpoint, the shape in current "
-                f"model is {mine.shape}."
+            raise _MisfitError(
+                f"size mismatch for {{key}}: copying a param with shape {new.shape} from checkpoint, the shape in "
+                f"current model is {mine.shape}."
             )
         with no_grad():
             if not assign:
-                mine.copy_(new)  # type: ignore[attr-defined]
+                mine.copy_(new)
                 return
             if isinstance(mine, Parameter):
                 wanted = mine.requires_grad
@@ -214,7 +216,5 @@ class Stateful(Tree):
             setattr(self, name, new)
 
 
-class _Misfit(Exception):
+class _MisfitError(Exception):
     """A value that cannot be loaded; its text has a place for the key."""
-
-

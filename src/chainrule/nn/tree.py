@@ -105,7 +105,7 @@ class Tree:
     def __delattr__(self, name: str) -> None:
         for place in (self._parameters, self._buffers, self._modules):
             if name in place:
-                del place[name]  # type: ignore[attr-defined]
+                del place[name]
                 self._non_persistent_buffers_set.discard(name)
                 return
         object.__delattr__(self, name)
@@ -122,9 +122,9 @@ class Tree:
         if not isinstance(name, str):
             raise TypeError(f"{kind} name should be a string. Got {typename(name)}")
         if "." in name:
-            raise KeyError(f"{kind} name can't contain \".\"{got}")
+            raise KeyError(f'{kind} name can\'t contain "."{got}')
         if not name:
-            raise KeyError(f"{kind} name can't be empty string \"\"")
+            raise KeyError(f'{kind} name can\'t be empty string ""')
         if name not in self.__dict__[place] and hasattr(self, name):
             raise KeyError(f"attribute '{name}' already exists")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from ..primitive import Elementwise, Primitive
@@ -40,7 +39,7 @@ relu = unary(Relu)
 class Softplus(Elementwise):
     """``log(1 + exp(x))``, in a form that cannot overflow."""
 
-    forward = lambda xp, x: xp.maximum(x, xp.zeros_like(x)) + xp.log1p(xp.exp(-xp.abs(x)))
+    forward = lambda xp, x: xp.softplus(x)
     d_x = lambda xp, x: xp.sigmoid(x)
     floats = True
     scalar = "softplus({x})"
@@ -54,7 +53,7 @@ class Erf(Elementwise):
     """The error function, ``2/√π ∫₀ˣ exp(-t²) dt``."""
 
     forward = lambda xp, x: xp.erf(x)
-    d_x = lambda xp, x: 2 / math.sqrt(math.pi) * xp.exp(-(x * x))
+    d_x = lambda xp, x: 2 / xp.sqrt(xp.asarray(xp.pi, dtype=x.dtype)) * xp.exp(-(x * x))
     floats = True
     scalar = "erf({x})"
     samples = ONE
@@ -67,7 +66,7 @@ class Softmax(Primitive):
     """``exp(x) / sum(exp(x))`` along ``axis``, shifted by the maximum so that it cannot overflow."""
 
     composite = True
-    forward = lambda xp, x, *, axis: normalised(xp, xp.exp(x - xp.stop(xp.max(x, axis=axis, keepdims=True))), axis)
+    forward = lambda xp, x, *, axis: normalised(xp, xp.exp(x - xp.peak(x, axis=axis)), axis)
     vjp_x = lambda xp, g, out, axis: softmax_derivative(xp, g, out, axis)
     jvp_x = lambda xp, t, out, axis: softmax_derivative(xp, t, out, axis)
     samples = [(((3, 4),), {"axis": (-1,)}), (((2, 3),), {"axis": (-2,)}), (((3,),), {"axis": (-1,)})]
@@ -79,8 +78,7 @@ def normalised(xp: Any, e: Any, axis: tuple[int, ...]) -> Any:
 
 def softmax_derivative(xp: Any, v: Any, out: Any, axis: tuple[int, ...]) -> Any:
     """The Jacobian diag(p) - p pᵀ, symmetric, applied to v."""
-    v = v * out
-    return v - out * xp.sum(v, axis=axis, keepdims=True)
+    return (v - xp.sum_product(v, out, axis=axis)) * out
 
 
 class LogSoftmax(Primitive):
@@ -94,7 +92,7 @@ class LogSoftmax(Primitive):
 
 
 def log_softmax_forward(xp: Any, x: Any, axis: tuple[int, ...]) -> Any:
-    x = x - xp.stop(xp.max(x, axis=axis, keepdims=True))
+    x = x - xp.peak(x, axis=axis)
     return x - xp.log(xp.sum(xp.exp(x), axis=axis, keepdims=True))
 
 

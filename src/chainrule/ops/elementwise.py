@@ -258,7 +258,7 @@ class Log2(Elementwise):
     """The logarithm to base 2."""
 
     forward = lambda xp, x: xp.log2(x)
-    d_x = lambda xp, x: 1 / (x * xp.log(2))
+    d_x = lambda xp, x: 1 / (x * xp.log(xp.asarray(2, dtype=x.dtype)))
     floats = True
     scalar = "log2({x})"
     samples = POSITIVE
@@ -270,7 +270,7 @@ class Log10(Elementwise):
     """The logarithm to base 10."""
 
     forward = lambda xp, x: xp.log10(x)
-    d_x = lambda xp, x: 1 / (x * xp.log(10))
+    d_x = lambda xp, x: 1 / (x * xp.log(xp.asarray(10, dtype=x.dtype)))
     floats = True
     scalar = "log10({x})"
     samples = POSITIVE

@@ -101,6 +101,9 @@ class CopySlices(Primitive):
     broadcasts = composite = jointly_linear = True
     samples = [(((2, 3), (2,)), {"chain": CHAIN})]
 
+    def batch_params(self, size: int, params: dict[str, Any]) -> dict[str, Any]:
+        return {"chain": tuple([(prim, prim.batch_params(size, p)) for prim, p in params["chain"]])}
+
 
 class AsStrided(Primitive):
     """Where a chain of views leads from ``base``: what a view is, once its base was written to."""
@@ -110,6 +113,11 @@ class AsStrided(Primitive):
     linear = ("base",)
     composite = True
     samples = [(((2, 3),), {"chain": CHAIN})]
+
+    def batch(self, size: int, arrays: Any, batched: Any, params: dict[str, Any]) -> Any:
+        for prim, p in params["chain"]:
+            arrays = (prim.batch(size, arrays, (True,), p),)
+        return arrays[0]
 
 
 def put_back(x: Any, value: Any, chain: Any) -> Any:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from .. import errors
+from ..arrays import namespace as ns
 from ..arrays.namespace import dtype_of
 from ..engine import Box
-from ..primitive import Primitive, align, bind, conj
+from ..primitive import Primitive, align, bind, conj, table
 from ..tensor import Tensor
 from .kinds import export
 
@@ -40,10 +41,8 @@ class Mv(Primitive):
     samples = [(((2, 3), (3,)), {})]
 
     def batch(self, size: int, arrays: Any, batched: Any, params: Any) -> Any:
-        x, y = arrays
-        if not batched[1]:
-            return x @ y if len(x.shape) == 2 else _matmul(x, y[:, None])[..., 0]
-        return _matmul(x, y[..., None])[..., 0]
+        xp = ns.boxes
+        return xp.squeeze(_matmul(arrays[0], xp.expand_dims(arrays[1], axis=-1)), axis=-1)
 
 
 class Dot(Primitive):
@@ -56,7 +55,7 @@ class Dot(Primitive):
     samples = [(((3,), (3,)), {})]
 
     def batch(self, size: int, arrays: Any, batched: Any, params: Any) -> Any:
-        return (arrays[0] * arrays[1]).sum(-1)
+        return ns.boxes.sum(table["Mul"](*arrays), axis=(-1,))
 
 
 class Linear(Primitive):
@@ -78,8 +77,8 @@ class Linear(Primitive):
             return bind(self, arrays, params)
         if batched[2] and len(x.shape) - batched[0] > 1:
             b = b[(slice(None), *(None,) * (len(x.shape) - batched[0] - 1), slice(None))]
-        wt = w.mT if batched[1] else w.t()
-        return _matmul(*align((x, wt), batched[:2])) + b
+        xp = ns.boxes
+        return xp.add(_matmul(*align((x, xp.matrix_transpose(w)), batched[:2])), b)
 
 
 def rows(xp: Any, x: Any) -> Any:

@@ -34,10 +34,10 @@ floor, ceil, round = (_function(n) for n in ("Floor", "Ceil", "Round"))
 exp, expm1, log1p = (_function(n) for n in ("Exp", "Expm1", "Log1p"))
 sin, cos, tan, asin, acos, atan = (_function(n) for n in ("Sin", "Cos", "Tan", "Asin", "Acos", "Atan"))
 sinh, cosh, tanh, asinh, acosh, atanh = (_function(n) for n in ("Sinh", "Cosh", "Tanh", "Asinh", "Acosh", "Atanh"))
-sigmoid, relu, erf = (_function(n) for n in ("Sigmoid", "Relu", "Erf"))
+sigmoid, softplus, relu, erf = (_function(n) for n in ("Sigmoid", "Softplus", "Relu", "Erf"))
 _log, _log2, _log10 = (_function(n) for n in ("Log", "Log2", "Log10"))
 conj, real, imag = (_function(n) for n in ("Conj", "Real", "Imag"))
-matmul = _function("Matmul")
+_matmul, _mv, _dot = (_function(n) for n in ("Matmul", "Mv", "Dot"))
 
 
 def log(x: Any) -> Any:
@@ -62,6 +62,12 @@ def where(c: Any, x: Any, y: Any) -> Any:
 
 def isfinite(x: Any) -> Any:
     return (x - x) == 0
+
+
+def matmul(x: Any, y: Any) -> Any:
+    if len(y.shape) > 1:
+        return _matmul(x, y) if len(x.shape) > 1 else _mv(matrix_transpose(y), x)
+    return (_mv if len(x.shape) > 1 else _dot)(x, y)
 
 
 def matrix_transpose(x: Any) -> Any:
@@ -142,6 +148,10 @@ sum, prod, max, min, mean = (_reduction(n) for n in ("Sum", "Prod", "Amax", "Ami
 all, any = _reduction("All"), _reduction("Any_")
 
 
+def sum_product(x: Any, y: Any, *, axis: Any) -> Any:
+    return sum(x * y, axis=axis, keepdims=True)
+
+
 def argmax(x: Any, *, axis: int, keepdims: bool = False) -> Any:
     return bind(table["ArgMax"], (x,), {"axis": axis, "keepdims": keepdims})
 
@@ -207,3 +217,8 @@ def _constant(x: Any, value: int) -> Any:
 def stop(x: Any) -> Any:
     """``x`` as a constant of differentiation, at every level."""
     return bind(table["Stop"], (x,), {})
+
+
+def peak(x: Any, *, axis: Any) -> Any:
+    """What to take off x before ``exp`` so that it cannot overflow.  The result must not depend on it."""
+    return stop(max(x, axis=axis, keepdims=True))

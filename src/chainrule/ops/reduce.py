@@ -122,7 +122,7 @@ class Var(Reduction):
         xp.sum(xp.square(centred(xp, x, axis)), axis=axis, keepdims=keepdims) / freedom(x.shape, axis, correction)
     )
     vjp_x = lambda xp, g, x, axis, correction: (
-        spread(xp, g * (2 / freedom(x.shape, axis, correction)), x.shape, axis) * centred(xp, x, axis)
+        spread(xp, 2 * g / freedom(x.shape, axis, correction), x.shape, axis) * centred(xp, x, axis)
     )
     samples = [(args, {**params, "correction": c}) for (args, params), c in zip(SAMPLES[:3], (1, 0, 1), strict=True)]
 
@@ -132,8 +132,8 @@ def centred(xp: Any, x: Any, axis: tuple[int, ...]) -> Any:
 
 
 def freedom(shape: tuple[int, ...], axis: tuple[int, ...], correction: float) -> float:
-    n = max(count(shape, axis) - correction, 0)
-    return n if n else math.nan if count(shape, axis) == correction else 0.0
+    n = count(shape, axis) - correction
+    return n if n > 0 else 0
 
 
 class LogSumExp(Reduction):
@@ -144,10 +144,13 @@ class LogSumExp(Reduction):
     vjp_x = lambda xp, g, out, x, axis: (
         spread(xp, g, x.shape, axis) * xp.exp(x - xp.reshape(out, kept(x.shape, axis)))
     )
+    jvp_x = lambda xp, t, out, x, axis, keepdims: xp.sum(
+        t * xp.exp(x - xp.reshape(out, kept(x.shape, axis))), axis=axis, keepdims=keepdims
+    )
 
 
 def logsumexp_forward(xp: Any, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
-    top = xp.stop(xp.max(x, axis=axis, keepdims=True))
+    top = xp.peak(x, axis=axis)
     top = xp.where(xp.isfinite(top), top, xp.zeros_like(top))
     total = xp.log(xp.sum(xp.exp(x - top), axis=axis, keepdims=True)) + top
     return total if keepdims else xp.squeeze(total, axis=axis)

@@ -1,0 +1,323 @@
+"""Capture: run a function once and write down what it did.
+
+The function runs on its own tensors.  While it does, the slots of ``Tensor`` are watched: the array of a
+tensor that was there before reads as a traced array, whether the tensor is an argument, a weight in a
+closure or an attribute of some object, and all that follows from it is recorded.  Such a tensor also reads
+as a leaf, so the graph that is built ends at it.  Writing to it is refused: that would be an effect which
+the program does not have.  Other threads go on as always, if a little slower.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+
+from ..arrays import namespace as ns
+from ..arrays.namespace import is_numpy
+from ..arrays.traced import Traced, bare
+from ..backward import fit
+from ..engine import Sweep
+from ..func import tree
+from ..primitive import Primitive, compute
+from ..random import default_generator
+from ..tensor import Lifted, Tensor, wrap
+from .program import Atom, Equation, Program, Var, var_of
+
+
+class Uncompilable(RuntimeError):
+    """This function does something that a program cannot; run as it is, it may be fine."""
+
+
+class Inline(Exception):
+    """Something else interprets the tensors here (vmap, jvp, another library): the function is to run as it is."""
+
+
+# --- what is captured -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """An output that the program computes.  ``leaf``: it asks for gradients of its own."""
+
+    index: int  # among the program's outputs
+    leaf: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """An output that is one of the tensors read."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """An output that shows the memory of a tensor read: ``chain`` leads from it there."""
+
+    index: int
+    chain: tuple[tuple[Primitive, dict[str, Any]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """An output that is no tensor."""
+
+    value: Any
+
+
+@dataclass(slots=True)
+class Captured:
+    """What one run did.
+
+    ``tensors`` were read and are the inputs of ``program``; ``results`` say what each leaf of the output is,
+    and ``rebuild`` puts them in place.  ``differentiable`` are the outputs of the program with a graph behind
+    them, ``pull`` takes the inputs and then their cotangents to those of the inputs listed in ``wanted``.
+    """
+
+    tensors: list[Tensor]
+    program: Program
+    results: list[Any]
+    rebuild: Callable[[list[Any]], Any]
+    differentiable: list[int]
+    pull: Program | None
+    wanted: list[int]
+
+
+# --- watching -------------------------------------------------------------------------------------------
+
+_current: ContextVar[Capture | None] = ContextVar("chainrule.capture", default=None)
+_slots = {name: Tensor.__dict__[name] for name in ("_a", "_rg", "_node", "_grad")}
+_WHAT = {"_a": "the values", "_rg": "requires_grad", "_node": "the history", "_grad": ".grad"}
+_lock = threading.Lock()  # one capture at a time
+
+
+def capturing() -> bool:
+    """Whether a function is being captured in this context."""
+    return _current.get() is not None
+
+
+class _Watched:
+    """A slot of Tensor that asks the capture of its context, if there is one."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.slot = name, _slots[name]
+
+    def __get__(self, t: Any, owner: Any = None) -> Any:
+        if t is None:
+            return self
+        value, capture = self.slot.__get__(t), _current.get()
+        return value if capture is None else capture.read(t, self.name, value)
+
+    def __set__(self, t: Any, value: Any) -> None:
+        capture = _current.get()
+        if capture is not None:
+            capture.check_write(t, self.name, value)
+        self.slot.__set__(t, value)
+
+
+@contextmanager
+def _watching(capture: Capture, tensors: Sequence[Tensor]) -> Iterator[None]:
+    """Watch the slots, and keep ``tensors`` off the ways that are paved for plain tensors over NumPy."""
+    with _lock:
+        plain = [t for t in tensors if type(t) is Tensor]
+        token = _current.set(capture)
+        try:
+            for t in plain:
+                t.__class__ = Lifted
+            for name in _slots:
+                setattr(Tensor, name, _Watched(name))
+            yield
+        finally:
+            for name, slot in _slots.items():
+                setattr(Tensor, name, slot)
+            for t in plain:
+                t.__class__ = Tensor
+            _current.reset(token)
+
+
+@contextmanager
+def _no_random() -> Iterator[None]:
+    """Refuse random numbers, and put the generators back where they were."""
+    states = default_generator.get_state(), np.random.get_state(), random.getstate()
+    drawn = False
+    try:
+        yield
+        drawn = (
+            not np.array_equal(states[0], default_generator.get_state())
+            or random.getstate() != states[2]
+            or any(not np.array_equal(a, b) for a, b in zip(np.random.get_state(), states[1], strict=True))
+        )
+    finally:
+        default_generator.set_state(states[0])
+        np.random.set_state(states[1])
+        random.setstate(states[2])
+    if drawn:
+        raise Uncompilable("it draws random numbers, which would be the same at every call")
+
+
+# --- recording ------------------------------------------------------------------------------------------
+
+
+class Capture:
+    """One run being recorded."""
+
+    def __init__(self) -> None:
+        self.program = Program()
+        self.open = True
+        self.read_: dict[int, tuple[Tensor, Traced]] = {}  # tensors from before, by identity
+        self.made: dict[int, Tensor] = {}  # tensors made meanwhile, held so that identities stay theirs
+        self.constants: dict[int, list[tuple[Any, Var]]] = {}
+        self.grads: set[int] = set()  # tensors from before whose .grad was looked at
+        self.refusal: Exception | None = None  # kept, in case the function swallows it
+
+    def refuse(self, why: Exception) -> NoReturn:
+        self.refusal = why
+        raise why
+
+    def read(self, t: Tensor, name: str, value: Any) -> Any:
+        if id(t) in self.made:
+            return value
+        if name == "_a":
+            return self._input(t, value)
+        if name == "_grad":
+            self.grads.add(id(t))
+        return None if name == "_node" else value
+
+    def _input(self, t: Tensor, a: Any) -> Traced:
+        known = self.read_.get(id(t))
+        if known is None:
+            if not is_numpy(a) or t._rank != 2:
+                self.refuse(Inline())
+            if type(t) is Tensor:
+                self.refuse(Uncompilable("it reads a tensor from a place where it cannot be found again"))
+            var = var_of(a)
+            self.program.inputs.append(var)
+            known = self.read_[id(t)] = t, Traced(self, var, a)
+        return known[1]
+
+    def check_write(self, t: Tensor, name: str, value: Any) -> None:
+        if id(t) in self.made:
+            return
+        try:
+            _slots["_a"].__get__(t)
+        except AttributeError:  # its first slot: it is being made
+            self.made[id(t)] = t
+            return
+        if value is not _slots[name].__get__(t):
+            self.refuse(Uncompilable(f"it writes {_WHAT[name]} of a tensor that it did not make"))
+
+    def record(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        if not self.open or _current.get() is not self:
+            raise RuntimeError(
+                "a tensor from inside a compiled function was kept and used after its end\n"
+                "Return what is needed later; a list or attribute filled inside holds no numbers."
+            )
+        atoms = tuple(self.atom(a) for a in args)
+        found = compute(prim, tuple(a.example if isinstance(a, Traced) else a for a in args), params)
+        outs = (found,) if prim.outputs is None else tuple(found)
+        traced = tuple(Traced(self, var_of(o), o) for o in outs)
+        self.program.equations.append(Equation(prim, atoms, params, tuple(t.var for t in traced)))
+        return traced[0] if prim.outputs is None else traced
+
+    def atom(self, a: Any) -> Atom:
+        if isinstance(a, Traced):
+            if a.recorder is not self:
+                raise RuntimeError("a tensor from another compiled function was kept and is used here")
+            return a.var
+        return self.constant(a) if is_numpy(a) else a
+
+    def constant(self, a: Any) -> Var:
+        """A variable for an array as it is now: it may be written to, and used again, later."""
+        versions = self.constants.setdefault(id(a), [])
+        for held, var in versions:
+            if np.array_equal(self.program.constants[var], held):
+                return var
+        var = var_of(a)
+        self.program.constants[var] = np.array(a)
+        versions.append((a, var))
+        return var
+
+    # --- the end of the run ---------------------------------------------------------------------------
+
+    def finish(self, out: Any) -> Captured:
+        if self.refusal is not None:
+            raise self.refusal
+        leaves, rebuild = tree.flatten(out)
+        index = {id(t): i for i, (t, _) in enumerate(self.read_.values())}
+        outputs: list[Atom] = []
+        results: list[Any] = []
+        places: dict[int, Value] = {}  # a tensor returned twice is one tensor
+        roots = []
+        for y in leaves:
+            if not isinstance(y, Tensor):
+                results.append(Plain(_harmless(y)))
+            elif id(y) not in self.made:
+                bare(y._a)  # counts as read
+                index.setdefault(id(y), len(index))
+                results.append(Same(index[id(y)]))
+            elif y._meta is not None and id(y._meta.base) in index:
+                results.append(View(index[id(y._meta.base)], y._meta.chain))
+            else:
+                if id(y) not in places:
+                    places[id(y)] = Value(len(outputs), leaf=y._rg and y._node is None)
+                    if y._rg and y._node is not None:
+                        roots.append((len(outputs), y))
+                    outputs.append(self.atom(bare(y._a)))
+                results.append(places[id(y)])
+        inputs = self.program.inputs
+        cotangents = [self._cotangent(y) for _, y in roots]
+        tensors = [t for t, _ in self.read_.values()]
+        found = self._sweep(list(zip([y for _, y in roots], cotangents, strict=True)))
+        wanted = [i for i, t in enumerate(tensors) if id(t) in found]
+        pull = None
+        if wanted:
+            pull = self.program.restricted(
+                [*inputs, *[c.var for c in cotangents]], [self.atom(found[id(tensors[i])]) for i in wanted]
+            )
+        program = self.program.restricted(inputs, outputs)
+        return Captured(tensors, program, results, rebuild, [i for i, _ in roots] if wanted else [], pull, wanted)
+
+    def _cotangent(self, y: Tensor) -> Traced:
+        example = np.broadcast_to(np.ones((), y._dtype), y._shape)
+        return Traced(self, var_of(example), example)
+
+    def _sweep(self, roots: list[tuple[Tensor, Traced]]) -> dict[int, Any]:
+        """The cotangents of the tensors read, by identity."""
+        if not roots:
+            return {}
+        sweep = Sweep(ns.boxes, fit, wrap, keep=False, create_graph=False)
+        leaves = sweep.run([(y._node, c) for y, c in roots])
+        return {
+            id(t): fit(ns.boxes, bare(leaves[t]), a.shape, a.dtype)
+            for t, a in self.read_.values() if t._rg and leaves.get(t) is not None
+        }  # fmt: skip
+
+
+def _harmless(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes, np.dtype, type)):
+        return value
+    if type(value).__module__.startswith("chainrule.") and type(value).__name__ in ("dtype", "device"):
+        return value
+    raise Uncompilable(f"it returns a {type(value).__name__}, which may hold what only the first run computed")
+
+
+def capture(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], tensors: Sequence[Tensor]
+) -> Captured:
+    """Run ``function`` and say what it did with ``tensors``.
+
+    Raises Uncompilable, Inline, or what the function itself raises.
+    """
+    c = Capture()
+    try:
+        with _no_random(), _watching(c, tensors):
+            return c.finish(function(*args, **kwargs))
+    finally:
+        c.open = False

@@ -1,0 +1,259 @@
+"""What a call depends on: its arguments, and what the function reaches through closures, globals, attributes.
+
+A compiled program is good for one state of these.  The walk here finds them and writes, for each, the
+Python expression that finds it again and the condition under which it is as it was: tensors may hold other
+numbers, or be other tensors, of the same shape and dtype; Python values must be equal; functions, classes
+and objects must be the same, and what they hold is looked at in turn.  Attributes count if some reached
+code names them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import sys
+import types
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ..tensor import Tensor
+from .capture import Uncompilable
+
+LITERALS = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis))
+LIBRARIES = frozenset(sys.stdlib_module_names | {"chainrule", "numpy"}) - {"__main__"}
+LIMIT = 20_000  # things looked at
+
+
+@dataclasses.dataclass(slots=True)
+class Found:
+    """A tensor, the expressions that lead to it and what to call it."""
+
+    tensor: Tensor
+    expressions: list[str]
+    label: str
+
+
+@dataclasses.dataclass(slots=True)
+class Check:
+    """A condition on one thing.  ``parts``: names it mentions, to say what changed."""
+
+    condition: str
+    label: str
+
+
+class Environment:
+    """The state that a call of ``function`` depends on."""
+
+    def __init__(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.names: dict[str, Any] = {"np": np}
+        self.checks: list[Check] = []
+        self.tensors: dict[int, Found] = {}
+        self._held: dict[int, str] = {}
+        self._used: set[str] = set()  # attribute names that some reached code mentions
+        self._attributes: list[tuple[str, str, Any, str]] = []
+        self._todo: list[tuple[str, Any, str]] = []
+        self._count = 0
+        self._expect(f"len(args) == {len(args)} and len(kwargs) == {len(kwargs)}", "the number of arguments")
+        for i, a in enumerate(args):
+            self._todo.append((f"args[{i}]", a, f"argument {i + 1}"))
+        for k, a in kwargs.items():
+            self._todo.append((f"kwargs[{k!r}]", a, f"argument {k!r}"))
+        self._open(function, _title(function))
+        self._walk()
+
+    def _expect(self, condition: str, label: str) -> None:
+        self.checks.append(Check(condition, label))
+
+    def _hold(self, value: Any) -> str:
+        """A name for an object in the generated conditions."""
+        name = self._held.get(id(value))
+        if name is None:
+            name = self._held[id(value)] = f"k{len(self._held)}"
+            self.names[name] = value
+        return name
+
+    def _walk(self) -> None:
+        while self._todo:
+            while self._todo:
+                self._count += 1
+                if self._count > LIMIT:
+                    raise Uncompilable(f"it can reach more than {LIMIT} values, too many to watch")
+                self._match(*self._todo.pop())
+            waiting, self._attributes = self._attributes, []
+            for e, name, value, label in waiting:
+                if name in self._used or "__dict__" in self._used:
+                    self._todo.append((e, value, label))
+                else:
+                    self._attributes.append((e, name, value, label))
+
+    def _match(self, e: str, value: Any, label: str) -> None:
+        """Say when ``e`` is as ``value`` is now."""
+        kind = type(value)
+        if isinstance(value, Tensor):
+            found = self.tensors.setdefault(id(value), Found(value, [], label))
+            found.expressions.append(e)
+            if len(found.expressions) == 1 and value._grad is not None:
+                self._todo.append((f"{e}._grad", value._grad, f"{label}.grad"))
+        elif value is None or value is Ellipsis or kind is bool:
+            self._expect(f"{e} is {value!r}", label)
+        elif kind in LITERALS:
+            if kind in (float, complex) and not value:
+                test = f"repr({e}) == {repr(value)!r}"  # 0.0 equals -0.0
+            elif kind in (float, complex) or len(repr(value)) > 60:
+                test = f"({e} is {self._hold(value)} or {e} == {self._hold(value)})"  # nan equals itself this way
+            else:
+                test = f"{e} == {value!r}"
+            self._expect(f"type({e}) is {kind.__name__} and {test}", label)
+        elif kind in (tuple, list, deque) or (isinstance(value, tuple) and hasattr(kind, "_fields")):
+            if len(value) > 4 and all(type(v) in LITERALS for v in value):
+                copy, types_ = self._hold(kind(value)), self._hold([*map(type, value)])
+                self._expect(f"{e} == {copy} and [*map(type, {e})] == {types_}", label)
+                return
+            self._expect(f"type({e}) is {self._hold(kind)} and len({e}) == {len(value)}", label)
+            self._todo += [(f"{e}[{i}]", v, f"{label}[{i}]") for i, v in enumerate(value)]
+        elif isinstance(value, dict) and all(isinstance(k, LITERALS) for k in value):
+            keys = self._hold(tuple(value))
+            self._expect(f"type({e}) is {self._hold(kind)} and tuple({e}) == {keys}", label)
+            self._todo += [(f"{e}[{k!r}]", v, f"{label}[{k!r}]") for k, v in value.items()]
+        elif isinstance(value, (set, frozenset)):
+            self._expect(f"{e} == {self._hold(frozenset(value))}", label)
+        elif isinstance(value, (np.ndarray, np.generic)):
+            self._expect(f"same({e}, {self._hold(np.array(value))})", label)
+            self.names["same"] = _same
+        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+            self._expect(f"type({e}) is {self._hold(kind)}", label)
+            self._class(kind, label)
+            names = [f.name for f in dataclasses.fields(value)]
+            self._todo += [(f"{e}.{n}", getattr(value, n), f"{label}.{n}") for n in names]
+        elif isinstance(value, types.MethodType):
+            self._expect(f"type({e}) is {self._hold(kind)}", label)
+            self._todo += [(f"{e}.__self__", value.__self__, label), (f"{e}.__func__", value.__func__, label)]
+        elif isinstance(value, slice):
+            self._expect(f"{e} == {value!r}", label)
+        elif not isinstance(value, types.ModuleType):
+            self._expect(f"{e} is {self._hold(value)}", label)
+            self._open(value, label)
+
+    # --- into things that stay the same object -------------------------------------------------------
+
+    def _open(self, value: Any, label: str) -> None:
+        """Look at what an object, known to be the same, holds."""
+        if id(value) in self._held and self.names.get(f"opened_{self._held[id(value)]}"):
+            return
+        self.names[f"opened_{self._hold(value)}"] = True
+        if isinstance(value, types.MethodType):
+            self._todo.append((f"{self._hold(value)}.__self__", value.__self__, label))
+            self._open(value.__func__, label)
+        elif isinstance(value, types.FunctionType):
+            self._function(value)
+        elif isinstance(value, functools.partial):
+            e = self._hold(value)
+            self._todo += [(f"{e}.func", value.func, label), (f"{e}.args", value.args, label),
+                           (f"{e}.keywords", value.keywords, label)]  # fmt: skip
+        elif isinstance(value, type):
+            self._class(value, label)
+        elif not isinstance(value, types.BuiltinFunctionType):
+            self._class(type(value), type(value).__name__)
+            self._object(value, label)
+
+    def _function(self, f: types.FunctionType) -> None:
+        own = not _library(f.__module__)
+        e, title = self._hold(f), _title(f)
+        if own or f.__closure__:
+            for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
+                try:
+                    self._todo.append((f"{self._hold(cell)}.cell_contents", cell.cell_contents, name))
+                except ValueError:  # not yet bound
+                    self._expect(f"empty({self._hold(cell)})", name)
+                    self.names["empty"] = _empty
+        if not own:
+            return
+        names = set(_names(f.__code__))
+        self._used |= names
+        for attribute in ("__defaults__", "__kwdefaults__"):
+            if getattr(f, attribute):
+                self._todo.append((f"{e}.{attribute}", getattr(f, attribute), f"the defaults of {title}"))
+        self._globals(f.__globals__, names)
+
+    def _globals(self, space: dict[str, Any], names: set[str]) -> None:
+        for name in names & space.keys():
+            value = space[name]
+            if isinstance(value, types.ModuleType):
+                if not _library(value.__name__) and self._first(value):
+                    self._globals(vars(value), names)
+            else:
+                self._todo.append((f"{self._hold(space)}[{name!r}]", value, name))
+
+    def _class(self, cls: type, label: str) -> None:
+        for base in cls.__mro__:
+            if base is object or not self._first(base):
+                continue
+            own = not _library(base.__module__)
+            for name, value in vars(base).items():
+                value = getattr(value, "fget", None) or getattr(value, "__func__", value)
+                if isinstance(value, types.FunctionType):
+                    self._used |= set(_names(value.__code__))
+                    if own:
+                        self._open(value, name)
+                elif own and not name.startswith("__") and not isinstance(value, _DESCRIPTORS):
+                    self._attributes.append((f"vars({self._hold(base)})[{name!r}]", name, value, f"{label}.{name}"))
+
+    def _first(self, value: Any) -> bool:
+        key = f"opened_{self._hold(value)}"
+        if key in self.names:
+            return False
+        self.names[key] = True
+        return True
+
+    def _object(self, value: Any, label: str) -> None:
+        if _library(type(value).__module__) and not type(value).__module__.startswith("chainrule"):
+            return
+        held = self._hold(value)
+        if hasattr(value, "__dict__"):
+            space = self._hold(value.__dict__)
+            self._attributes += [(f"{space}[{n!r}]", n, v, f"{label}.{n}") for n, v in vars(value).items()]
+        for base in type(value).__mro__:
+            for name in _slots(base):
+                if hasattr(value, name):
+                    self._attributes.append((f"{held}.{name}", name, getattr(value, name), f"{label}.{name}"))
+
+
+_DESCRIPTORS = (property, classmethod, staticmethod, types.MemberDescriptorType, types.GetSetDescriptorType)
+
+
+def _slots(cls: type) -> list[str]:
+    found = cls.__dict__.get("__slots__", ())
+    return [n for n in ((found,) if isinstance(found, str) else found) if not n.startswith("__")]
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    """The global and attribute names that some code, and the functions defined in it, mention."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)
+        elif isinstance(constant, str) and constant.isidentifier():
+            yield constant  # getattr(x, "name")
+
+
+def _library(module: str | None) -> bool:
+    return module is not None and module.partition(".")[0] in LIBRARIES
+
+
+def _title(f: Any) -> str:
+    return getattr(f, "__qualname__", type(f).__name__)
+
+
+def _same(a: Any, b: np.ndarray[Any, Any]) -> bool:
+    return getattr(a, "shape", None) == b.shape and getattr(a, "dtype", None) == b.dtype and np.array_equal(a, b, equal_nan=b.dtype.kind in "fc")
+
+
+def _empty(cell: types.CellType) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018  raises if there are none
+    except ValueError:
+        return True
+    return False

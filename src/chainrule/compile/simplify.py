@@ -1,0 +1,285 @@
+"""Simplify: the same numbers from fewer equations.
+
+One pass, front to back: each equation is rewritten over what its arguments have become, constants are
+computed, equations seen before are shared, and what nothing needs is dropped.  Only identities that hold
+bit for bit are used, with signed zeros, infinities and nan: ``x * 1`` is x, but ``x + 0`` is not (at -0.0)
+and ``x * 0`` is not 0 (at inf).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..arrays.namespace import is_numpy
+from ..primitive import Elementwise, compute, table
+from .program import Atom, Equation, Program, Var, var_of
+
+FOLD = 1 << 20  # constants larger than this are left to be computed
+
+
+def simplify(program: Program) -> Program:
+    """An equal program."""
+    return _Simplifier(program).run()
+
+
+class _Simplifier:
+    def __init__(self, program: Program) -> None:
+        self.source = program
+        self.result = Program(list(program.inputs))
+        self.now: dict[Var, Atom] = {v: v for v in program.inputs}
+        self.made: dict[Var, Equation] = {}  # how a variable of the result comes about
+        self.seen: dict[Any, tuple[Var, ...]] = {}
+
+    def run(self) -> Program:
+        for v, a in self.source.constants.items():
+            self.now[v] = self.constant(a)
+        for eq in self.source.equations:
+            args = tuple(self.now[a] if isinstance(a, Var) else a for a in eq.args)
+            if eq.prim.outputs is not None:
+                self.now.update(zip(eq.outs, self.emit(eq.prim, args, eq.params, eq.outs), strict=True))
+            else:
+                self.now[eq.out] = self.rewrite(eq.prim, args, eq.params, eq.out)
+        outputs = [self.now[a] if isinstance(a, Var) else a for a in self.source.outputs]
+        return self.result.restricted(self.result.inputs, outputs)
+
+    # --- building the result --------------------------------------------------------------------------
+
+    def constant(self, a: Any) -> Var:
+        a = np.asarray(a)
+        key = ("constant", a.shape, a.dtype, a.tobytes())
+        if key not in self.seen:
+            self.seen[key] = (var_of(a),)
+            self.result.constants[self.seen[key][0]] = a
+        return self.seen[key][0]
+
+    def value(self, a: Atom) -> Any:
+        """The array or number that an atom is known to be; None if it is not known."""
+        return self.result.constants.get(a) if isinstance(a, Var) else a
+
+    def uniform(self, a: Atom) -> int | float | bool | None:
+        """The number that all entries of an atom are known to be."""
+        known = self.value(a)
+        if not is_numpy(known):
+            return known if isinstance(known, (int, float)) else None
+        first = known.reshape(-1)[:1]
+        if not first.size or known.dtype.kind not in "fiub" or known.dtype.itemsize < 4 and known.dtype.kind == "f":
+            return None
+        same = np.array_equal(known.view(f"u{known.itemsize}"), np.broadcast_to(first.view(f"u{known.itemsize}"), known.shape))
+        number: int | float | bool | None = first[0].item() if same else None
+        return number
+
+    def definition(self, a: Atom, name: str) -> Equation | None:
+        """The equation behind an atom, if it is a ``name``."""
+        eq = self.made.get(a) if isinstance(a, Var) else None
+        return eq if eq is not None and eq.name == name else None
+
+    def emit(self, prim: Any, args: tuple[Atom, ...], params: dict[str, Any], like: tuple[Var, ...]) -> tuple[Var, ...]:
+        """Results of an equation in the result: a known one, a constant, or a new one."""
+        key = (type(prim), args, tuple(type(a) for a in args), tuple(map(repr, args)) if not all(isinstance(a, Var) for a in args) else (), _frozen(params))
+        found = self.seen.get(key)
+        if found is None:
+            known = [self.value(a) for a in args]
+            if all(k is not None for k in known) and sum(v.size for v in like) <= FOLD:
+                outs = compute(prim, tuple(known), params)
+                found = tuple(self.constant(o) for o in ((outs,) if prim.outputs is None else outs))
+            else:
+                found = tuple(Var(v.shape, v.dtype) for v in like)
+                eq = Equation(prim, args, params, found)
+                self.result.equations.append(eq)
+                self.made.update(dict.fromkeys(found, eq))
+            self.seen[key] = found
+        return found
+
+    def new(self, name: str, args: tuple[Atom, ...], shape: tuple[int, ...], dtype: Any, **params: Any) -> Atom:
+        return self.rewrite(table[name], args, params, Var(shape, dtype))
+
+    def expand(self, a: Atom, shape: tuple[int, ...]) -> Atom:
+        return a if a.shape == shape else self.new("Expand", (a,), shape, a.dtype, shape=shape)
+
+    # --- the rules --------------------------------------------------------------------------------------
+
+    def rewrite(self, prim: Any, args: tuple[Atom, ...], params: dict[str, Any], out: Var) -> Atom:
+        """What ``out = prim(*args, **params)`` comes to."""
+        rule = RULES.get(type(prim).__name__)
+        found = None if rule is None else rule(self, args, params, out)
+        if found is None and isinstance(prim, Elementwise):
+            found = self.elementwise(prim, args, params, out)
+        if found is None:
+            found = self.emit(prim, args, params, (out,))[0]
+        return found
+
+    def elementwise(self, prim: Any, args: tuple[Atom, ...], params: dict[str, Any], out: Var) -> Atom | None:
+        """Broadcasting and uniform constants left to the loop."""
+        if any(isinstance(a, Var) and self.value(a) is None for a in args):
+            thin: list[Atom] = []
+            for a in args:
+                eq = self.definition(a, "Expand")
+                thin.append(eq.args[0] if eq is not None else a)
+            for i, a in enumerate(thin):
+                number = self.uniform(a) if isinstance(a, Var) and a.shape else None
+                rest = [b for j, b in enumerate(thin) if j != i and isinstance(b, Var)]
+                if number is not None and any(b.dtype == a.dtype for b in rest) and a.dtype.kind == "f":
+                    thin[i] = number
+            shape = np.broadcast_shapes(*(a.shape for a in thin if isinstance(a, Var)))
+            if tuple(thin) != args:
+                small = self.rewrite(prim, tuple(thin), params, Var(shape, out.dtype))
+                return self.expand(small, out.shape)
+        return None
+
+
+def _frozen(value: Any) -> Any:
+    """A parameter as something that can be a key."""
+    if isinstance(value, dict):
+        return tuple((k, _frozen(v)) for k, v in value.items())
+    if isinstance(value, (tuple, list)):
+        return (type(value), *[_frozen(v) for v in value])
+    if isinstance(value, np.ndarray):
+        return value.shape, value.dtype, value.tobytes()
+    if isinstance(value, slice):
+        return "slice", value.start, value.stop, value.step
+    return type(value), repr(value) if isinstance(value, float) else value
+
+
+Rule = Callable[[_Simplifier, tuple[Atom, ...], dict[str, Any], Var], Atom | None]
+RULES: dict[str, Rule] = {}
+
+
+def _rule(*names: str) -> Callable[[Rule], Rule]:
+    def note(rule: Rule) -> Rule:
+        RULES.update(dict.fromkeys(names, rule))
+        return rule
+
+    return note
+
+
+@_rule("Clone", "Stop", "Conj")
+def _same(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
+    return args[0] if out.dtype.kind != "c" or not s.source else None
+
+
+@_rule("Neg")
+def _neg(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
+    eq = s.definition(args[0], "Neg")
+    return None if eq is None else eq.args[0]
+
+
+@_rule("Mul")
+def _mul(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
+    for x, y in (args, args[::-1]):
+        if isinstance(y, Var) and y.dtype == out.dtype and out.dtype.kind == "f":
+            if s.uniform(x) == 1:
+                return s.expand(y, out.shape)
+            if s.uniform(x) == -1:
+                return s.expand(s.new("Neg", (y,), y.shape, y.dtype), out.shape)
+    return None
+
+
+@_rule("Div")
+def _div(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
+    x, y = args
+    number = s.uniform(y)
+    if number is None or not isinstance(x, Var) or x.dtype != out.dtype or out.dtype.kind != "f":
+        return None
+    if number == 1:
+        return s.expand(x, out.shape)
+    if number and math.isfinite(number) and abs(math.frexp(number)[0]) == 0.5 and 2.0**-100 < abs(number) < 2.0**100:
+        return s.new("Mul", (x, 1 / number), out.shape, out.dtype)  # a power of two: as exact, and quicker
+    return None
+
+
+@_rule("Sub")
+def _sub(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
+    x, y = args
+    if isinstance(x, Var) and x.dtype == out.dtype and s.uniform(y) == 0 and math.copysign(1, s.uniform(y) or 0) > 0:
+        return s.expand(x, out.shape)  # x - 0.0 is x at -0.0 too
+    eq = s.definition(y, "Neg")
+    return None if eq is None else s.new("Add", (x, eq.args[0]), out.shape, out.dtype)
+
+
+@_rule("Add")
+def _add(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
+    for x, y in (args, args[::-1]):
+        if isinstance(y, Var) and (eq := s.definition(y, "Neg")) is not None:
+            return s.new("Sub", (x, eq.args[0]), out.shape, out.dtype)
+    return None
+
+
+@_rule("Pow")
+def _pow(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
+    x, y = args
+    if isinstance(x, Var) and x.dtype == out.dtype and isinstance(y, (int, float)):
+        if y == 1:
+            return x
+        if y == 2:
+            return s.new("Mul", (x, x), out.shape, out.dtype)
+    return None
+
+
+@_rule("Where")
+def _where(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
+    c, x, y = args
+    choice = s.uniform(c)
+    picked = x if choice or x is y else y if choice is not None else None
+    if isinstance(picked, Var) and picked.dtype == out.dtype:
+        return s.expand(picked, out.shape)
+    return None
+
+
+@_rule("Cast")
+def _cast(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
+    return args[0] if args[0].dtype == out.dtype else None
+
+
+@_rule("Reshape")
+def _reshape(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
+    x = args[0]
+    if x.shape == out.shape:
+        return x
+    eq = s.definition(x, "Reshape")
+    return None if eq is None else s.new("Reshape", eq.args, out.shape, out.dtype, shape=out.shape)
+
+
+@_rule("Expand")
+def _expand(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
+    x = args[0]
+    if x.shape == out.shape:
+        return x
+    eq = s.definition(x, "Expand")
+    return None if eq is None else s.new("Expand", eq.args, out.shape, out.dtype, shape=out.shape)
+
+
+@_rule("Permute")
+def _permute(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
+    n = len(out.shape)
+    axes = tuple(range(-n, -len(params["axes"]))) + tuple(params["axes"])
+    if axes == tuple(range(-n, 0)):
+        return args[0]
+    eq = s.definition(args[0], "Permute")
+    if eq is None:
+        return None
+    first = tuple(range(-n, -len(eq.params["axes"]))) + tuple(eq.params["axes"])
+    return s.new("Permute", eq.args, out.shape, out.dtype, axes=tuple(first[a] for a in axes))
+
+
+@_rule("Sum")
+def _sum(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
+    x = args[0]
+    if all(x.shape[a] == 1 for a in params["axis"]) and x.dtype == out.dtype:
+        return s.new("Reshape", (x,), out.shape, out.dtype, shape=out.shape)
+    return None
+
+
+@_rule("GetItem")
+def _getitem(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
+    x = args[0]
+    basic = all(k is None or k is Ellipsis or isinstance(k, slice) for k in params["key"])
+    if basic and x.size == out.size and all(k.step in (None, 1) for k in params["key"] if isinstance(k, slice)):
+        return s.new("Reshape", (x,), out.shape, out.dtype, shape=out.shape)
+    eq = s.definition(x, "Stack")
+    if eq is not None and eq.params["axis"] == -len(x.shape) and type(params["key"][0]) is int and params["key"][1:] == (...,):
+        return eq.args[params["key"][0]]
+    return None

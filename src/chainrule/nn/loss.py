@@ -1,0 +1,153 @@
+"""Losses as layers: each calls the function of its name and keeps its options."""
+
+from __future__ import annotations
+
+from ..ops.loss import mse_loss
+from ..tensor import Tensor
+from . import functional
+from .module import Module
+
+
+class _Loss(Module):
+    reduction: str
+
+    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
+        super().__init__()
+        self.reduction = functional.legacy_reduction(size_average, reduce, reduction)
+
+
+class _WeightedLoss(_Loss):
+    weight: Tensor | None
+
+    def __init__(
+        self, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None,
+        reduction: str = "mean",
+    ) -> None:  # fmt: skip
+        super().__init__(size_average, reduce, reduction)
+        self.register_buffer("weight", weight)
+
+
+class MSELoss(_Loss):
+    """The mean of ``(input - target)²``; with ``reduction`` "sum" the sum, with "none" each.
+
+    Source: ``torch.nn.MSELoss``.
+
+    >>> import chainrule as torch
+    >>> torch.nn.MSELoss()(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0]))
+    tensor(2.)
+    """
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss of two tensors of one shape."""
+        return mse_loss(input, target, reduction=self.reduction)
+
+
+class L1Loss(_Loss):
+    """The mean of ``|input - target|``; with ``reduction`` "sum" the sum, with "none" each.
+
+    Source: ``torch.nn.L1Loss``.
+
+    >>> import chainrule as torch
+    >>> torch.nn.L1Loss()(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0]))
+    tensor(1.)
+    """
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss of two tensors of one shape."""
+        return functional.l1_loss(input, target, reduction=self.reduction)
+
+
+class NLLLoss(_WeightedLoss):
+    """``-input[i, target[i]]``, averaged: the loss of log-probabilities, as :class:`LogSoftmax` gives them.
+
+    ``weight`` holds one number per class; targets equal to ``ignore_index`` do not count.
+
+    Source: ``torch.nn.NLLLoss``.
+
+    >>> import chainrule as torch
+    >>> torch.nn.NLLLoss()(torch.tensor([[-0.5, -1.0]]), torch.tensor([0]))
+    tensor(0.5000)
+    """
+
+    def __init__(
+        self, weight: Tensor | None = None, size_average: bool | None = None, ignore_index: int = -100,
+        reduce: bool | None = None, reduction: str = "mean",
+    ) -> None:  # fmt: skip
+        super().__init__(weight, size_average, reduce, reduction)
+        self.ignore_index = ignore_index
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss of (n, classes) log-probabilities and (n,) class numbers."""
+        return functional.nll_loss(input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
+
+
+class CrossEntropyLoss(_WeightedLoss):
+    """The loss of any real scores, one per class: a softmax and the negative log likelihood in one.
+
+    ``weight`` holds one number per class; targets equal to ``ignore_index`` do not count; ``label_smoothing``
+    is the share of each target that is spread over all classes.
+
+    Source: ``torch.nn.CrossEntropyLoss``.
+
+    >>> import chainrule as torch
+    >>> torch.nn.CrossEntropyLoss()(torch.tensor([[0.0, 0.0]]), torch.tensor([0]))
+    tensor(0.6931)
+    """
+
+    def __init__(
+        self, weight: Tensor | None = None, size_average: bool | None = None, ignore_index: int = -100,
+        reduce: bool | None = None, reduction: str = "mean", label_smoothing: float = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__(weight, size_average, reduce, reduction)
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss of (n, classes) scores and (n,) class numbers, or probabilities of the scores' shape."""
+        return functional.cross_entropy(
+            input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
+        )  # fmt: skip
+
+
+class BCELoss(_WeightedLoss):
+    """The loss of probabilities of yes, between 0 and 1, with targets 0 or 1, or between.
+
+    Source: ``torch.nn.BCELoss``.
+
+    >>> import chainrule as torch
+    >>> torch.nn.BCELoss()(torch.tensor([0.5]), torch.tensor([1.0]))
+    tensor(0.6931)
+    """
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss of two tensors of one shape."""
+        return functional.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
+
+
+class BCEWithLogitsLoss(_Loss):
+    """:class:`BCELoss` of the sigmoid of any real scores, without overflow; ``pos_weight`` weighs the yeses.
+
+    Source: ``torch.nn.BCEWithLogitsLoss``.
+
+    >>> import chainrule as torch
+    >>> torch.nn.BCEWithLogitsLoss()(torch.tensor([0.0]), torch.tensor([1.0]))
+    tensor(0.6931)
+    """
+
+    weight: Tensor | None
+    pos_weight: Tensor | None
+
+    def __init__(
+        self, weight: Tensor | None = None, size_average: bool | None = None, reduce: bool | None = None,
+        reduction: str = "mean", pos_weight: Tensor | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(size_average, reduce, reduction)
+        self.register_buffer("weight", weight)
+        self.register_buffer("pos_weight", pos_weight)
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss of two tensors of one shape."""
+        return functional.binary_cross_entropy_with_logits(
+            input, target, self.weight, pos_weight=self.pos_weight, reduction=self.reduction
+        )

@@ -1,0 +1,373 @@
+"""Every reading of every operation's rules, checked.  ``test_every_op`` runs them; ``test_planted_errors`` tests them.
+
+A *case* is one operation with one of its samples.  A *reading* is a function of a case that raises
+AssertionError where two ways to the same number disagree: a rule and finite differences, a rule and SymPy, a batch
+and a loop.  Derivatives are compared by projection, along random directions: a wrong entry shows in the sum.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+import chainrule as torch
+from chainrule import autograd, func
+from chainrule.primitive import Primitive, table
+
+Array = np.ndarray[Any, Any]
+Reading = Callable[["Case"], None]
+
+
+# --- cases ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """One operation on one sample: arrays (read-only, so that a rule cannot write to them) and Python numbers."""
+
+    prim: Primitive
+    args: tuple[Any, ...]
+    params: dict[str, Any]
+    name: str = ""
+    shapes: frozenset[int] = field(default=frozenset())  # positions of the arrays that a shape stood for
+
+    @property
+    def moving(self) -> list[int]:
+        """The positions of the arguments that it can be differentiated with respect to."""
+        if not self.prim.differentiable:
+            return []
+        has_rule = [True] * len(self.args) if self.prim.variadic else [p is not None for p in self.prim.pulls]
+        return [i for i, a in enumerate(self.args) if isinstance(a, np.ndarray) and a.dtype.kind in "fc" and has_rule[i]]
+
+    @property
+    def arrays(self) -> list[int]:
+        return [i for i, a in enumerate(self.args) if isinstance(a, np.ndarray)]
+
+    def xs(self) -> list[torch.Tensor]:
+        """The moving arguments as tensors."""
+        return [torch.from_numpy(self.args[i]) for i in self.moving]
+
+    def __call__(self, *xs: Any, at: Sequence[int] | None = None) -> Any:
+        """The result, with ``xs`` in place of the moving arguments (or of those ``at`` the given positions)."""
+        full = [torch.from_numpy(a) if isinstance(a, np.ndarray) else a for a in self.args]
+        for i, x in zip(self.moving if at is None else at, xs, strict=True):
+            full[i] = x
+        return self.prim(*full, **self.params)
+
+    def random(self, tag: str) -> np.random.Generator:
+        """Random numbers of this case's own: the same in every run, whatever ran before."""
+        return np.random.default_rng(zlib.crc32(f"{self.name} {tag}".encode()))
+
+    def weights(self) -> torch.Tensor:
+        """A random number for each element of the result."""
+        shape = tuple(self(*self.xs()).shape)
+        return torch.from_numpy(self.random("weights").uniform(0.5, 1.5, shape))
+
+    def direction(self, tag: Any = 0) -> list[torch.Tensor]:
+        """A random number for each element of the moving arguments."""
+        draw = self.random(f"direction {tag}").uniform
+        return [torch.from_numpy(np.asarray(draw(0.2, 1, x.shape) * np.where(draw(-1, 1, x.shape) < 0, -1, 1))) for x in self.xs()]
+
+    def with_args(self, args: Sequence[Any]) -> Case:
+        return Case(self.prim, tuple(map(frozen, args)), self.params, self.name, self.shapes)
+
+
+def frozen(a: Any) -> Any:
+    if isinstance(a, (np.ndarray, np.generic)):
+        a = np.asarray(a).view()
+        a.flags.writeable = False
+    return a
+
+
+def primitives() -> list[Primitive]:
+    """Each operation once, whatever the number of names it has in graphs."""
+    return list({type(p): p for p in table.values()}.values())
+
+
+def cases(prim: Primitive) -> Iterator[Case]:
+    for n, (args, params) in enumerate(prim.samples):
+        name = f"{prim.name}-{n}"
+        draw = np.random.default_rng(zlib.crc32(name.encode()))
+        shapes = frozenset(i for i, a in enumerate(args) if isinstance(a, tuple))
+        numbers = spread_numbers(draw, sum(math.prod(args[i]) for i in shapes))
+        alone = len(args) == 1  # a single number is a tensor; beside an array it stays a number
+        full = []
+        for a in args:
+            if isinstance(a, tuple):
+                a, numbers = numbers[: math.prod(a)].reshape(a), numbers[math.prod(a) :]
+            elif isinstance(a, list) or alone:
+                a = np.array(a)
+            full.append(frozen(a))
+        yield Case(prim, tuple(full), params, name, shapes)
+
+
+def all_cases() -> list[Case]:
+    return [c for p in primitives() for c in cases(p)]
+
+
+def spread_numbers(draw: np.random.Generator, n: int) -> Array:
+    """n numbers within (-2, 2), in no order, no two near each other or near 0: away from ties and kinks."""
+    steps = np.linspace(0.25, 1.9, n // 2 + 1)
+    values = np.concatenate([steps[: n - n // 2], -steps[: n // 2] - 0.02])
+    return draw.permutation(values) + draw.uniform(-0.004, 0.004, n)
+
+
+# --- numbers ------------------------------------------------------------------------------------------------
+
+
+def close(found: Any, wanted: Any, tolerance: float, scale: float = 0.0) -> None:
+    """Equal within ``tolerance`` of the numbers' size, of ``scale``, or of a thousandth."""
+    found, wanted = np.asarray(found), np.asarray(wanted)
+    if found.dtype.kind not in "fc":
+        found, wanted = found.astype(float), wanted.astype(float)
+    assert found.shape == wanted.shape, f"shapes {found.shape} and {wanted.shape}"
+    size = np.maximum(np.maximum(np.abs(found), np.abs(wanted)), max(scale, 1e-3)) if found.size else found
+    far = ~(np.abs(found - wanted) <= tolerance * size) & (found != wanted)
+    assert not far.any(), f"{found} is not {wanted}"
+
+
+def slope(phi: Callable[[float], float]) -> float:
+    """phi'(0) from central differences at five steps, extrapolated (Ridders): to some 1e-11 of phi's size."""
+    best, error = math.nan, math.inf
+    rows: list[list[float]] = []
+    for k in range(6, 11):
+        h = 2.0**-k
+        row = [(phi(h) - phi(-h)) / (2 * h)]
+        for j, old in enumerate(rows[-1] if rows else [], 1):
+            row.append(row[-1] + (row[-1] - old) / (4**j - 1))
+            doubt = max(abs(row[-1] - row[-2]), abs(row[-1] - old))
+            if doubt < error:
+                best, error = row[-1], doubt
+        rows.append(row)
+    return best
+
+
+def dot(us: Sequence[torch.Tensor], vs: Sequence[torch.Tensor]) -> torch.Tensor:
+    total: Any = sum((u * v).sum() for u, v in zip(us, vs, strict=True))
+    return total if isinstance(total, torch.Tensor) else torch.zeros((), dtype=torch.float64)
+
+
+def size(us: Sequence[torch.Tensor], vs: Sequence[torch.Tensor]) -> float:
+    """How large the terms of ``dot`` are."""
+    return float(sum(np.abs(u.detach().numpy() * v.numpy()).sum() for u, v in zip(us, vs, strict=True)))
+
+
+def moved(xs: Sequence[torch.Tensor], t: float, vs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    return [x + t * v for x, v in zip(xs, vs, strict=True)]
+
+
+def gradients(y: torch.Tensor, xs: Sequence[torch.Tensor], create_graph: bool = False) -> list[torch.Tensor]:
+    """Gradients, zeros where there is no dependence."""
+    if not y.requires_grad:
+        return [torch.zeros_like(x) for x in xs]
+    return list(autograd.grad(y, list(xs), create_graph=create_graph, allow_unused=True, materialize_grads=True))
+
+
+def fitting(gs: Sequence[torch.Tensor], xs: Sequence[torch.Tensor]) -> None:
+    """Gradients have exactly the shape and dtype of what they are gradients of, and are numbers."""
+    for g, x in zip(gs, xs, strict=True):
+        assert g.shape == x.shape, f"gradient of shape {g.shape} for {x.shape}"
+        assert g.dtype == x.dtype, f"gradient of {g.dtype} for {x.dtype}"
+        assert np.isfinite(g.detach().numpy()).all(), "not finite"
+
+
+# --- derivatives against differences ---------------------------------------------------------------------------
+
+
+def directional(case: Case, xs: Sequence[torch.Tensor], vs: Sequence[Sequence[torch.Tensor]]) -> torch.Tensor:
+    """The derivative of ⟨weights, result⟩ along each of ``vs`` in turn, by reverse mode over reverse mode."""
+    xs = [x.detach().requires_grad_() for x in xs]
+    s = (case.weights() * case(*xs)).sum()
+    for i, v in enumerate(vs):
+        s = dot(gradients(s, xs, create_graph=i + 1 < len(vs)), v)
+    return s.detach()
+
+
+def reverse(case: Case) -> None:
+    """The gradient in each argument, against differences."""
+    u = case.weights()
+    xs = [x.requires_grad_() for x in case.xs()]
+    out = case(*xs)
+    assert out.requires_grad, "the result is cut off from the graph"
+    found = gradients((u * out).sum(), xs)
+    fitting(found, xs)
+    for i, v in enumerate(case.direction()):
+        x = [t.detach() for t in xs]
+
+        def phi(t: float, i: int = i, v: torch.Tensor = v, x: list[Any] = x) -> float:
+            return (u * case(*x[:i], x[i] + t * v, *x[i + 1 :])).sum().item()
+
+        close(dot([found[i]], [v]).item(), slope(phi), 1e-8, size([found[i]], [v]))
+
+
+def forward(case: Case) -> None:
+    """The tangent along each argument, and along all together, against differences."""
+    u, xs, vs = case.weights(), case.xs(), case.direction()
+    groups = [[i] for i in range(len(xs))] + ([list(range(len(xs)))] if len(xs) > 1 else [])
+    for group in groups:
+        def f(*moving: Any, group: list[int] = group) -> Any:
+            full = list(xs)
+            for i, x in zip(group, moving, strict=True):
+                full[i] = x
+            return case(*full)
+
+        x, v = tuple(xs[i] for i in group), tuple(vs[i] for i in group)
+        out, tangent = func.jvp(f, x, v)
+        fitting([tangent], [out])
+        found = (u * tangent).sum().item()
+        close(found, slope(lambda t: (u * f(*moved(x, t, v))).sum().item()), 1e-8, size([u], [tangent]))
+
+
+def transposed(case: Case) -> None:
+    """⟨u, J v⟩ = ⟨Jᵀ u, v⟩: forward and reverse mode are one matrix."""
+    u, v = case.weights(), case.direction()
+    _, tangent = func.jvp(case, tuple(case.xs()), tuple(v))
+    _, pull = func.vjp(case, *case.xs())
+    back = pull(u)
+    fitting(back, case.xs())
+    close((u * tangent).sum().item(), dot(back, v).item(), 1e-13, size(back, v) + size([u], [tangent]))
+
+
+def higher(case: Case) -> None:
+    """Second and third derivatives, reverse over reverse, against differences of the first and second."""
+    vs = [case.direction(k) for k in range(3)]
+    first = abs(directional(case, case.xs(), vs[:1]).item())
+    for order, tolerance in ((2, 1e-7), (3, 1e-6)):
+        found = directional(case, case.xs(), vs[:order]).item()
+        wanted = slope(lambda t, n=order: directional(case, moved(case.xs(), t, vs[n - 1]), vs[: n - 1]).item())
+        close(found, wanted, tolerance, max(first, 1e-2))
+
+
+def mixed(case: Case) -> None:
+    """The second derivative along two directions: forward and reverse mode over each other, all four ways."""
+    u, xs = case.weights(), tuple(case.xs())
+    v, w = (tuple(case.direction(k)) for k in (1, 2))
+    every = tuple(range(len(xs)))
+
+    def s(*x: Any) -> Any:
+        return (u * case(*x)).sum()
+
+    def along(*x: Any) -> Any:
+        return func.jvp(s, x, v)[1]
+
+    def gradient(*x: Any) -> Any:
+        return func.grad(s, every)(*x)
+
+    found = {
+        "reverse over reverse": directional(case, xs, (v, w)),
+        "forward over reverse": dot(func.jvp(gradient, xs, w)[1], v),
+        "reverse over forward": dot(func.grad(along, every)(*xs), w),
+        "forward over forward": func.jvp(along, xs, w)[1],
+    }
+    scale = max(abs(f.item()) for f in found.values())
+    for way, value in found.items():
+        try:
+            close(value.item(), found["reverse over reverse"].item(), 1e-12, max(scale, 1e-2))
+        except AssertionError as e:
+            raise AssertionError(f"{way}: {e}") from None
+
+
+def series(case: Case) -> None:
+    """Taylor coefficients to order 4 along a direction, against nested forward mode."""
+    xs, v = case.xs(), case.direction()
+
+    def f(t: Any) -> Any:
+        return case(*[x + t * d for x, d in zip(xs, v, strict=True)])
+
+    zero, one = torch.zeros((), dtype=torch.float64), torch.ones((), dtype=torch.float64)
+    coefficients = func.taylor(f, zero, 4)
+    derivative, size = f, 0.0
+    for k in range(5):
+        wanted = derivative(zero).detach().numpy() / math.factorial(k)
+        size = max(size, float(np.abs(wanted).max(initial=0)))
+        close(coefficients[k].numpy(), wanted, 1e-10, size)
+        derivative = lambda t, d=derivative: func.jvp(d, (t,), (one,))[1]
+
+
+# --- batches against loops ----------------------------------------------------------------------------------------
+
+
+def variants(case: Case, n: int, tag: str) -> list[Case]:
+    """n cases alike in shape, of other numbers in the same domain."""
+    draw = case.random(tag)
+    found = []
+    for k in range(n):
+        args = list(case.args)
+        for i in case.arrays:
+            a = args[i]
+            if a.dtype.kind in "fc":
+                args[i] = a * (1 + 0.015 * (k + draw.uniform(0, 1, a.shape)))
+            elif a.ndim:
+                args[i] = np.roll(a, k, -1)
+        found.append(case.with_args(args))
+    return found
+
+
+def subsets(positions: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    for r in range(1, len(positions) + 1):
+        yield from itertools.combinations(positions, r)
+
+
+def stacked(many: Sequence[Case], i: int) -> torch.Tensor:
+    return torch.from_numpy(np.stack([c.args[i] for c in many]))
+
+
+def batched(case: Case) -> None:
+    """vmap over every choice of arguments, nested vmap, and vmap with grad inside and outside, against loops."""
+    many = variants(case, 3, "batch")
+    for at in subsets(case.arrays):
+        looped = [case(*[torch.from_numpy(c.args[i]) for i in at], at=at).numpy() for c in many]
+        found = func.vmap(lambda *xs, at=at: case(*xs, at=at))(*[stacked(many, i) for i in at])
+        assert found.dtype == case(*case.xs()).dtype
+        close(found.numpy(), np.stack(looped), 1e-13)
+    nested(case)
+    if case.moving:
+        gradients_of_batches(case, many)
+
+
+def nested(case: Case) -> None:
+    """A batch of batches: over all arguments; over the first outside and the last inside; the other way round."""
+    grid = [variants(c, 2, f"inner {i}") for i, c in enumerate(variants(case, 3, "outer"))]
+    first, last, every = case.arrays[:1], case.arrays[-1:], case.arrays
+    for outer, inner in ([every, every], [first, last], [last, first], [every, first]):
+        both = sorted({*outer, *inner})
+        full = []
+        for i in both:
+            rows = [[c.args[i] for c in row] for row in grid]
+            if i not in inner:
+                rows = [row[0] for row in rows]
+            elif i not in outer:
+                rows = rows[0]
+            full.append(torch.from_numpy(np.stack([np.stack(r) for r in rows] if i in inner and i in outer else rows)))
+        f = func.vmap(lambda *xs, at=both: case(*xs, at=at), in_dims=tuple(0 if i in inner else None for i in both))
+        found = func.vmap(f, in_dims=tuple(0 if i in outer else None for i in both))(*full)
+        looped = [[case(*[pick(grid, r, k, i, outer, inner) for i in both], at=both).numpy() for k in range(2)] for r in range(3)]
+        close(found.numpy(), np.array(looped), 1e-13)
+
+
+def pick(grid: Any, row: int, column: int, i: int, outer: Sequence[int], inner: Sequence[int]) -> torch.Tensor:
+    chosen = grid[row if i in outer else 0][column if i in inner else 0]
+    return torch.from_numpy(chosen.args[i])
+
+
+def gradients_of_batches(case: Case, many: Sequence[Case]) -> None:
+    u, places = case.weights(), tuple(range(len(case.moving)))
+
+    def s(*xs: Any) -> Any:
+        return (u * case(*xs)).sum()
+
+    batch = [stacked(many, i) for i in case.moving]
+    gradient = func.grad(s, places)
+    looped = [gradient(*[torch.from_numpy(c.args[i]) for i in case.moving]) for c in many]
+    wanted = [np.stack([g[k].numpy() for g in looped]) for k in places]
+    inside = func.vmap(gradient)(*batch)
+    outside = func.grad(lambda *xs: func.vmap(s)(*xs).sum(), places)(*batch)
+    for k in places:
+        close(inside[k].numpy(), wanted[k], 1e-12)
+        close(outside[k].numpy(), wanted[k], 1e-12)
