@@ -17,7 +17,7 @@ from .tensor import Tensor, wrap
 
 def edge_of(t: Any) -> Any:
     """Where the gradient of ``t`` goes: its node, or itself if it is a leaf."""
-    return t if t._node is None else t._node
+    return t if t.is_leaf else t._node
 
 
 def fit(xp: Any, g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
@@ -36,7 +36,7 @@ def fit(xp: Any, g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
 def _roots(outputs: Sequence[Any], grads: Sequence[Any], create_graph: bool) -> list[tuple[Any, Any]]:
     roots = []
     for i, (y, g) in enumerate(zip(outputs, grads, strict=True)):
-        if not y._rg:
+        if not y._rg or y._node is engine.NOWHERE:
             raise RuntimeError(errors.no_grad_fn(i, y))
         if g is None:
             if y._shape and y.numel() != 1:
@@ -201,7 +201,7 @@ def grad(
                 "One of the differentiated Tensors does not require grad"
                 "\nSay so before it is used: x.requires_grad_(), then compute the output, then ask for its gradient."
             )
-        targets.append(x if x._node is None else x._node)
+        targets.append(edge_of(x))
     keep = create_graph if retain_graph is None else retain_graph
     roots = _roots(ys, _grads(ys, grad_outputs), create_graph)
     sweep = _sweep(ys, roots, keep, create_graph)

@@ -46,16 +46,21 @@ class Node:
     ``saved`` is ``(out, *inputs)`` as raw arrays, None where no rule asks; ``tensors`` the same inputs as
     Tensors, for version checks and for ``create_graph`` (empty if only the output was saved, None if
     nothing was); ``params`` the static parameters; ``extra`` what few nodes have.
+
+    ``next`` holds the edges: a tuple, or, where a class says that only the argument at ``place`` can have
+    one, that edge alone.  A tuple per node would double what the garbage collector has to walk through.
     """
 
-    __slots__ = ("__weakref__", "_seq", "edges", "extra", "params", "saved", "tensors")
+    __slots__ = ("__weakref__", "_seq", "extra", "next", "params", "saved", "tensors")
 
     pulls: ClassVar[tuple[Any, ...]] = ()
     prim: ClassVar[Any] = None
+    place: ClassVar[int | None] = None
+    alone: ClassVar[tuple[Any, ...]] = ()  # the one pull, where ``place`` says which
 
-    def __init__(self, edges: tuple[Any, ...], saved: Any, tensors: Any, params: Any, extra: Extra | None) -> None:
+    def __init__(self, next: Any, saved: Any, tensors: Any, params: Any, extra: Extra | None) -> None:
         self._seq = next_seq()
-        self.edges = edges
+        self.next = next
         self.saved = saved
         self.tensors = tensors
         self.params = params
@@ -66,6 +71,15 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} object at {id(self):#x}>"  # without the module, as PyTorch prints it
+
+    @property
+    def edges(self) -> tuple[Any, ...]:
+        """The node, or the leaf, behind each input; None where no gradient is wanted."""
+        place = self.place
+        if place is None:
+            found: tuple[Any, ...] = self.next
+            return found
+        return (*(None,) * place, self.next, *(None,) * (len(self.pulls) - place - 1))
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
@@ -169,6 +183,8 @@ def _public_edge(edge: Any) -> tuple[Any, int]:
         return (None, 0)
     if isinstance(edge, Port):
         return (edge.parent, edge.number)
+    if edge is NOWHERE:
+        return (None, 0)
     return (edge if edge._seq else AccumulateGrad(edge), 0)
 
 
@@ -183,10 +199,22 @@ class Port(Node):
 
     @property
     def parent(self) -> Any:
-        return self.edges[0]
+        return self.next[0]
 
     def pull(self, xp: Any, g: Any, saved: Any) -> Sequence[Any]:
         return (Several({self.number: g}),)
+
+
+class Nowhere(Node):
+    """Where gradients vanish: the history of a view that has none, of a base that requires grad."""
+
+    __slots__ = ()
+
+    def pull(self, xp: Any, g: Any, saved: Any) -> Sequence[Any]:
+        return ()
+
+
+NOWHERE = Nowhere((), (), None, None, None)
 
 
 class Several:
@@ -260,12 +288,15 @@ class Sweep:
                         saved = node.unpack()
                     if not keep:
                         node.saved = node.tensors = None
-                pulls, params = node.pulls, node.params
-                several = None
+                if node.place is None:
+                    edges, pulls = node.next, node.pulls
+                else:
+                    edges, pulls = (node.next,), node.alone
+                params, several = node.params, None
                 if not pulls or (extra is not None and not extra.plain):
                     several = cotangents(self, node, extra, g, saved)
                 follow = None
-                for i, edge in enumerate(node.edges):
+                for i, edge in enumerate(edges):
                     if edge is None:
                         continue
                     gi = pulls[i](xp, g, saved, params) if several is None else several[i]
@@ -307,12 +338,10 @@ def cotangents(sweep: Sweep, node: Node, extra: Extra | None, g: Any, saved: Any
         found = [None if e is None else p(xp, g, saved, node.params) for e, p in zip(node.edges, node.pulls, strict=True)]
     else:
         found = list(node.pull(xp, g, saved))
-    if extra is None:
-        return found
-    if extra.metas is not None:
+    if extra is not None and extra.metas is not None:
         fit = sweep.fit
         found = [c if m is None or c is None else fit(xp, c, *m) for c, m in zip(found, extra.metas, strict=True)]
-    if extra.hooked and (hooks := extra.hooks("post")):
+    if extra is not None and extra.hooked and (hooks := extra.hooks("post")):
         wrap = (lambda a: a) if sweep.create_graph else sweep.wrap
         tensors = tuple(None if c is None else wrap(c) for c in found)
         for hook in list(hooks.values()):
@@ -321,7 +350,7 @@ def cotangents(sweep: Sweep, node: Node, extra: Extra | None, g: Any, saved: Any
                 tensors = changed if isinstance(changed, tuple) else (changed,)
         found = [None if t is None else t if sweep.create_graph else t._a for t in tensors]
         sweep.shared.update(map(id, found))
-    return found
+    return found if node.place is None else [found[node.place]]
 
 
 def before(sweep: Sweep, extra: Extra, g: Any) -> Any:
@@ -366,7 +395,7 @@ def reachable(edges: Sequence[Any], targets: Any) -> set[Any] | None:
         node, live = edges[0], 1
         while node._seq and live == 1 and node not in targets:
             live = 0
-            for e in node.edges:
+            for e in node.next if node.place is None else (node.next,):
                 if e is not None:
                     live += 1
                     following = e
@@ -399,7 +428,7 @@ def free(edge: Any) -> None:
     stack = [edge]
     while stack:
         node = stack.pop()
-        if node is None or not node._seq or node in seen:
+        if node is None or not node._seq or node is NOWHERE or node in seen:
             continue
         seen.add(node)
         stack.extend(node.edges)

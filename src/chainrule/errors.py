@@ -98,12 +98,6 @@ def leaf_in_place(view: bool) -> str:
     )
 
 
-NO_GRAD_VIEW = (
-    "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this use "
-    "case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the "
-    "inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both outside (if "
-    "you want the inplace to be tracked)."
-)
 OVERLAP = (
     "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
     "Please clone() the tensor before performing the operation."
@@ -122,12 +116,23 @@ GRAD_CYCLE = (
 )
 
 
-def multi_view(number: int, node: str) -> str:
-    return (
-        f"Output {number} of {node} is a view and is being modified inplace. This view is the output of a function "
-        "that returns multiple views. Such functions do not allow the output views to be modified inplace. You "
-        "should replace the inplace operation by an out-of-place one."
-    )
+def forbidden_view(created: str, node: Any, number: int, past: bool) -> str:
+    """A write to a view that was ``created`` in "no_grad" mode or as one of "several"; ``past``: to its base, before."""
+    told = "its base or another view of its base has been" if past else "is being"
+    who = "" if node is None else f"Output {number} of {_op_name(node)} is a view"
+    if created == "several" and node is not None:
+        what = f"{who} and {told} modified inplace. "
+    else:
+        who = f"{who} of a view which" if who else "A view"
+        what = f"{who} was created in no_grad mode and {told} modified inplace with grad mode enabled. "
+    return what + (
+        "This view is the output of a function that returns multiple views. Such functions do not allow the output "
+        "views to be modified inplace. You should replace the inplace operation by an out-of-place one."
+        if created == "several" else
+        "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving "
+        "both the view and the inplace either both inside the no_grad block (if you don't want the inplace to be "
+        "tracked) or both outside (if you want the inplace to be tracked)."
+    )  # fmt: skip
 
 
 def unused(index: int) -> str:

@@ -27,7 +27,7 @@ import numpy as np
 from . import dtypes, errors, modes
 from .arrays import namespace as ns
 from .arrays.namespace import dtype_of, is_numpy, namespace
-from .engine import Box, Extra, Node, Port, Several
+from .engine import NOWHERE, Box, Extra, Node, Port, Several
 from .quiet import QUIET, reset_errors, set_errors
 from .tensor import Meta, Tensor, _new, init, wrap
 
@@ -55,6 +55,11 @@ def _adapt(rule: Any, prim: Primitive, first: str, around: str = "{}") -> Any:
     call = ", ".join(slots[name] for name in wanted)
     source = f"lambda xp, {first}, s, p: {around.format(f'rule({call})')}"
     return eval(source, {"rule": rule, "conj": conj}), frozenset(wanted)
+
+
+def alone(node: type[Node], place: int) -> type[Node]:
+    """The same kind of node for when only the argument at ``place`` can have an edge."""
+    return type(node.__name__, (node,), {"__slots__": (), "place": place, "alone": (node.pulls[place],)})
 
 
 class Primitive:
@@ -94,6 +99,8 @@ class Primitive:
         self.node: type[Node] = type(self.label.rpartition(":")[2], (Node,), body)
         if "::" in self.label:
             self.node.name = lambda _, full=self.label: full  # type: ignore[method-assign, misc]
+        if len(self.pulls) == 1:
+            self.node = alone(self.node, 0)
         table.setdefault(self.name if label is None else label, self)
 
     def _prepare(self) -> None:
@@ -211,7 +218,7 @@ class Elementwise(Primitive):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if not any(hasattr(cls, f"d_{a}") or hasattr(cls, f"vjp_{a}") for a in cls.args):
+        if cls.args and not any(hasattr(cls, f"d_{a}") or hasattr(cls, f"vjp_{a}") for a in cls.args):
             cls.differentiable = False
 
     def _slope(self, name: str, first: str) -> tuple[Any, frozenset[str]]:
@@ -384,7 +391,7 @@ def record_one(prim: Primitive, x: Tensor, a: Any, params: dict[str, Any], raw: 
             extra.cell = (c, 0)
             tensors = tensors or ()
         out._node = prim.node(
-            (x if x._node is None else x._node,), (raw if keep_out else None, a if keep_x else None), tensors,
+            x if x._node is None else x._node, (raw if keep_out else None, a if keep_x else None), tensors,
             {**params, shapes[0][1]: a.shape} if shapes else params, extra,
         )  # fmt: skip
         out._rg = True
@@ -429,13 +436,14 @@ def make_node(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[
     extra = None if rank == 2 and metas is None and versions is None and cell is None else Extra(metas, versions, cell)
     if rank > 2:
         extra.rank = rank  # type: ignore[union-attr]
-    return cls(edges, saved, tensors, params, extra)
+    return cls(edges if cls.place is None else edges[0], saved, tensors, params, extra)
 
 
 def _conjugated(prim: Any) -> type[Node]:
     """The node class of an Elementwise over complex numbers, whose slopes are conjugated."""
     if prim.conj_node is None:
-        prim.conj_node = type(prim.node.__name__, (prim.node,), {"__slots__": (), "pulls": prim.conj_pulls})
+        body = {"__slots__": (), "pulls": prim.conj_pulls, "alone": prim.conj_pulls}
+        prim.conj_node = type(prim.node.__name__, (prim.node,), body)
     found: type[Node] = prim.conj_node
     return found
 
@@ -483,6 +491,8 @@ def note_view(prim: Primitive, of: Tensor, out: Tensor, params: dict[str, Any], 
     out._meta = m
     if up is not None and up.base is not None:
         m.base, m.chain = up.base, (*up.chain, (prim, params))
+        if up.created:
+            m.created = up.created
         up = m.base._meta
     else:
         m.base, m.chain = of, ((prim, params),)
@@ -490,10 +500,13 @@ def note_view(prim: Primitive, of: Tensor, out: Tensor, params: dict[str, Any], 
             up = of._meta = Meta()
     if not grad:
         m.created = "no_grad"
+        if of._rg:
+            out._rg, out._node = True, NOWHERE
     v = of._v
     if v is None:
         v = of._cell()
     out._v = v
+    m.seen = v[0]
     views = up.views
     if views is None:
         up.views = [weakref.ref(out)]
@@ -513,19 +526,25 @@ def check_writable(x: Tensor, tracked: bool) -> None:
     """PyTorch's errors for a write that would spoil a gradient; ``tracked``: what is written requires grad."""
     m = x._meta
     base = None if m is None else m.base
-    if _mode().grad and (tracked or x._rg or (base is not None and base._rg)):
-        if x._rg and x._node is None:
-            raise RuntimeError(errors.leaf_in_place(view=base is not None))
+    if (tracked or x._rg) and _mode().grad:
         if base is not None:
-            if m.created == "no_grad":  # type: ignore[union-attr]
-                raise RuntimeError(errors.NO_GRAD_VIEW)
             if m.created:  # type: ignore[union-attr]
-                raise RuntimeError(errors.multi_view(m.number, m.created))  # type: ignore[union-attr]
-            if base._rg and base._node is None:
+                raise RuntimeError(forbidden(x, past=False))
+            if x._rg and base._node is None:
                 raise RuntimeError(errors.leaf_in_place(view=True))
+        if x._rg and x._node is None:
+            raise RuntimeError(errors.leaf_in_place(view=False))
     a = x._a
-    if type(a) is _ndarray and 0 in a.strides and any(s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)):
+    if type(a) is _ndarray and 0 in a.strides and a.size and any(
+        s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)
+    ):  # fmt: skip
         raise RuntimeError(errors.OVERLAP)
+
+
+def forbidden(x: Tensor, past: bool) -> str:
+    m, node = x._meta, _node_slot.__get__(x)
+    number = node.number if type(node) is Port else m.number
+    return errors.forbidden_view(m.created, None if node is NOWHERE else node, number, past)
 
 
 def assign(x: Tensor, result: Tensor) -> Tensor:
@@ -549,10 +568,20 @@ def assign(x: Tensor, result: Tensor) -> Tensor:
     if recording:
         _snapshot(x, result._node)
     _store(x, result)
-    x._cell()[0] += 1
-    if recording:
-        _rebase(x, result)
+    written(x, result if recording else None)
     return x
+
+
+def written(x: Tensor, result: Tensor | None) -> None:
+    """Note that ``x``'s memory was written to, and the history of ``result``, which now is there, if it has one."""
+    x._cell()[0] += 1
+    if result is not None:
+        _rebase(x, result)
+    m = x._meta
+    if m is not None:
+        root = x if m.base is None else m.base
+        if root._rg and root._meta.views:
+            leave_behind(root)
 
 
 def _snapshot(x: Tensor, node: Any) -> None:
@@ -595,14 +624,76 @@ def _rebase(x: Tensor, result: Tensor) -> None:
         root._node = make_node(put, root._rank, (root, result), (root._a, result._a), {"chain": m.chain},
                                root._a, wanted, root)  # fmt: skip
         root._rg = True
-    for view in [] if root._meta is None else root._meta.live_views():
-        _refresh(view, root)
 
 
-def _refresh(view: Tensor, root: Tensor) -> None:
+_node_slot: Any = Tensor.__dict__["_node"]
+
+
+class Behind(Tensor):
+    """A view whose base was written to since the view's history was noted; it is rebuilt when next asked for.
+
+    A view becomes one by a change of class, and a plain Tensor again with its history, so that a write costs
+    the same however many views there are, and plain tensors are spared the question.
+    """
+
+    __slots__ = ()
+
+    @property
+    def _node(self) -> Any:
+        if self._meta.created:
+            raise RuntimeError(forbidden(self, past=True))
+        follow_base(self)
+        return self._node
+
+    @_node.setter
+    def _node(self, node: Any) -> None:
+        self.__class__ = Tensor  # type: ignore[assignment]
+        self._node = node
+
+    @property
+    def grad(self) -> Any:
+        return self._grad
+
+
+def leave_behind(root: Tensor) -> None:
+    """Note in every view of a base that was written to that its history is of the past."""
+    m = root._meta
+    views, m.views = m.live_views(), None
+    for view in views:
+        if type(view) is Tensor:
+            view._rg = True
+            view.__class__ = Behind
+        else:
+            follow_base(view)
+
+
+def follow_base(view: Tensor) -> None:
     """Give a view of a rewritten base the history it now has: the base's, then the way from it."""
-    fresh = table["AsStrided"](root, chain=view._meta.chain)
+    m = view._meta
+    with modes.enable_grad():
+        fresh = table["AsStrided"](m.base, chain=m.chain)
     view._node, view._rg = fresh._node, fresh._rg
+    m.seen = view._version
+    up = m.base._meta
+    if up.views is None:
+        up.views = []
+    up.views.append(weakref.ref(view))
+
+
+def tell_views(root: Tensor) -> None:
+    """Note in every view of a base that was told to require grad, or not to, that they now do, or do not."""
+    for view in root._meta.live_views():
+        if view._node is NOWHERE and not root._rg:
+            view._rg, view._node = False, None
+        elif root._rg and not view._rg:
+            view._rg = True
+            if view._meta.seen == view._version:
+                view._node = NOWHERE
+            else:
+                view.__class__ = Behind
+
+
+Tensor._tell_views = tell_views  # type: ignore[attr-defined]
 
 
 # --- the fast lane: Tensors over NumPy floats, Python numbers ------------------------------------------
@@ -638,7 +729,7 @@ def unary_lane(prim: Elementwise) -> Callable[..., Any]:
                         extra = extra or Extra()
                         extra.versions = (input._v[0],)
                     t._node = node(
-                        (input if edge is None else edge,),
+                        input if edge is None else edge,
                         (r if keep_out else None, a if keep_x else None),
                         (input,) if keep_x else () if keep_out else None,
                         None, extra,
@@ -677,7 +768,7 @@ def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tupl
     if not prim.differentiable:
         return (lambda input, other, *, out=None: otherwise(prim, (input, other), out),
                 lambda input, other: otherwise(prim, (other, input), None))  # fmt: skip
-    node, node_ts, node_st = tt.node, ts.node, st.node
+    node, node_ts, node_st = tt.node, alone(ts.node, 0), alone(st.node, 1)
     (out_x, x_x, x_y), (out_y, y_x, y_y) = prim.keeps((True, False))[0], prim.keeps((False, True))[0]
     out_xy = out_x or out_y
 
@@ -744,7 +835,7 @@ def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tupl
                     if input._rg and _mode() is _ON:
                         edge = input._node
                         t._node = node_ts(
-                            (input if edge is None else edge, None),
+                            input if edge is None else edge,
                             (r if out_x else None, a if x_x else None, other),
                             (input, None) if x_x else () if out_x or x_y else None,
                             None, _extra(t, input, out_x, x_x, 0) if out_x or x_x and input._v is not None else None,
@@ -775,7 +866,7 @@ def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tupl
                 if input._rg and _mode() is _ON:
                     edge = input._node
                     t._node = node_st(
-                        (None, input if edge is None else edge),
+                        input if edge is None else edge,
                         (r if out_y else None, other, a if y_y else None),
                         (None, input) if y_y else () if out_y or y_x else None,
                         None, _extra(t, input, out_y, y_y, 1) if out_y or y_y and input._v is not None else None,

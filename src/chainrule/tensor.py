@@ -16,7 +16,7 @@ import numpy as np
 
 from . import dtypes, engine, errors
 from .arrays.namespace import dtype_of, is_array, is_numpy
-from .engine import Box, Port, RemovableHandle
+from .engine import NOWHERE, Box, Port, RemovableHandle
 from .methods import TensorMethods
 
 _new = object.__new__
@@ -27,8 +27,9 @@ class Meta:
 
     base: Any = None  # the tensor this is a view of, never itself a view
     chain: tuple[tuple[Any, dict[str, Any]], ...] = ()  # how to get here from the base
-    created: str | None = None  # "no_grad" or the name of a multi-view function: writes are errors
+    created: str | None = None  # a view made in "no_grad" mode or as one of "several": writes are errors
     number = 0
+    seen = 0  # what the version counter said when this view's history was noted
     views: list[weakref.ref[Any]] | None = None
     retains = False
     hooks: dict[int, Callable[..., Any]] = {}  # noqa: RUF012  empty here; own_hooks() gives an instance its own
@@ -216,12 +217,18 @@ class Tensor(TensorMethods, Box):
                 "only Tensors of floating point and complex dtype can require gradients"
                 f"\nThis one is {self.dtype}. Convert it first: x = x.float(), or write the numbers as 1.0, 2.0."
             )
+        if self._node is NOWHERE:  # a view of what requires grad; it may become a leaf of its own
+            if value:
+                self._node = None
+            return
         if self._node is not None and not value:
             raise RuntimeError(
                 "you can only change requires_grad flags of leaf variables. If you want to use a computed variable "
                 "in a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
             )
         self._rg = bool(value)
+        if self._meta is not None and self._meta.views:
+            self._tell_views()
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Ask for gradients of this leaf (in place), and return it."""
@@ -236,13 +243,13 @@ class Tensor(TensorMethods, Box):
     @property
     def is_leaf(self) -> bool:
         """True for tensors made by the user, not by an operation on tensors that require grad."""
-        return self._node is None
+        return self._node is None or self._node is NOWHERE
 
     @property
     def grad_fn(self) -> Any:
         """The node that made this tensor; None for a leaf."""
         node = self._node
-        return node.parent if type(node) is Port else node
+        return node.parent if type(node) is Port else None if node is NOWHERE else node
 
     @property
     def output_nr(self) -> int:
@@ -251,7 +258,7 @@ class Tensor(TensorMethods, Box):
     @property
     def grad(self) -> Tensor | None:
         """The gradient that ``backward()`` has accumulated here, or None."""
-        if self._grad is None and self._node is not None and not (self._meta is not None and self._meta.retains):
+        if self._grad is None and not self.is_leaf and not (self._meta is not None and self._meta.retains):
             warnings.warn(errors.NON_LEAF_GRAD, UserWarning, stacklevel=2)
         found: Tensor | None = self._grad
         return found
@@ -318,6 +325,8 @@ class Tensor(TensorMethods, Box):
                 "detach_() cannot be called on these gradients."
             )
         self._node, self._rg = None, False
+        if self._meta is not None and self._meta.views:
+            self._tell_views()
         return self
 
     def backward(
@@ -336,14 +345,14 @@ class Tensor(TensorMethods, Box):
 
     def clear_autograd_grad(self) -> None:
         """Free the graph behind this tensor at once; a later ``backward()`` through it is the freed-graph error."""
-        if self._node is not None:
+        if not self.is_leaf:
             engine.free(self._node)
 
     def retain_grad(self) -> None:
         """Keep this non-leaf tensor's gradient in its ``.grad`` too."""
         if not self._rg:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-        if self._node is not None:
+        if not self.is_leaf:
             meta(self).retains = True
             engine.more(self._node).capture = weakref.ref(self)
 
@@ -351,12 +360,12 @@ class Tensor(TensorMethods, Box):
         """Call ``hook(grad)`` when this tensor's gradient is known; it may return another to use instead."""
         if not self._rg:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-        hooks = meta(self).own_hooks("hooks") if self._node is None else engine.more(self._node).hooks("tensor")
+        hooks = meta(self).own_hooks("hooks") if self.is_leaf else engine.more(self._node).hooks("tensor")
         return RemovableHandle(hooks, hook)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
         """Call ``hook(leaf)`` each time a backward has added to this leaf's ``.grad``."""
-        if self._node is not None:
+        if not self.is_leaf:
             raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
         return RemovableHandle(meta(self).own_hooks("accumulate_hooks"), hook)
 
@@ -462,11 +471,16 @@ class Tensor(TensorMethods, Box):
         from .printing import format_tensor
 
         a = _ground(self._a)
+        try:
+            node = self.grad_fn
+            name = None if node is None else node.name().rpartition("::")[2]
+        except RuntimeError:  # a view whose history cannot be rebuilt
+            name = "Invalid"
         text = format_tensor(
             np.asarray(a),
             default_dtype_name=dtypes.get_default_dtype().name,
-            requires_grad=self._rg and self._node is None,
-            grad_fn_name=None if self.grad_fn is None else self.grad_fn.name().rpartition("::")[2],
+            requires_grad=self._rg and name is None,
+            grad_fn_name=name,
         )
         return text if is_numpy(self._a) else f"{type(self._a).__name__}: {text}"
 
@@ -474,7 +488,7 @@ class Tensor(TensorMethods, Box):
         return format(self.item(), spec) if spec and not self._shape else object.__format__(self, spec) if spec else repr(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        if self._node is not None:
+        if not self.is_leaf:
             raise RuntimeError(
                 "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
                 "moment.  If you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm "

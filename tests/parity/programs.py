@@ -47,6 +47,10 @@ class Writer:
         line = line.format(*names)
         self.lines.append(f"with T.no_grad(): {line}" if self.random.random() < 0.1 else line)
 
+    def like(self, x: str) -> str:
+        """A name of the same shape."""
+        return self.choose([n for n, s in self.shapes.items() if s == self.shapes[x]])
+
     def number(self) -> str:
         return repr(self.choose(NUMBERS))
 
@@ -153,15 +157,7 @@ class Writer:
         x = self.name()
         shape = self.shapes[x]
         if shape and shape[0] in (1, 2, 3):
-            kind = self.choose(["unbind(0)", "unbind(0)", "split(1)", "chunk(2)"])
-            if kind == "unbind(0)":
-                made = [shape[1:]] * shape[0]
-            elif kind == "split(1)":
-                made = [(1, *shape[1:])] * shape[0]
-            else:
-                sizes = {1: [1], 2: [1, 1], 3: [2, 1]}[shape[0]]
-                made = [(k, *shape[1:]) for k in sizes]
-            self.add(", ".join(["{}"] * len(made)) + f", = {x}.{kind}", *made)
+            self.add(", ".join(["{}"] * shape[0]) + f", = {x}.unbind()", *[shape[1:]] * shape[0])
 
     def pick(self) -> None:
         """Indexing that copies."""
@@ -229,7 +225,7 @@ class Writer:
             f"{x}.requires_grad_()", f"{x}.requires_grad_(False)", f"{x}.detach_()", f"{x}.grad = None", f"{x}.grad.zero_()",
             f"{x}.retain_grad()", f"{x}.retain_grad()", f"{x}.register_hook(lambda g: g * 2)", f"{x}.grad.mul_(2)",
             f"{x}.detach().numpy()[...] = 1.0", f"{x} = {x}.detach().requires_grad_()", f"{x}.data = {y}.data.clone()",
-            f"T.mul({x}, {x}, out={y})",
+            f"T.mul({x}, {x}, out={self.like(x)})",
         ]))  # fmt: skip
 
 
@@ -280,18 +276,23 @@ def first_sentence(text: str) -> str:
 def see(env: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """What a user can see of every tensor in ``env``."""
     names = {id(t): n for n, t in reversed(env.items()) if n[0] == "v"}
-    found = {}
-    for name, t in env.items():
-        if name[0] == "v" and t is not None:
-            node, base = t.grad_fn, t._base
-            grad = t.grad if t.is_leaf or t.retains_grad else None
-            found[name] = {
-                "value": t.detach().numpy().copy(), "grad": None if grad is None else grad.detach().numpy().copy(),
-                "requires_grad": t.requires_grad, "is_leaf": t.is_leaf, "version": t._version,
-                "grad_fn": None if node is None else node.name(), "base": None if base is None else names.get(id(base), "?"),
-                "strides": t.stride() if t.numel() > 1 else None,
-            }  # fmt: skip
-    return found
+    return {name: look(t, names) for name, t in env.items() if name[0] == "v" and t is not None}
+
+
+def look(t: Any, names: dict[int, str]) -> dict[str, Any]:
+    base = t._base
+    found = {
+        "value": t.detach().numpy().copy(), "version": t._version, "requires_grad": t.requires_grad,
+        "strides": tuple(s for s, n in zip(t.stride(), t.shape, strict=True) if n > 1) if t.numel() else None,
+        "base": None if base is None else names.get(id(base), "?"),
+    }  # fmt: skip
+    try:
+        node = t.grad_fn
+    except RuntimeError as e:  # a view whose history cannot be rebuilt
+        return {**found, "grad_fn": first_sentence(str(e))}
+    grad = t.grad if t.is_leaf or t.retains_grad else None
+    return {**found, "grad_fn": None if node is None else node.name(), "is_leaf": t.is_leaf,
+            "grad": None if grad is None else grad.detach().numpy().copy()}  # fmt: skip
 
 
 def trace(program: Program, T: Any) -> list[tuple[tuple[str, str] | None, dict[str, dict[str, Any]]]]:  # noqa: N803
@@ -317,10 +318,16 @@ def difference(program: Program, ours: Any, theirs: Any, tolerance: float = 1e-1
             if name not in s1:
                 return "unbound", f"{where}: {name}"
             for field, b in s2[name].items():
-                a = s1[name][field]
-                if not (close(a, b, tolerance) if isinstance(b, np.ndarray) else a is not None and a == b if b is not None else a is None):
+                a = s1[name].get(field)
+                if not same(field, a, b, tolerance):
                     return field, f"{where}: {field} of {name}\n  ours   {a}\n  theirs {b}"
     return None
+
+
+def same(field: str, a: Any, b: Any, tolerance: float) -> bool:
+    if isinstance(b, np.ndarray):
+        return close(a, b, tolerance)
+    return a == b or (field == "base" and "?" in (a, b))  # a base without a name: which one cannot be said
 
 
 def close(a: Any, b: Any, tolerance: float) -> bool:

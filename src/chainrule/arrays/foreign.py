@@ -161,7 +161,7 @@ class Dask(Library):
         return self.put(self.zeros(shape, dtype=g.dtype), g, key)
 
     def put(self, x: Any, value: Any, key: Key) -> Any:
-        value = self.asarray(value, dtype=x.dtype)
+        x, value = self.asarray(x), self.asarray(value, dtype=x.dtype)
         m = Merged.of(key, x.shape)
         if m is not None:  # each row is the last of those written there, or the one that was there
             value = m.rows(self, self.broadcast_to(value, m.shape))
@@ -184,6 +184,7 @@ class Dask(Library):
 
     def _along(self, f: Any, x: Any, index: Any, axis: int, new: dict[int, int]) -> Any:
         """``f`` block by block, with ``axis`` whole; the result's is as long as ``index``, or as ``new`` says."""
+        x, index = self.asarray(x), self.asarray(index)
         axes = list(range(x.ndim))
         axis %= x.ndim
         ours, theirs, out = axes.copy(), axes.copy(), axes.copy()

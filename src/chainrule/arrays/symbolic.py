@@ -23,7 +23,7 @@ import numpy as np
 
 from ..engine import Box
 from ..extras import load
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor, _ground, wrap
 from . import numpy_
 
 _FLOAT, _INT, _BOOL = np.dtype("float64"), np.dtype("int64"), np.dtype("bool")
@@ -48,11 +48,8 @@ def symbols(name: str, shape: Sequence[int] = (), *, requires_grad: bool = False
 
 
 def expressions(t: Tensor) -> np.ndarray[Any, Any]:
-    """The expressions a tensor holds, as an object array of its shape."""
-    a = t._a
-    if not isinstance(a, Symbolic):
-        raise TypeError(f"expressions: expected a tensor over symbols, got one over {type(a).__name__}")
-    return a.a.copy()
+    """What a tensor holds as an object array of SymPy's expressions, of its shape; numbers too become SymPy's."""
+    return of(_ground(t)).a.copy()
 
 
 @functools.cache

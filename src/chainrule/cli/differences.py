@@ -19,6 +19,7 @@ TOLERANCE: Final = 1e-6  # relative
 ROUGH: Final = 1e-3  # an estimate less certain than this says nothing
 _NEGLIGIBLE: Final = 1e-9  # beside the slopes nearby
 _EPSILON: Final = float(np.finfo(np.float64).eps)
+_TINY: Final = float(np.finfo(np.float64).tiny)
 _DEPTH: Final = 6  # columns of the extrapolation
 
 Verdict = Literal["agrees", "differs", "kink", "unclear"]
@@ -46,7 +47,7 @@ class Stencil:
     def __init__(self, x: float) -> None:
         size = abs(x) or 1.0
         largest, smallest = 0.0937 * max(1.0, size), 1e-10 * min(1.0, size)  # not a round number: periods are
-        steps = largest * 0.5 ** np.arange(math.ceil(math.log2(largest / smallest)))
+        steps = largest * 0.5 ** np.arange(math.ceil(math.log2(largest) - math.log2(smallest)))
         self.up, self.down = x + steps - x, x - (x - steps)  # the steps as float64 can take them
         self.points = np.concatenate([x + steps, x - steps])
 
@@ -54,13 +55,13 @@ class Stencil:
         """Compare ``derivative`` with differences of a function: its value at x and those at ``points``."""
         above, below = np.split(around, 2)
         with np.errstate(all="ignore"):
-            noise = 4 * _EPSILON * np.fmax(np.fmax(abs(above), abs(below)), abs(value)) / self.up
+            noise = (4 * _EPSILON * np.fmax(np.fmax(abs(above), abs(below)), abs(value)) + _TINY) / self.up
             rises, falls = (above - value) / self.up, (value - below) / self.down
             centre, doubt = _extrapolate((above - below) / (self.up + self.down), noise, 4)
             right, right_doubt = _extrapolate(rises, noise, 2)
             left, left_doubt = _extrapolate(falls, noise, 2)
             nearby = np.concatenate([rises[:8], falls[:8], [derivative]])
-        typical = float(np.max(abs(nearby[np.isfinite(nearby)])))
+        typical = float(np.max(abs(nearby[np.isfinite(nearby)]), initial=0.0))
         apart, size = abs(left - right), max(abs(left), abs(right))
         if apart > ROUGH * size + 10 * (left_doubt + right_doubt) + _NEGLIGIBLE * typical:
             return Check(centre, math.nan, True, "kink", left, right)

@@ -16,13 +16,15 @@ import numpy as np
 
 import chainrule as torch
 
+from ..autograd import grad
+from ..creation import tensor, zeros_like
+from ..dtypes import float64
 from ..explain.expression import Expression
+from ..func import taylor
+from ..tensor import Tensor
 from .differences import Array, Check, Stencil
 
 Orders = tuple[int, ...]  # how many times by each variable
-
-MAX_ORDER: Final = 20
-MAX_PARTIALS: Final = 200
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,16 @@ class Partial:
     orders: Orders
     value: float
     check: Check
+
+
+class _Functions:
+    """PyTorch's functions of that name: most are ``torch``'s, some are only in ``torch.nn.functional``."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(torch if hasattr(torch, name) else torch.nn.functional, name)
+
+
+_functions: Final = _Functions()
 
 
 def partials(formula: Expression, at: Mapping[str, float], order: int) -> tuple[float, list[Partial]]:
@@ -55,16 +67,16 @@ def partials(formula: Expression, at: Mapping[str, float], order: int) -> tuple[
 
 def table(formula: Expression, points: Mapping[str, Array], order: int) -> dict[Orders, Array]:
     """Every partial derivative up to an order, by its orders, at a batch of points; the value is of order zero."""
-    variables = [torch.tensor(values, dtype=torch.float64) for values in points.values()]
+    variables = [tensor(values, dtype=float64) for values in points.values()]
 
     def value(*inputs: Any) -> Any:
         named = dict(zip(points, inputs, strict=True))
-        y = formula.evaluate(named, torch, lambda number: torch.tensor(number, dtype=torch.float64))
+        y = formula.evaluate(named, _functions, lambda number: tensor(number, dtype=float64))
         # A formula without variables has one value for the whole batch, and perhaps a plain number.
-        return y if isinstance(y, torch.Tensor) and y.shape else torch.zeros_like(inputs[0]) + y
+        return y if isinstance(y, Tensor) and y.shape else zeros_like(inputs[0]) + y
 
     if len(variables) == 1 and order > 1:
-        series = torch.func.taylor(value, variables[0], order).numpy()
+        series = taylor(value, variables[0], order).numpy()
         return {(k,): series[k] * float(math.factorial(k)) for k in range(order + 1)}
     for x in variables:
         x.requires_grad_()
@@ -81,6 +93,6 @@ def table(formula: Expression, points: Mapping[str, Array], order: int) -> dict[
 def _slopes(y: Any, variables: list[Any], create_graph: bool) -> list[Any]:
     """The derivative of each element of y by the same element of each variable."""
     if not y.requires_grad:
-        return [torch.zeros_like(y)] * len(variables)
-    found = torch.autograd.grad(y.sum(), variables, retain_graph=True, create_graph=create_graph, allow_unused=True)
-    return [torch.zeros_like(y) if slope is None else slope for slope in found]
+        return [zeros_like(y)] * len(variables)
+    found = grad(y.sum(), variables, retain_graph=True, create_graph=create_graph, allow_unused=True)
+    return [zeros_like(y) if slope is None else slope for slope in found]

@@ -79,7 +79,7 @@ class _Simplifier:
 
     def emit(self, prim: Any, args: tuple[Atom, ...], params: dict[str, Any], like: tuple[Var, ...]) -> tuple[Var, ...]:
         """Results of an equation in the result: a known one, a constant, or a new one."""
-        key = (type(prim), args, tuple(type(a) for a in args), tuple(map(repr, args)) if not all(isinstance(a, Var) for a in args) else (), _frozen(params))
+        key = (type(prim), tuple(a if isinstance(a, Var) else (type(a), repr(a)) for a in args), _frozen(params))
         found = self.seen.get(key)
         if found is None:
             known = [self.value(a) for a in args]
@@ -121,9 +121,8 @@ class _Simplifier:
                 thin.append(eq.args[0] if eq is not None else a)
             for i, a in enumerate(thin):
                 number = self.uniform(a) if isinstance(a, Var) and a.shape else None
-                rest = [b for j, b in enumerate(thin) if j != i and isinstance(b, Var)]
-                if number is not None and any(b.dtype == a.dtype for b in rest) and a.dtype.kind == "f":
-                    thin[i] = number
+                if number is not None:
+                    thin[i] = self.constant(np.array(number, a.dtype))
             shape = np.broadcast_shapes(*(a.shape for a in thin if isinstance(a, Var)))
             if tuple(thin) != args:
                 small = self.rewrite(prim, tuple(thin), params, Var(shape, out.dtype))
@@ -156,9 +155,14 @@ def _rule(*names: str) -> Callable[[Rule], Rule]:
     return note
 
 
-@_rule("Clone", "Stop", "Conj")
+@_rule("Clone", "Stop")
 def _same(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
-    return args[0] if out.dtype.kind != "c" or not s.source else None
+    return args[0]
+
+
+@_rule("Conj", "Real")
+def _real(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
+    return args[0] if args[0].kind != "c" else None
 
 
 @_rule("Neg")
@@ -194,7 +198,8 @@ def _div(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
 @_rule("Sub")
 def _sub(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
     x, y = args
-    if isinstance(x, Var) and x.dtype == out.dtype and s.uniform(y) == 0 and math.copysign(1, s.uniform(y) or 0) > 0:
+    number = s.uniform(y)
+    if isinstance(x, Var) and x.dtype == out.dtype and number == 0 and math.copysign(1, number) > 0:
         return s.expand(x, out.shape)  # x - 0.0 is x at -0.0 too
     eq = s.definition(y, "Neg")
     return None if eq is None else s.new("Add", (x, eq.args[0]), out.shape, out.dtype)
@@ -211,11 +216,11 @@ def _add(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
 @_rule("Pow")
 def _pow(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
     x, y = args
-    if isinstance(x, Var) and x.dtype == out.dtype and isinstance(y, (int, float)):
-        if y == 1:
-            return x
-        if y == 2:
-            return s.new("Mul", (x, x), out.shape, out.dtype)
+    if isinstance(x, Var) and x.dtype == out.dtype and out.dtype.kind in "fc":
+        if s.uniform(y) == 1:
+            return s.expand(x, out.shape)
+        if s.uniform(y) == 2:
+            return s.expand(s.new("Mul", (x, x), x.shape, out.dtype), out.shape)
     return None
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from .. import dtypes
 from ..arrays.namespace import is_numpy
 from ..engine import Box
-from ..primitive import Primitive, assign, check_broadcast, check_writable, table
+from ..primitive import Primitive, assign, check_broadcast, check_writable, table, written
 from ..random import default_generator, fill
 from ..tensor import Tensor, init, wrap
 from .kinds import export, in_place_of
@@ -237,7 +237,7 @@ def _random(self: Tensor, draw: Any) -> Tensor:
     if self._rank != 2 or not is_numpy(self._a):
         raise RuntimeError("random numbers can only be written into a plain tensor, not inside vmap, jvp or compile")
     fill(self._own(), draw)
-    self._cell()[0] += 1
+    written(self, None)
     return self
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+from ..arrays import namespace as ns
 from ..primitive import Elementwise
+from ..tensor import Tensor
 from .kinds import binary, unary
 
 # Samples are (arguments, parameters); an argument is a shape, or the numbers themselves.
@@ -18,6 +20,7 @@ POSITIVE = [(([[0.5, 1.25, 2.0], [0.75, 3.0, 1.5]],), {}), ((0.6,), {})]
 UNIT = [(([[0.5, -0.25, 0.1], [-0.75, 0.3, 0.9]],), {}), ((0.6,), {})]
 TWO = [(((2, 3), (2, 3)), {}), (((2, 1), (3,)), {}), (((), (2, 3)), {}), (((2, 3), 1.5), {}), ((2, (3,)), {})]
 BESIDE_ZERO = [(([[0.5, -1.25], [2.0, -0.7]], [[1.5, -0.8], [-2.5, 0.6]]), {}), (([1.5, -2.0], 0.8), {}), ((2, [0.5, -4.0]), {})]
+BETWEEN_STEPS = [*BESIDE_ZERO[:2], ((2, [0.7, -3.0]), {})]
 
 # --- arithmetic -------------------------------------------------------------------------------------
 
@@ -189,7 +192,7 @@ class Remainder(Elementwise):
     forward = lambda xp, x, y: xp.remainder(x, y)
     d_x = 1
     d_y = lambda xp, x, y: -xp.floor(x / y)
-    samples = BESIDE_ZERO
+    samples = BETWEEN_STEPS
 
 
 remainder = binary(Remainder, operators=("__mod__", "__rmod__"))
@@ -198,7 +201,7 @@ class FloorDivide(Elementwise):
     """``floor(x / y)``; its slope is 0 almost everywhere and PyTorch gives it none."""
 
     forward = lambda xp, x, y: xp.floor_divide(x, y)
-    samples = BESIDE_ZERO
+    samples = BETWEEN_STEPS
 
 
 floor_divide = binary(FloorDivide, operators=("__floordiv__", "__rfloordiv__"))
@@ -470,7 +473,7 @@ class Where(Elementwise):
 Where()
 
 class Sign(Elementwise):
-    """-1, 0 or 1; for complex x, x / |x|."""
+    """-1, 0 or 1."""
 
     forward = lambda xp, x: xp.sign(x)
     d_x = 0
@@ -479,6 +482,24 @@ class Sign(Elementwise):
 
 
 sign = unary(Sign)
+
+class Sgn(Elementwise):
+    """``x / |x|``, the sign of a complex number; 0 at 0."""
+
+    forward = lambda xp, x: xp.sign(x)
+    vjp_x = lambda xp, g, x, out: turning(xp, g, x, out)
+    jvp_x = lambda xp, t, x, out: turning(xp, t, x, out)
+    samples = [(([0.5, -1.25],), {})]
+
+
+sgn = unary(Sgn)
+
+def turning(xp: Any, v: Any, x: Any, out: Any) -> Any:
+    """The part of v at right angles to out, by the size of x: moving along out changes no direction."""
+    size = xp.abs(x)
+    across = v - out * xp.real(xp.conj(out) * v)
+    return xp.where(size == 0, xp.zeros_like(v), across / xp.where(size == 0, xp.ones_like(size), size))
+
 
 class Floor(Elementwise):
     """The largest integer not above x."""
@@ -525,30 +546,37 @@ class Clone(Elementwise):
 
 Clone()
 
-class Fill(Elementwise):
+class _InPlaceOfX(Elementwise):
+    """y in x's shape and dtype, whatever they are."""
+
+    def prepare(self, arrays: Any, params: Any) -> Any:
+        return arrays
+
+    def batch(self, size: int, arrays: Any, batched: Any, params: Any) -> Any:
+        x, y = arrays
+        if not batched[0]:
+            x = ns.boxes.broadcast_to(x, (size, *x.shape))
+        return super().batch(size, (x, y), (True, batched[1]), params)
+
+
+class Fill(_InPlaceOfX):
     """Every entry replaced by one number."""
 
     forward = lambda xp, x, y: xp.broadcast_to(xp.asarray(y, dtype=x.dtype), x.shape) + xp.zeros_like(x)
     jointly_linear = True
     d_x, d_y = 0, 1
-    samples = [(((2, 3), 1.5), {})]
-
-    def prepare(self, arrays: Any, params: Any) -> Any:
-        return arrays
+    samples = [(((2, 3), 1.5), {}), (((2, 3), ()), {})]
 
 
 Fill()
 
-class Copy(Elementwise):
+class Copy(_InPlaceOfX):
     """y in the place of x: what ``x.copy_(y)`` records."""
 
     forward = lambda xp, x, y: xp.astype(xp.broadcast_to(y, x.shape), x.dtype)
     jointly_linear = True
     d_x, d_y = 0, 1
     samples = [(((2, 3), (3,)), {})]
-
-    def prepare(self, arrays: Any, params: Any) -> Any:
-        return arrays
 
 
 Copy()
@@ -703,6 +731,7 @@ class Imag(Elementwise):
 
 
 imag = unary(Imag, in_place=False)
+Tensor.real, Tensor.imag = property(real), property(imag)  # type: ignore[attr-defined]
 
 class Cast(Elementwise):
     """x in another dtype; the cotangent comes back in x's own."""

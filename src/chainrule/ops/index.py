@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from ..arrays.namespace import is_numpy
 from ..engine import Box
 from ..modes import no_grad
-from ..primitive import _mode, _rebase, _store
+from ..primitive import _mode, _store, written
 from ..primitive import Primitive, bind, check_writable, follow_chain, make_node, record_one, table
 from ..tensor import Tensor, wrap
 from .kinds import export
@@ -147,7 +148,7 @@ class PutAlong(Primitive):
 
 _basic = {name: GetItem(name) for name in ("SelectBackward0", "SliceBackward0", "UnsqueezeBackward0", "AliasBackward0")}
 _select = _basic["SelectBackward0"]
-_advanced = GetItem("IndexBackward0")
+_advanced, _unbind = GetItem("IndexBackward0"), GetItem("UnbindBackward0")
 _gather, _index_put, _copy_slices = Gather(), Put("IndexPutBackward0"), CopySlices("torch::autograd::CopySlices")
 table["CopySlices"] = _copy_slices
 PutAdd(), Put(), AsStrided(), PutAlong(), Gather("MaxBackward0"), Gather("MinBackward0")
@@ -227,7 +228,12 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
     if not isinstance(value, Box):
         value = wrap(np.asarray(value, self._dtype))
     recording = _mode().grad and (self._rg or value._rg)
-    check_writable(self, value._rg)
+    try:
+        check_writable(self, value._rg)
+    except RuntimeError:
+        if label == "IndexBackward0":
+            raise
+        check_writable(getitem(self, key), value._rg)  # what is written to is this view, of which the message speaks
     if value._dtype != self._dtype:
         value = table["Cast"](value, dtype=self._dtype)
     prim = _index_put if label == "IndexBackward0" else _copy_slices
@@ -245,7 +251,7 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
     except ValueError as e:
         raise RuntimeError(f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing "
                            f"result of shape {list(self.detach()[key].shape)}") from e  # fmt: skip
-    self._cell()[0] += 1
+    result = None
     if recording:
         if prim is not _index_put:
             target = self[key].shape
@@ -256,7 +262,7 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
         result = wrap(self._a, self._rank)
         result._node = make_node(prim, self._rank, (self, value), inner, params, self._a, wanted, result)
         result._rg = True
-        _rebase(self, result)
+    written(self, result)
 
 
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
@@ -290,16 +296,16 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """
     at = input._dim(dim)
     lead = (slice(None),) * at
-    found = tuple([input[(*lead, i)] for i in range(input._shape[at])])
-    for i, view in enumerate(found):
-        mark_multi_view(view, i, "Unbind")
+    found = tuple([_unbind(input, key=(*lead, i, ...)) for i in range(input._shape[at])])
+    mark_several(found)
     return found
 
 
-def mark_multi_view(view: Tensor, number: int, name: str) -> None:
-    """Note that ``view`` is one of several from one call: PyTorch forbids writing to those."""
-    if view._meta is not None and view._meta.created is None:
-        view._meta.created, view._meta.number = name, number
+def mark_several(views: Sequence[Tensor]) -> None:
+    """Note that these are views from one call: PyTorch forbids writing to those."""
+    for i, view in enumerate(views):
+        if view._meta is not None and view._meta.created is None:
+            view._meta.created, view._meta.number = "several", i
 
 
 export("gather", gather)

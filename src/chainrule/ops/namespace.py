@@ -27,7 +27,7 @@ def _function(name: str) -> Any:
 
 
 add, subtract, multiply, divide = (_function(n) for n in ("Add", "Sub", "Mul", "Div"))
-pow, abs, negative, sqrt, sign = (_function(n) for n in ("Pow", "Abs", "Neg", "Sqrt", "Sign"))
+pow, abs, negative, sqrt, _sign, _sgn = (_function(n) for n in ("Pow", "Abs", "Neg", "Sqrt", "Sign", "Sgn"))
 maximum, minimum, remainder = (_function(n) for n in ("Maximum", "Minimum", "Remainder"))
 floor_divide = _function("FloorDivide")
 floor, ceil, round = (_function(n) for n in ("Floor", "Ceil", "Round"))
@@ -50,6 +50,10 @@ def log2(x: Any) -> Any:
 
 def log10(x: Any) -> Any:
     return _log10(x) if isinstance(x, Box) else np.log10(x)
+
+
+def sign(x: Any) -> Any:
+    return (_sgn if dtype_of(x).kind == "c" else _sign)(x)
 
 
 def square(x: Any) -> Any:

@@ -7,7 +7,7 @@ from collections import namedtuple
 from typing import Any
 
 from .. import dtypes, errors
-from ..primitive import Primitive, table
+from ..primitive import Primitive, conj, table
 from ..tensor import Tensor
 from .kinds import export
 
@@ -110,7 +110,7 @@ class Prod(Reduction):
     """The product over ``axis``; the derivative is exact where entries are 0."""
 
     forward = lambda xp, x, *, axis, keepdims: xp.prod(x, axis=axis, keepdims=keepdims)
-    vjp_x = lambda xp, g, x, axis: spread(xp, g, x.shape, axis) * others(xp, x, axis)
+    vjp_x = lambda xp, g, x, axis: spread(xp, g, x.shape, axis) * conj(xp, others(xp, x, axis))
     jvp_x = lambda xp, t, x, axis, keepdims: xp.sum(t * others(xp, x, axis), axis=axis, keepdims=keepdims)
 
 
@@ -119,12 +119,17 @@ class Var(Reduction):
 
     composite = True
     forward = lambda xp, x, *, axis, keepdims, correction: (
-        xp.sum(xp.square(centred(xp, x, axis)), axis=axis, keepdims=keepdims) / freedom(x.shape, axis, correction)
+        xp.sum(modulus2(xp, centred(xp, x, axis)), axis=axis, keepdims=keepdims) / freedom(x.shape, axis, correction)
     )
     vjp_x = lambda xp, g, x, axis, correction: (
         spread(xp, 2 * g / freedom(x.shape, axis, correction), x.shape, axis) * centred(xp, x, axis)
     )
     samples = [(args, {**params, "correction": c}) for (args, params), c in zip(SAMPLES[:3], (1, 0, 1), strict=True)]
+
+
+def modulus2(xp: Any, x: Any) -> Any:
+    """``|x|²``."""
+    return xp.real(x * xp.conj(x)) if x.dtype.kind == "c" else x * x
 
 
 def centred(xp: Any, x: Any, axis: tuple[int, ...]) -> Any:
@@ -142,7 +147,7 @@ class LogSumExp(Reduction):
     composite = True
     forward = lambda xp, x, *, axis, keepdims: logsumexp_forward(xp, x, axis, keepdims)
     vjp_x = lambda xp, g, out, x, axis: (
-        spread(xp, g, x.shape, axis) * xp.exp(x - xp.reshape(out, kept(x.shape, axis)))
+        spread(xp, g, x.shape, axis) * conj(xp, xp.exp(x - xp.reshape(out, kept(x.shape, axis))))
     )
     jvp_x = lambda xp, t, out, x, axis, keepdims: xp.sum(
         t * xp.exp(x - xp.reshape(out, kept(x.shape, axis))), axis=axis, keepdims=keepdims

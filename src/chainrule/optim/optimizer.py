@@ -24,6 +24,7 @@ State: TypeAlias = dict[str, Any]
 Rule: TypeAlias = Callable[[Any, Any, State], tuple[Any, State | None]]
 
 _ndarray = np.ndarray
+_NEW: State = {}  # the state of a parameter that has none yet
 
 
 class _Required:
@@ -218,20 +219,22 @@ class Optimizer:
                     continue
                 rule = self._rule(group)
                 for p in group["params"]:
-                    g = p._grad
-                    if g is None:
+                    if (g := p._grad) is None:
                         continue
-                    a, old = p._own(), states.get(p)
-                    arrays = {k: v._a if isinstance(v, Tensor) else v for k, v in old.items()} if old else {}
-                    less, new = rule(a, g._a, arrays)
-                    kept = None if new is None else {k: p._wrap(v) for k, v in new.items()}
-                    version = p._cell()
+                    a = p._a
+                    if type(a) is not _ndarray:
+                        a = p._own()
+                    old = states.get(p, _NEW)
+                    less, new = rule(a, g._a, {k: _raw(v) for k, v in old.items()} if old else old)
+                    if new is not None:
+                        new = {k: p._wrap(v) for k, v in new.items()}
+                    version = p._v or p._cell()
                     fixed = type(a) is not _ndarray or isinstance(less, Box)  # not NumPy's: cannot be written into
                     if fixed:
                         a = a - less
                     # From here to the end nothing is called, so no signal can come between.
-                    if kept is not None:
-                        states[p] = kept
+                    if new is not None:
+                        states[p] = new
                     version[0] += 1
                     if fixed:
                         p._a = a
@@ -335,6 +338,10 @@ def number(option: Any) -> Any:
     if isinstance(option, Tensor):
         return option if option._rg else option.item()
     return option.item() if isinstance(option, np.generic) else option
+
+
+def _raw(value: Any) -> Any:
+    return value._a if isinstance(value, Tensor) else value
 
 
 def _cast(p: Tensor, value: Any, key: Any = None) -> Any:

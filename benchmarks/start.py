@@ -1,0 +1,28 @@
+"""What it costs to have the library: import time in fresh processes, installed size."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from compare import Row
+
+
+def seconds(statement: str) -> float:
+    """The time one import takes in a fresh process, by that process's own clock."""
+    code = f"import time; t = time.perf_counter(); {statement}; print(time.perf_counter() - t)"
+    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+
+
+def rows(smoke: bool) -> Iterator[Row]:
+    """Import beside ``import numpy``, and megabytes beside the 3 that are allowed."""
+    pairs = [(seconds("import chainrule"), seconds("import numpy")) for _ in range(1 if smoke else 21)]
+    ours, numpy = (sorted(p)[len(pairs) // 2] for p in zip(*pairs, strict=True))
+    yield Row("import, against numpy + 50 ms", ours, numpy + 0.05, 1, f"({(ours - numpy) * 1e3:.0f} ms over numpy)")
+    import chainrule
+
+    root = Path(chainrule.__file__).parent
+    size = sum(f.stat().st_size for f in root.rglob("*") if f.is_file() and f.suffix != ".pyc") / 1e6
+    yield Row("installed megabytes, against 3", size, 3.0, 1, "(the times are megabytes)")

@@ -1,0 +1,228 @@
+"""Every example in the README and in ``docs`` is run, and prints what it says it prints.
+
+A page holds four kinds of block:
+
+- ``python`` beginning with ``>>>``: a doctest.  The sessions of a page are one session, from top to bottom.
+- other ``python``: a program of its own.  What it prints stands beside its ``print`` as a comment, and in
+  the comment lines right below where it prints more; an empty line ends them.
+- ``console``: commands after ``$ ``.  Those of ``chainrule`` are run in an empty folder and must print what
+  is shown; others are not run.
+- any other language: shown only.
+
+A comment before a block says more: ``<!-- needs: sympy -->`` skips it where that library is missing (such a
+session stands alone), ``<!-- file: fit.py -->`` makes it a file for the page's commands instead of running it,
+``<!-- source: chainrule.engine.deposit -->`` says that it quotes the source code, letter for letter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import importlib.util
+import inspect
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import chainrule as torch
+from chainrule import primitive, printing
+from chainrule.ops import public
+
+ROOT = Path(__file__).parents[1]
+READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
+PAGES = [*READMES, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(
+    r"(?:^[ \t]*<!-- (?P<key>needs|file|source): (?P<value>[^\n]*?) -->\n\n?)?"
+    r"^(?P<indent>[ \t]*)```(?P<language>[^\n]*)\n(?P<text>.*?)^(?P=indent)```[ \t]*$",
+    re.MULTILINE | re.DOTALL,
+)
+SAME = doctest.ELLIPSIS
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block of a page."""
+
+    page: Path
+    line: int  # of its first line of text
+    language: str
+    text: str
+    needs: tuple[str, ...] = ()
+    file: str = ""
+    source: str = ""
+
+    @property
+    def session(self) -> bool:
+        return self.language == "python" and self.text.lstrip().startswith(">>>")
+
+    @property
+    def where(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    text = page.read_text(encoding="utf-8")
+    for m in BLOCK.finditer(text):
+        said = [v.strip() for v in (m["value"] or "").split(",")]
+        yield Block(
+            page, text.count("\n", 0, m.start("text")) + 1, m["language"].strip(), textwrap.dedent(m["text"]),
+            tuple(said) if m["key"] == "needs" else (), said[0] if m["key"] == "file" else "",
+            said[0] if m["key"] == "source" else "",
+        )  # fmt: skip
+
+
+ALL = [b for page in PAGES for b in blocks(page)]
+ALONE = [b for b in ALL if b.language == "python" and not b.file and not b.source and (b.needs or not b.session)]
+QUOTED = [b for b in ALL if b.source]
+SESSIONS = {p: s for p in PAGES if (s := [b for b in ALL if b.page == p and b.session and not b.needs])}
+COMMANDS = [b for b in ALL if b.language == "console"]
+
+
+def name(x: Any) -> str:
+    return x.where if isinstance(x, Block) else str(x.relative_to(ROOT))
+
+
+@pytest.fixture(autouse=True)
+def untouched() -> Iterator[None]:
+    """An example may seed, change defaults and declare operations: all of it is undone."""
+    generator, dtype, options = torch.default_generator.get_state(), torch.get_default_dtype(), dict(vars(printing._options))
+    tables: list[tuple[dict[str, Any], dict[str, Any]]] = [(t, dict(t)) for t in (primitive.table, public)]
+    methods = set(vars(torch.Tensor))
+    yield
+    torch.default_generator.set_state(generator)
+    torch.set_default_dtype(dtype)
+    vars(printing._options).update(options)
+    for now, before in tables:
+        now.clear()
+        now.update(before)
+    for new in set(vars(torch.Tensor)) - methods:
+        delattr(torch.Tensor, new)
+
+
+def missing(needs: tuple[str, ...]) -> None:
+    for library in needs:
+        if importlib.util.find_spec(library) is None:
+            pytest.skip(f"needs {library}")
+
+
+def run_session(block: Block, names: dict[str, Any]) -> None:
+    test = doctest.DocTestParser().get_doctest(block.text, names, block.where, str(block.page), block.line - 1)
+    report = io.StringIO()
+    doctest.DocTestRunner(optionflags=SAME).run(test, out=report.write, clear_globs=False)
+    names.update(test.globs)
+    assert not report.getvalue(), report.getvalue()
+
+
+def promised(text: str) -> str:
+    """The output that a program's comments promise."""
+    found, below = [], False
+    for line in text.splitlines():
+        code, hash_, comment = line.partition("# ")
+        if "print(" in code:
+            below = True
+            found += [comment] if hash_ else []
+        elif below and hash_ and not code.strip():
+            found.append(comment)
+        else:
+            below = False
+    return "".join(f"{line.rstrip()}\n" for line in found)
+
+
+def run_program(block: Block) -> None:
+    code = compile("\n" * (block.line - 1) + block.text, str(block.page), "exec")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(code, {"__name__": "__main__"})
+    got = "".join(f"{line.rstrip()}\n" for line in printed.getvalue().splitlines() if line.strip())
+    agree(block.where, promised(block.text), got)
+
+
+def agree(where: str, want: str, got: str) -> None:
+    want, got = (re.sub(r"\b\d\.\d+e-1\d\b", "(rounding)", text) for text in (want, got))  # differs between machines
+    checker, example = doctest.OutputChecker(), doctest.Example("", want)
+    assert checker.check_output(want, got, SAME), f"{where}\n{checker.output_difference(example, got, SAME)}"
+
+
+@pytest.mark.parametrize("page", SESSIONS, ids=name)
+def test_sessions(page: Path) -> None:
+    names: dict[str, Any] = {}
+    for block in SESSIONS[page]:
+        run_session(block, names)
+
+
+@pytest.mark.parametrize("block", ALONE, ids=name)
+def test_program(block: Block) -> None:
+    missing(block.needs)
+    run: Callable[..., None] = (lambda b: run_session(b, {})) if block.session else run_program
+    run(block)
+
+
+@pytest.mark.parametrize("block", COMMANDS, ids=name)
+def test_commands(block: Block, tmp_path: Path) -> None:
+    missing(block.needs)
+    for other in ALL:
+        if other.page == block.page and other.file:
+            (tmp_path / other.file).write_text(other.text, encoding="utf-8")
+    env = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "COLUMNS": "100", "MPLBACKEND": "agg"}
+    for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
+        command, _, want = part.replace("\\\n", "").partition("\n")
+        words = shlex.split(command, comments=True)
+        if words[:1] == ["chainrule"]:
+            done = subprocess.run(
+                [sys.executable, "-m", *words], cwd=tmp_path, env=env, text=True, encoding="utf-8",
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False,
+            )  # fmt: skip
+            agree(f"{block.where}: {command}", want.rstrip() + "\n" if want.strip() else "", done.stdout.rstrip() + "\n" * bool(done.stdout))
+
+
+@pytest.mark.parametrize("block", QUOTED, ids=name)
+def test_quotations(block: Block) -> None:
+    path = block.source.split(".")
+    at = next(i for i in range(len(path), 0, -1) if importlib.util.find_spec(".".join(path[:i])))
+    found: Any = importlib.import_module(".".join(path[:at]))
+    for attribute in path[at:]:
+        found = getattr(found, attribute)
+    assert textwrap.dedent(inspect.getsource(found)).strip() == block.text.strip(), block.where
+
+
+def test_files_are_used() -> None:
+    """A file that a page shows is one that its commands run."""
+    for block in ALL:
+        if block.file:
+            assert any(block.file in c.text for c in COMMANDS if c.page == block.page), f"{block.where}: {block.file} is never run"
+
+
+def test_no_python_block_is_left_out() -> None:
+    for page in PAGES:
+        fences = re.findall(r"^[ \t]*```[ \t]*py", page.read_text(encoding="utf-8"), re.MULTILINE)
+        assert len(fences) == len([b for b in ALL if b.page == page and b.language == "python"]), name(page)
+
+
+# --- the pages themselves ---------------------------------------------------------------------------------
+
+
+def test_readmes_are_level() -> None:
+    """Both have the same code, the same headings in number and depth, the same pictures and the same figures."""
+    one, other = (p.read_text(encoding="utf-8") for p in READMES)
+    assert [(b.language, b.text) for b in blocks(READMES[0])] == [(b.language, b.text) for b in blocks(READMES[1])]
+    one, other = BLOCK.sub("", one), BLOCK.sub("", other)
+    for what in (r"^(#+) ", r"^(\|)", r"!\[[^]]*\]\(([^)]*)\)", r"\d[\d.]*(?= (?:µs|ms|×))"):
+        assert re.findall(what, one, re.MULTILINE) == re.findall(what, other, re.MULTILINE), what
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{name(page)}: {target}"
