@@ -12,7 +12,7 @@ import pytest
 import chainrule as torch
 from chainrule import autograd, func
 from chainrule.primitive import Elementwise
-from every_op import Array, Case, close, fitting, frozen, gradients, size, slope
+from every_op import Array, Case, close, fitting, gradients, size, slope
 
 Lift = Callable[[Array], torch.Tensor]
 
@@ -148,39 +148,50 @@ def mixtures(case: Case) -> Iterator[list[Array]]:
 # --- SymPy ----------------------------------------------------------------------------------------------------
 
 
-def symbolic(case: Case, steep: bool = True) -> None:
-    """Formulas: equal to the numbers where numbers are put in; their derivatives equal to SymPy's own.
+def symbolic(case: Case) -> None:
+    """Formulas of the result and its derivatives: equal to the numbers where numbers are put in."""
+    found, values = formulas(case)
+    number = evaluator(values)
+    for f, w in zip(found, results(case, torch.from_numpy), strict=True):
+        assert f.dtype == w.dtype
+        assert f.shape == w.shape
+        close(number(flat(f)), w.detach().numpy().ravel(), 1e-11, scale_of(w))
 
-    ``steep``: SymPy, too, knows the derivative.
-    """
-    sympy = pytest.importorskip("sympy")
+
+def by_sympy(case: Case) -> None:
+    """The formulas of derivatives: equal to what SymPy itself makes of the formula of the result."""
+    found, values = formulas(case)
+    import sympy
+
+    quarters = [int(4 * s) for s in steps(found[0], 1).numpy().flat]
+    total = sympy.Add(*[v * q for v, q in zip(flat(found[0]), quarters, strict=True)]) / 4
+    ours = [v for g in found[1 : 1 + len(case.moving)] for v in flat(g)]
+    number = evaluator(values)
+    close(number(ours), number([sympy.diff(total, x) for x in values]), 1e-11, 1e-2)
+
+
+def formulas(case: Case) -> tuple[list[torch.Tensor], dict[Any, float]]:
+    """``results`` over symbols, and the number that each symbol stands for."""
+    pytest.importorskip("sympy")
     from chainrule.arrays.symbolic import Symbolic, expressions, symbols
 
     values: dict[Any, float] = {}
+    moving = [id(case.args[i]) for i in case.moving or case.arrays]
 
     def lift(a: Array) -> torch.Tensor:
-        if a.dtype.kind != "f":
+        if a.dtype.kind != "f" or id(a) not in moving:
             return torch.asarray(Symbolic(a, a.dtype))
         t = symbols(f"x{len(values)}", a.shape, **({"positive": True} if (a > 0).all() else {"real": True}))
         values.update(zip(expressions(t).flat, a.flat, strict=True))
         return t
 
-    found = results(case, lift)
-    wanted = results(case, torch.from_numpy)
-    number = evaluator(values)
-    for f, w in zip(found, wanted, strict=True):
-        close(number(expressions(f).ravel().tolist()), w.detach().numpy().ravel(), 1e-11, scale_of(w))
-        assert f.dtype == w.dtype
-        assert f.shape == w.shape
-    if not case.moving or not steep:
-        return
-    total = sum(v * int(4 * s) for v, s in zip(expressions(found[0]).flat, steps(found[0], 1).numpy().flat, strict=True)) / sympy.Integer(4)
-    names = iter(values)
-    ours, theirs = [], []
-    for g, i in zip(found[1:], case.moving, strict=False):
-        ours += expressions(g).ravel().tolist()
-        theirs += [sympy.diff(total, next(names)) for _ in range(case.args[i].size)]
-    close(number(ours), number(theirs), 1e-11, 1e-2)
+    return results(case, lift), values
+
+
+def flat(t: torch.Tensor) -> list[Any]:
+    from chainrule.arrays.symbolic import expressions
+
+    return list(expressions(t).flat)
 
 
 def evaluator(values: dict[Any, float]) -> Callable[[list[Any]], Array]:
@@ -249,5 +260,3 @@ def xla(case: Case) -> None:
         assert f.dtype == w._dtype
         close(np.asarray(f), w.detach().numpy(), 1e-12, scale_of(w))
 
-
-_ = frozen

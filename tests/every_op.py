@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 import chainrule as torch
 from chainrule import autograd, func
-from chainrule.primitive import Primitive, table
+from chainrule.primitive import Elementwise, Primitive, table
 
 Array = np.ndarray[Any, Any]
-Reading = Callable[["Case"], None]
+SEED = os.environ.get("CHAINRULE_SEED", "0")  # other numbers on another night
 
 
 # --- cases ----------------------------------------------------------------------------------------------
@@ -34,8 +35,9 @@ class Case:
     prim: Primitive
     args: tuple[Any, ...]
     params: dict[str, Any]
-    name: str = ""
-    shapes: frozenset[int] = field(default=frozenset())  # positions of the arrays that a shape stood for
+    name: str
+    shapes: frozenset[int] = frozenset()  # positions of the arrays that a shape stood for
+    declared: bool = True  # beside the operation; else of a shape that is added here
 
     @property
     def moving(self) -> list[int]:
@@ -62,7 +64,7 @@ class Case:
 
     def random(self, tag: str) -> np.random.Generator:
         """Random numbers of this case's own: the same in every run, whatever ran before."""
-        return np.random.default_rng(zlib.crc32(f"{self.name} {tag}".encode()))
+        return np.random.default_rng(zlib.crc32(f"{self.name} {SEED} {tag}".encode()))
 
     def weights(self) -> torch.Tensor:
         """A random number for each element of the result."""
@@ -75,7 +77,7 @@ class Case:
         return [torch.from_numpy(np.asarray(draw(0.2, 1, x.shape) * np.where(draw(-1, 1, x.shape) < 0, -1, 1))) for x in self.xs()]
 
     def with_args(self, args: Sequence[Any]) -> Case:
-        return Case(self.prim, tuple(map(frozen, args)), self.params, self.name, self.shapes)
+        return replace(self, args=tuple(map(frozen, args)))
 
 
 def frozen(a: Any) -> Any:
@@ -90,10 +92,24 @@ def primitives() -> list[Primitive]:
     return list({type(p): p for p in table.values()}.values())
 
 
+# Beside the declared samples, where shapes are free: one entry, none, many axes, and their broadcasting.
+ONE_SHAPE = [((1,),), ((3, 0, 2),), ((2, 1, 2, 1, 2),)]
+TWO_SHAPES = [((1, 3), (2, 1)), ((), (1,)), ((3, 0, 2), (1, 2)), ((2, 1, 2, 1, 2), (2, 1, 1))]
+
+
+def samples(prim: Primitive) -> Iterator[tuple[Any, dict[str, Any], bool]]:
+    for args, params in prim.samples:
+        yield args, params, True
+    free = isinstance(prim, Elementwise) and all(isinstance(a, tuple) for a in prim.samples[0][0])
+    if free and prim.name not in ("Fill", "Copy"):  # these keep the shape of x
+        for shapes in {1: ONE_SHAPE, 2: TWO_SHAPES}[len(prim.args)]:
+            yield shapes, prim.samples[0][1], False
+
+
 def cases(prim: Primitive) -> Iterator[Case]:
-    for n, (args, params) in enumerate(prim.samples):
+    for n, (args, params, declared) in enumerate(samples(prim)):
         name = f"{prim.name}-{n}"
-        draw = np.random.default_rng(zlib.crc32(name.encode()))
+        draw = np.random.default_rng(zlib.crc32(f"{name} {SEED}".encode()))
         shapes = frozenset(i for i, a in enumerate(args) if isinstance(a, tuple))
         numbers = spread_numbers(draw, sum(math.prod(args[i]) for i in shapes))
         alone = len(args) == 1  # a single number is a tensor; beside an array it stays a number
@@ -104,7 +120,7 @@ def cases(prim: Primitive) -> Iterator[Case]:
             elif isinstance(a, list) or alone:
                 a = np.array(a)
             full.append(frozen(a))
-        yield Case(prim, tuple(full), params, name, shapes)
+        yield Case(prim, tuple(full), params, name, shapes, declared)
 
 
 def all_cases() -> list[Case]:

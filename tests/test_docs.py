@@ -22,6 +22,7 @@ import importlib.util
 import inspect
 import io
 import os
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -187,11 +188,7 @@ def test_commands(block: Block, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("block", QUOTED, ids=name)
 def test_quotations(block: Block) -> None:
-    path = block.source.split(".")
-    at = next(i for i in range(len(path), 0, -1) if importlib.util.find_spec(".".join(path[:i])))
-    found: Any = importlib.import_module(".".join(path[:at]))
-    for attribute in path[at:]:
-        found = getattr(found, attribute)
+    found = pkgutil.resolve_name(block.source)
     assert textwrap.dedent(inspect.getsource(found)).strip() == block.text.strip(), block.where
 
 

@@ -10,9 +10,10 @@ tensor(233.)
 
 from __future__ import annotations
 
+import importlib as _importlib
 import math as _math
 
-from . import autograd, func, nn, optim
+from . import autograd
 from .autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .creation import (
     arange, as_tensor, asarray, empty, empty_like, eye, from_numpy, full, full_like, is_tensor, linspace, logspace,
@@ -25,7 +26,6 @@ from .dtypes import (
 )  # fmt: skip
 from .dtypes import bool_ as bool
 from .errors import MissingExtra, OutOfMemoryError
-from .func import vmap
 from .ops import public as _public
 from .printing import set_printoptions
 from .random import Generator, default_generator, initial_seed, manual_seed, seed
@@ -42,4 +42,23 @@ __version__ = "0.1.0"
 
 globals().update(_public)
 
-__all__ = [n for n in globals() if not n.startswith("_")]
+# Loaded when first asked for, so that ``import chainrule`` stays quick.
+_PACKAGES = ("explain", "func", "nn", "optim")
+_LAZY = {"compile": "compile", "vmap": "func"}
+
+
+def __getattr__(name: str) -> object:
+    if name in _PACKAGES:
+        return _importlib.import_module(f"{__name__}.{name}")
+    if name in _LAZY:
+        return getattr(_importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    raise AttributeError(
+        f"module 'chainrule' has no attribute {name!r}\nPyTorch's API is covered in part: the documentation lists what is."
+    )
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PACKAGES, *_LAZY})
+
+
+__all__ = [n for n in [*globals(), *_PACKAGES, *_LAZY] if not n.startswith("_")]

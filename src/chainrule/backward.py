@@ -194,6 +194,7 @@ def grad(
     ys, xs = _tuple(outputs), _tuple(inputs)
     if is_grads_batched:
         return _batched(ys, xs, _tuple(grad_outputs), create_graph, allow_unused, materialize_grads)
+    roots = _roots(ys, _grads(ys, grad_outputs), create_graph)  # PyTorch looks at the outputs first
     targets = []
     for x in xs:
         if not x._rg:
@@ -203,7 +204,6 @@ def grad(
             )
         targets.append(edge_of(x))
     keep = create_graph if retain_graph is None else retain_graph
-    roots = _roots(ys, _grads(ys, grad_outputs), create_graph)
     sweep = _sweep(ys, roots, keep, create_graph)
     captured = {e: None for e in targets if e._seq}
     if captured:

@@ -17,9 +17,9 @@ from the end and most operations need not know that they are batched.
 
 from __future__ import annotations
 
-import inspect
 import weakref
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,6 +36,7 @@ table: dict[str, Primitive] = {}  # every declared operation, by name
 # Types and dtypes that the fast lane takes: real floats, where NumPy's promotion is PyTorch's.
 _S32, _S64, _F32, _F64 = np.float32, np.float64, np.dtype("float32"), np.dtype("float64")
 _ndarray = np.ndarray
+_VARARGS = 4  # the flag of a code object that takes *args
 _mode = modes.current
 _ON = modes.ON
 
@@ -51,7 +52,7 @@ def _adapt(rule: Any, prim: Primitive, first: str, around: str = "{}") -> Any:
         slots[name] = f"s[{i + 1}]"
         slots[f"{name}_shape"] = f"p['{name}_shape']"
     slots.update({name: f"p['{name}']" for name in prim.params})
-    wanted = list(inspect.signature(rule).parameters)
+    wanted = rule.__code__.co_varnames[: rule.__code__.co_argcount]
     call = ", ".join(slots[name] for name in wanted)
     source = f"lambda xp, {first}, s, p: {around.format(f'rule({call})')}"
     return eval(source, {"rule": rule, "conj": conj}), frozenset(wanted)
@@ -81,11 +82,13 @@ class Primitive:
 
     def __init_subclass__(cls) -> None:
         if "forward" in cls.__dict__:
-            cls.forward = staticmethod(cls.__dict__["forward"])
-            found = list(inspect.signature(cls.__dict__["forward"]).parameters.values())[1:]
-            cls.args = tuple(p.name for p in found if p.kind is p.POSITIONAL_OR_KEYWORD)
-            cls.params = tuple(p.name for p in found if p.kind is p.KEYWORD_ONLY)
-            cls.variadic = any(p.kind is p.VAR_POSITIONAL for p in found)
+            forward = cls.__dict__["forward"]
+            forward = getattr(forward, "__func__", forward)  # declared as a static method, or bare
+            cls.forward = staticmethod(forward)
+            code = forward.__code__
+            n, m = code.co_argcount, code.co_argcount + code.co_kwonlyargcount
+            cls.args, cls.params = code.co_varnames[1:n], code.co_varnames[n:m]
+            cls.variadic = bool(code.co_flags & _VARARGS)
         for key, value in list(cls.__dict__.items()):
             if key.startswith(("vjp_", "jvp_", "d_")) and callable(value):
                 setattr(cls, key, staticmethod(value))
@@ -108,10 +111,21 @@ class Primitive:
         found = [self._reverse(name) for name in self.args]
         self.pulls = tuple(f[0] for f in found)
         self.needs = tuple(f[1] for f in found)  # for each argument, the names its vjp takes
-        pushes = [self._forward_mode(name) for name in self.args]
-        self.pushes = tuple(p[0] for p in pushes)
-        self.push_needs = tuple(p[1] for p in pushes)
         self._plans: dict[tuple[bool, ...], Any] = {}
+
+    @cached_property
+    def _forward_rules(self) -> list[tuple[Any, frozenset[str]]]:
+        return [self._forward_mode(name) for name in self.args]
+
+    @cached_property
+    def pushes(self) -> tuple[Any, ...]:
+        """For each argument the jvp rule, ``(xp, t, saved, params)``; None where there is none, or it is linear."""
+        return tuple(rule for rule, _ in self._forward_rules)
+
+    @cached_property
+    def push_needs(self) -> tuple[frozenset[str], ...]:
+        """For each argument the names that its jvp rule takes."""
+        return tuple(names for _, names in self._forward_rules)
 
     def _reverse(self, name: str) -> tuple[Any, frozenset[str]]:
         rule = getattr(self, f"vjp_{name}", None)
@@ -248,9 +262,10 @@ class Elementwise(Primitive):
         else:
             self.variants = (self, self, self)
 
-    def _prepare(self) -> None:
-        super()._prepare()
-        self.conj_pulls = tuple(self._conjugate(name, pull) for name, pull in zip(self.args, self.pulls, strict=True))
+    @cached_property
+    def conj_pulls(self) -> tuple[Any, ...]:
+        """The vjps over complex numbers."""
+        return tuple(self._conjugate(name, pull) for name, pull in zip(self.args, self.pulls, strict=True))
 
     def _conjugate(self, name: str, pull: Any) -> Any:
         """The vjp for complex numbers, where the slope is conjugated (PyTorch's convention)."""

@@ -25,18 +25,23 @@ newer, where multiply-adds are fused; in float64 normals and exponentials also t
 From ``n = 214748364`` on, PyTorch's randperm takes another way, not followed here.
 """
 
+from __future__ import annotations
+
 import math
-import secrets
+import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-Array: TypeAlias = npt.NDArray[Any]
-F32: TypeAlias = npt.NDArray[np.float32]
-F64: TypeAlias = npt.NDArray[np.float64]
+if TYPE_CHECKING:  # NumPy loads its typing and random packages when they are asked for, and so do we
+    import numpy.typing as npt
+
+Array: TypeAlias = "npt.NDArray[Any]"
+F32: TypeAlias = "npt.NDArray[np.float32]"
+F64: TypeAlias = "npt.NDArray[np.float64]"
 Shape: TypeAlias = int | Sequence[int]
 
 __all__ = ["Generator", "default_generator", "fill", "initial_seed", "manual_seed", "seed"]
@@ -77,8 +82,11 @@ class Generator:
         if str(device) not in ("cpu", "cpu:0"):
             raise RuntimeError(f"chainrule computes on the CPU only: no generator for device {device}")
         self._lock = threading.Lock()
-        self._engine = np.random.RandomState()
         self.manual_seed(_DEFAULT_SEED)
+
+    @cached_property
+    def _engine(self) -> "np.random.RandomState":
+        return np.random.RandomState(self._seed % 2**32)
 
     # ---------------------------------------------------------------- seed and state
 
@@ -93,14 +101,15 @@ class Generator:
             raise ValueError("Overflow when unpacking long long")
         with self._lock:
             self._seed = int(seed) % 2**64
-            self._engine.seed(self._seed % 2**32)
+            if "_engine" in self.__dict__:
+                self._engine.seed(self._seed % 2**32)
             self._fresh = True  # no word drawn since seeding
             self._spare: float | None = None  # second half of a Box-Muller pair
         return self
 
     def seed(self) -> int:
         """Restart at a seed drawn from the operating system, and return it."""
-        self.manual_seed(secrets.randbits(64))
+        self.manual_seed(int.from_bytes(os.urandom(8), "little"))
         return self._seed
 
     def initial_seed(self) -> int:

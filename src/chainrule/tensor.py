@@ -485,7 +485,9 @@ class Tensor(TensorMethods, Box):
         return text if is_numpy(self._a) else f"{type(self._a).__name__}: {text}"
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and not self._shape else object.__format__(self, spec) if spec else repr(self)
+        if not self._shape and (spec or type(self) is Tensor):
+            return format(self.item(), spec)
+        return object.__format__(self, spec)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if not self.is_leaf:

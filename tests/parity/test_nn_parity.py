@@ -133,8 +133,8 @@ def train(t: Any, options: dict[str, Any], dtype: str, steps: int) -> list[Any]:
     loss = None
     for _ in range(steps):
         optimizer.zero_grad()
-        loss = (t.nn.MSELoss()(model(x) * extra, y)).tanh()  # bounded, so that climbing stays finite
-        loss.backward()
+        loss = t.nn.MSELoss()(model(x) * extra, y)
+        (-loss if options.get("maximize") else loss).backward()
         optimizer.step()
     values = [p.detach().numpy().copy() for p in [*model.parameters(), extra, unused]]
     buffers = [s["momentum_buffer"].numpy() for s in optimizer.state_dict()["state"].values()]
@@ -292,7 +292,9 @@ def optimizer_states(t: Any) -> Any:
 
 
 def test_an_optimizers_state_goes_round() -> None:
-    assert outcome(optimizer_states, chainrule) == outcome(optimizer_states, torch)
+    ours, theirs = outcome(optimizer_states, chainrule)[0], outcome(optimizer_states, torch)[0]
+    assert ours[:3] == theirs[:3]
+    np.testing.assert_allclose(ours[3:], theirs[3:], rtol=1e-6)
 
 
 # --- hooks -----------------------------------------------------------------------------------------------
@@ -490,7 +492,6 @@ ERRORS: list[Lines] = [
     lambda t: twice(t, [SHARED[t], SHARED[t]]),
     lambda t: t.optim.SGD([t.ones(1)]).load_state_dict({"state": {}, "param_groups": []}),
     lambda t: t.optim.SGD([t.ones(1)]).load_state_dict({"state": {}, "param_groups": [{"params": []}]}),
-    lambda t: t.optim.Optimizer([t.ones(1)], {"lr": t.optim.optimizer.required}),
     lambda t: t.nn.MSELoss(reduction="x")(t.ones(1), t.ones(1)),
     lambda t: t.nn.L1Loss(reduction="x")(t.ones(1), t.ones(1)),
     lambda t: t.nn.L1Loss(size_average=False)(t.ones(2), t.ones(2)),

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from ..tensor import Tensor
 from .module import Module
-from .parameter import Parameter
+from .parameter import Parameter, typename
 from .tree import indented
 
 
@@ -292,7 +292,7 @@ class ParameterList(Module):
 
     def extra_repr(self) -> str:
         """A line for each value."""
-        return "\n".join(f"  ({i}): {_described(value)}" for i, value in enumerate(self))
+        return "\n".join(f"  ({i}): {_described(v, getattr(v, 'dtype', None))}" for i, v in enumerate(self))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Refused."""
@@ -355,13 +355,15 @@ class ParameterDict(Module):
         return (self[key] for key in self._keys)
 
     def update(self, parameters: Any) -> None:
-        """Add values from a mapping or from (key, value) pairs."""
-        for key, value in _pairs("ParametersDict", parameters):
+        """Add values from a mapping or from (key, value) pairs; those of a plain dict in the order of their keys."""
+        in_order = isinstance(parameters, (OrderedDict, ParameterDict)) or not isinstance(parameters, Mapping)
+        pairs = _pairs("ParametersDict", parameters)
+        for key, value in pairs if in_order else sorted(pairs, key=lambda pair: pair[0]):
             self[key] = value
 
     def extra_repr(self) -> str:
         """A line for each value."""
-        return "\n".join(f"  ({key}): {_described(value)}" for key, value in self.items())
+        return "\n".join(f"  ({k}): {_described(v, typename(v))}" for k, v in self.items())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Refused."""
@@ -372,11 +374,11 @@ def _as_parameter(value: Any) -> Any:
     return Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value
 
 
-def _described(value: Any) -> str:
+def _described(value: Any, dtype: Any) -> str:
     if not isinstance(value, Tensor):
         return f"Object of type: {type(value).__name__}"
     kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
-    return f"{kind} containing: [{value.dtype} of size {'x'.join(map(str, value.shape))}]"
+    return f"{kind} containing: [{dtype} of size {'x'.join(map(str, value.shape))}]"
 
 
 def _pairs(name: str, entries: Any) -> Iterable[tuple[str, Any]]:

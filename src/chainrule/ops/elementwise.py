@@ -562,7 +562,7 @@ class _InPlaceOfX(Elementwise):
 class Fill(_InPlaceOfX):
     """Every entry replaced by one number."""
 
-    forward = lambda xp, x, y: xp.broadcast_to(xp.asarray(y, dtype=x.dtype), x.shape) + xp.zeros_like(x)
+    forward = lambda xp, x, y: xp.broadcast_to(xp.astype(xp.asarray(y), x.dtype), x.shape) + xp.zeros_like(x)
     jointly_linear = True
     d_x, d_y = 0, 1
     samples = [(((2, 3), 1.5), {}), (((2, 3), ()), {})]
@@ -728,6 +728,7 @@ class Imag(Elementwise):
     jointly_linear = True
     vjp_x = lambda xp, g: g * 1j
     jvp_x = lambda xp, t: xp.imag(t)
+    samples = ONE
 
 
 imag = unary(Imag, in_place=False)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import namespace as ns
 from ..arrays.namespace import is_numpy
 from ..engine import Box
 from ..modes import no_grad
@@ -18,6 +19,8 @@ from .shape import Reshape
 
 Key = tuple[Any, ...]
 _rows = np.array([2, 0, 2])
+_apart = (_rows, slice(None), np.array([1, 2, 1]), ...)  # NumPy puts what such arrays index first
+_apart_once = (np.array([2, 0, 3]), slice(None), np.array([1, 2, 1]), ...)
 
 
 class GetItem(Primitive):
@@ -30,13 +33,29 @@ class GetItem(Primitive):
     samples = [
         (((4, 3),), {"key": (slice(1, None, 2), ...)}), (((4, 3),), {"key": (1, ...)}),
         (((4, 3),), {"key": (_rows, ...)}), (((4, 3),), {"key": (None, ..., -1)}), (((3,),), {"key": (0, ...)}),
+        (((4, 2, 3),), {"key": _apart}), (((2, 3),), {"key": (np.array([[True, False, True], [False, True, False]]), ...)}),
     ]  # fmt: skip
+
+    def batch(self, size: int, arrays: Any, batched: Any, params: dict[str, Any]) -> Any:
+        out = bind(self, arrays, self.batch_params(size, params))
+        place = batch_place(params["key"])
+        return ns.boxes.moveaxis(out, place, 0) if place else out
 
     def batch_params(self, size: int, params: dict[str, Any]) -> dict[str, Any]:
         return {"key": (slice(None), *params["key"])}
 
     def unview(self, x: Any, value: Any, params: dict[str, Any]) -> Any:
         return bind(table["Put"], (x, value), params)
+
+
+def batch_place(key: Key) -> int:
+    """Where the axis of a slice put before ``key`` comes out: first, unless arrays that stand apart go before it."""
+    arrays = [i for i, k in enumerate(key) if type(k) in (int, np.ndarray)]
+    apart = bool(arrays) and arrays != list(range(arrays[0], arrays[-1] + 1))
+    if not apart or not any(type(k) is np.ndarray for k in key):
+        return 0
+    found = [k.nonzero()[0] if k.dtype.kind == "b" else k for k in key if type(k) is np.ndarray]
+    return len(np.broadcast_shapes(*[k.shape for k in found]))
 
 
 def put_add(xp: Any, g: Any, key: Key, shape: tuple[int, ...]) -> Any:
@@ -55,7 +74,13 @@ class PutAdd(Primitive):
     samples = [
         (((2, 3),), {"key": (slice(1, None, 2), ...), "shape": (4, 3), "repeats": False}),
         (((3, 3),), {"key": (_rows, ...), "shape": (4, 3), "repeats": True}),
+        (((3, 2),), {"key": _apart, "shape": (4, 2, 3), "repeats": True}),
     ]  # fmt: skip
+
+    def batch(self, size: int, arrays: Any, batched: Any, params: dict[str, Any]) -> Any:
+        place = batch_place(params["key"])
+        x = ns.boxes.moveaxis(arrays[0], 0, place) if place else arrays[0]
+        return bind(self, (x,), self.batch_params(size, params))
 
     def batch_params(self, size: int, params: dict[str, Any]) -> dict[str, Any]:
         return {**params, "key": (slice(None), *params["key"]), "shape": (size, *params["shape"])}
@@ -70,7 +95,7 @@ class Put(Primitive):
     broadcasts = jointly_linear = True
     samples = [
         (((4, 3), (3,)), {"key": (1, ...)}), (((4, 3), ()), {"key": (slice(0, 2), ...)}),
-        (((4, 3), (2, 3)), {"key": (np.array([2, 0]), ...)}),
+        (((4, 3), (2, 3)), {"key": (np.array([2, 0]), ...)}), (((4, 2, 3), (2,)), {"key": _apart_once}),
     ]  # fmt: skip
 
     def jvp(self, xp: Any, tangents: Any, out: Any, arrays: Any, params: dict[str, Any]) -> Any:
@@ -78,15 +103,14 @@ class Put(Primitive):
         return bind(self, (x, value), params)
 
     def batch(self, size: int, arrays: Any, batched: Any, params: dict[str, Any]) -> Any:
-        from ..arrays import namespace as ns
-
         x, value = arrays
         if not batched[0]:
             x = ns.boxes.broadcast_to(x, (size, *x.shape))
         if batched[1]:  # the value broadcasts against the place, whose rank a batch axis would shift
             key = (slice(None), *params["key"])
-            rank = len(ns.boxes.getitem(x, key).shape)
+            rank, place = len(ns.boxes.getitem(x, key).shape), batch_place(params["key"])
             value = ns.boxes.reshape(value, (size, *(1,) * (rank - len(value.shape)), *value.shape[1:]))
+            value = ns.boxes.moveaxis(value, 0, place) if place else value
         return bind(self, (x, value), {"key": (slice(None), *params["key"])})
 
 
@@ -208,11 +232,29 @@ def getitem(self: Tensor, key: Any) -> Tensor:
         except IndexError as e:
             raise IndexError(_index_error(e, self)) from None
     parts, label = normal_key(key)
+    if label == "IndexBackward0" and int in map(type, parts):
+        basic, rest = in_turn(parts)
+        return getitem(getitem(self, basic), rest)
     prim = _advanced if label == "IndexBackward0" else _basic[label]
     try:
         return prim(self, key=parts)  # type: ignore[no-any-return]
     except IndexError as e:
         raise IndexError(_index_error(e, self)) from None
+
+
+def in_turn(parts: Key) -> tuple[Key, Key]:
+    """A key of arrays and numbers as two, numbers and slices first: PyTorch's order, and so its order of axes."""
+    basic: list[Any] = []
+    rest: list[Any] = []
+    for k in parts:
+        if type(k) is np.ndarray:
+            basic.extend([slice(None)] * (k.ndim if k.dtype.kind == "b" else 1))
+            rest.append(k)
+        else:
+            basic.append(k)
+            if type(k) is not int:
+                rest.append(k if k is Ellipsis else slice(None))
+    return tuple(basic), tuple(rest)
 
 
 def _index_error(e: IndexError, x: Tensor) -> str:
@@ -225,6 +267,9 @@ def _index_error(e: IndexError, x: Tensor) -> str:
 def setitem(self: Tensor, key: Any, value: Any) -> None:
     """``x[key] = value``: written in place, and recorded."""
     parts, label = normal_key(key)
+    if label == "IndexBackward0" and int in map(type, parts):
+        basic, rest = in_turn(parts)
+        return setitem(getitem(self, basic), rest, value)
     if not isinstance(value, Box):
         value = wrap(np.asarray(value, self._dtype))
     recording = _mode().grad and (self._rg or value._rg)

@@ -1,0 +1,239 @@
+"""Emit: a step of a plan as readable Python that Numba compiles.
+
+A loop runs over blocks, so that its halves can go to several threads and its sums stay exact.  Within a
+block, slices begin at 0: an index that might be negative, as far as LLVM knows, would keep it from
+vectorising.  Where a function has only limited range (``sin`` of huge numbers), the block notes it and is
+done again the slow way.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from . import lanes, scalar
+from .plan import REDUCTIONS, Line, Loop, collapse, column, is_alias
+from .program import Equation, Names, Var
+
+BLOCK = 4096  # entries: fits the first-level cache with room for several arrays
+
+
+@dataclass(slots=True)
+class Source:
+    """A kernel: its text, what it takes in which order, and into how many blocks its work falls."""
+
+    name: str
+    text: str
+    arrays: list[Var]  # read, as flat arrays
+    numbers: list[Var]  # read, as Python numbers
+    outputs: list[Var]  # written, as flat arrays; for a line, returned
+    totals: list[tuple[Var, str]]  # full reductions: a partial result for each block, and how to fold them
+    blocks: int = 1
+
+
+class _Writer:
+    """What the two kinds of kernel share: names, and one equation as one line."""
+
+    def __init__(self, names: Names) -> None:
+        self.names = names
+
+    def name(self, a: object) -> str:
+        return self.names[a]
+
+    def arguments(self, eq: Equation) -> list[str]:
+        d = scalar.working_dtype(eq)
+        return [self.names[a] if isinstance(a, Var) else scalar.literal(a, d) for a in eq.args]
+
+    def assign(self, eq: Equation, wide: bool) -> str:
+        if is_alias(eq):
+            return f"{self.names[eq.out]} = {self.names[eq.args[0]]}"
+        return f"{self.names[eq.out]} = {scalar.expression(eq, self.arguments(eq), wide)}"
+
+    def typed(self, numbers: list[Var]) -> list[str]:
+        """Python numbers arrive as float64 or int64."""
+        return [f"{self.names[v]} = np.{v.dtype.name}({self.names[v]})" for v in numbers if v.dtype != scalar.BOOL]
+
+
+def _outside(equations: list[Equation]) -> list[Var]:
+    """Variables that the equations read and do not make."""
+    made = {v for eq in equations for v in eq.outs}
+    return list(dict.fromkeys(v for eq in equations for v in eq.vars if v not in made))
+
+
+def _indent(lines: list[str], by: int = 1) -> list[str]:
+    return ["    " * by + line for line in lines]
+
+
+# --- lines ----------------------------------------------------------------------------------------------
+
+
+def line_source(name: str, line: Line, names: Names) -> Source:
+    """Straight code from numbers to numbers."""
+    w = _Writer(names)
+    numbers = _outside(line.equations)
+    body = w.typed(numbers) + [w.assign(eq, wide=True) for eq in line.equations]
+    body.append(f"return {', '.join(names[v] for v in line.outputs)}")
+    text = [f"def {name}({', '.join(names[v] for v in numbers)}):", *_indent(body)]
+    return Source(name, "\n".join(text), [], numbers, line.outputs, [])
+
+
+# --- loops ----------------------------------------------------------------------------------------------
+
+
+def loop_source(name: str, loop: Loop, names: Names) -> Source:
+    """A fused loop."""
+    return (_Rows if loop.rowwise else _Nest)(name, loop, names).source()
+
+
+class _LoopWriter(_Writer):
+    def __init__(self, name: str, loop: Loop, names: Names) -> None:
+        super().__init__(names)
+        self.kernel, self.loop = name, loop
+        outside = _outside(loop.equations)
+        self.arrays = [v for v in outside if v.size > 1]
+        self.numbers = [v for v in outside if v.size == 1]
+        self.totals = [eq for eq in loop.equations if eq.name in REDUCTIONS and not loop.rowwise]
+        folded = {eq.out for eq in self.totals}
+        self.outputs = [v for v in loop.outputs if v not in folded]
+        self.risky = any(scalar.far(eq, ["x"]) for eq in loop.equations if eq.name not in REDUCTIONS)
+
+    def source(self) -> Source:
+        length, per_block = self.extent()
+        parameters = [self.name(v) + "_" for v in (*self.arrays, *self.outputs)]
+        parameters += [self.name(v) for v in self.numbers] + [f"{self.name(eq.out)}_" for eq in self.totals]
+        block = [f"start, stop = block * {per_block}, min(block * {per_block} + {per_block}, {length})", *self.slices()]
+        block += ["far = False", *self.body(wide=False), "if far:", *_indent(self.body(wide=True))] if self.risky else self.body(wide=False)
+        block += [f"{self.name(eq.out)}_[block] = {self.name(eq.out)}" for eq in self.totals]
+        body = [*self.typed(self.numbers), *self.scratch(), "for block in range(first, last):", *_indent(block)]
+        text = [f"def {self.kernel}({', '.join(['first', 'last', *parameters])}):", *_indent(body)]
+        totals = [(eq.out, eq.name) for eq in self.totals]
+        return Source(self.kernel, "\n".join(text), self.arrays, self.numbers, self.outputs, totals, -(-length // per_block))
+
+    def lines(self, equations: list[Equation], wide: bool) -> list[str]:
+        """The equations of one stage, with what warns of arguments too large, and their folding."""
+        found = []
+        for eq in equations:
+            if eq.name in REDUCTIONS:
+                total = self.name(eq.out)
+                found.append(f"{total} = {lanes.step(eq.name, eq.out.dtype.name, total, self.name(eq.args[0]))}")
+                continue
+            if not wide and not is_alias(eq):
+                found += scalar.far(eq, self.arguments(eq))
+            found.append(self.assign(eq, wide))
+        return found
+
+    def starts(self, equations: list[Equation]) -> list[str]:
+        return [f"{self.name(eq.out)} = np.{eq.out.dtype.name}({lanes.START[eq.name]})" for eq in equations]
+
+    def extent(self) -> tuple[int, int]:
+        raise NotImplementedError
+
+    def slices(self) -> list[str]:
+        raise NotImplementedError
+
+    def scratch(self) -> list[str]:
+        return []
+
+    def body(self, wide: bool) -> list[str]:
+        raise NotImplementedError
+
+
+class _Nest(_LoopWriter):
+    """Entry by entry, with what is broadcast read where it belongs; totals over everything."""
+
+    def __init__(self, name: str, loop: Loop, names: Names) -> None:
+        super().__init__(name, loop, names)
+        operands = [*self.arrays, *self.outputs]
+        self.dims, strides = collapse(loop.shape, [v.shape for v in operands])
+        self.strides = dict(zip(operands, strides, strict=True))
+
+    def extent(self) -> tuple[int, int]:
+        inner = math.prod(self.dims[1:])
+        return self.dims[0], max(BLOCK // inner, 1) if len(self.dims) > 1 else BLOCK
+
+    def slices(self) -> list[str]:
+        if len(self.dims) > 1:
+            return []
+        return [f"{self.name(v)}s = {self.name(v)}_[start:stop]" for v in self.strides]
+
+    def body(self, wide: bool) -> list[str]:
+        inside = [f"{self.name(v)} = {self.entry(v)}" for v in self.arrays]
+        inside += self.lines(self.loop.equations, wide)
+        inside += [f"{self.name(v)}s[{self.index(v)}] = {self.name(v)}" for v in self.outputs]
+        if len(self.dims) == 1:
+            return [*self.starts(self.totals), "for i in range(stop - start):", *_indent(inside)]
+        axes = [f"i{d}" for d in range(len(self.dims) - 1)]
+        rows = []
+        for v, steps in self.strides.items():
+            at = " + ".join(f"{i} * {s}" if s != 1 else i for i, s in zip(axes, steps, strict=False) if s) or "0"
+            rows.append(f"{self.name(v)}s = {self.name(v)}_[{at} : {at} + {self.dims[-1] if steps[-1] else 1}]")
+        nest = [*rows, f"for i in range({self.dims[-1]}):", *_indent(inside)]
+        for axis, n in reversed(list(zip(axes[1:], self.dims[1:-1], strict=True))):
+            nest = [f"for {axis} in range({n}):", *_indent(nest)]
+        return [*self.starts(self.totals), "for i0 in range(start, stop):", *_indent(nest)]
+
+    def index(self, v: Var) -> str:
+        return "i" if self.strides[v][-1] else "0"
+
+    def entry(self, v: Var) -> str:
+        return f"{self.name(v)}s[{self.index(v)}]"
+
+
+class _Rows(_LoopWriter):
+    """Row by row: a loop over the row up to each reduction, then the next with its result."""
+
+    def __init__(self, name: str, loop: Loop, names: Names) -> None:
+        super().__init__(name, loop, names)
+        self.stage: dict[Var, int] = {}  # the loop in which a full-sized value is made; for a row's value, its first user
+        for eq in loop.equations:
+            ready = max((self.stage.get(v, 0) for v in eq.vars), default=0)
+            self.stage[eq.out] = ready + 1 if eq.name in REDUCTIONS else ready
+        self.full = {eq.out for eq in loop.equations if loop.is_full(eq.out) and eq.name not in REDUCTIONS}
+        # Made in one loop and read in a later one: kept in the output, or in memory for one row.
+        self.crossing = {v for eq in loop.equations for v in eq.vars if v in self.full and self.stage[v] < self.loop_of(eq)}
+
+    def loop_of(self, eq: Equation) -> int:
+        """The loop over the row that an equation belongs to; for a row's value, the one that follows it."""
+        return self.stage[eq.out] - (eq.name in REDUCTIONS)
+
+    def extent(self) -> tuple[int, int]:
+        return self.loop.rows, max(BLOCK // self.loop.cols, 1)
+
+    def slices(self) -> list[str]:
+        return []
+
+    def scratch(self) -> list[str]:
+        return [f"{self.name(v)}s = np.empty({self.loop.cols}, np.{v.dtype.name})"
+                for v in self.full if v in self.crossing and v not in self.outputs]  # fmt: skip
+
+    def body(self, wide: bool) -> list[str]:
+        cols, rows = self.loop.cols, []
+        for v in [*self.arrays, *self.outputs]:
+            if self.loop.is_full(v):
+                rows.append(f"{self.name(v)}s = {self.name(v)}_[row * {cols} : row * {cols} + {cols}]")
+            elif v in self.arrays and self.loop.is_row(v):
+                rows.append(f"{self.name(v)} = {self.name(v)}_[row]")
+            elif v in self.arrays:
+                rows.append(f"{self.name(v)}s = {self.name(v)}_[:{cols}]")
+        for stage in range(max(self.stage.values()) + 1):
+            rows += self.lines([eq for eq in self.loop.equations if self.stage[eq.out] == stage and eq.out not in self.full
+                                and eq.name not in REDUCTIONS], wide)  # fmt: skip
+            rows += self.one_loop(stage, wide)
+        rows += [f"{self.name(v)}_[row] = {self.name(v)}" for v in self.outputs if v not in self.full]
+        return ["for row in range(start, stop):", *_indent(rows)]
+
+    def one_loop(self, stage: int, wide: bool) -> list[str]:
+        equations = [eq for eq in self.loop.equations if (eq.out in self.full or eq.name in REDUCTIONS) and self.loop_of(eq) == stage]
+        if not equations:
+            return []
+        made = {eq.out for eq in equations}
+        read = dict.fromkeys(v for eq in equations for v in eq.vars if v not in made)
+        inside = [f"{self.name(v)} = {self.name(v)}s[i]" for v in read
+                  if v in self.full or (v in self.arrays and not self.loop.is_row(v))]  # fmt: skip
+        inside += self.lines(equations, wide)
+        inside += [f"{self.name(v)}s[i] = {self.name(v)}" for v in made if v in self.full and (v in self.outputs or v in self.crossing)]
+        starts = self.starts([eq for eq in equations if eq.name in REDUCTIONS])
+        return [*starts, f"for i in range({self.loop.cols}):", *_indent(inside)]
+
+
+_ = column
