@@ -89,6 +89,13 @@ def no_numpy() -> str:
     )
 
 
+def cannot_grow(have: Any, want: Any) -> str:
+    return (
+        f"output with shape {list(have)} doesn't match the broadcast shape {list(want)}"
+        "\nAn in-place operation cannot grow its tensor: write x = x + y instead of x += y."
+    )
+
+
 def leaf_in_place(view: bool) -> str:
     which = "a view of a leaf" if view else "a leaf"
     return (
@@ -98,6 +105,10 @@ def leaf_in_place(view: bool) -> str:
     )
 
 
+OVERLAPS = (
+    "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
+    "location. Please clone() the tensor before performing the operation."
+)
 OVERLAP = (
     "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
     "Please clone() the tensor before performing the operation."

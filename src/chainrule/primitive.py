@@ -23,6 +23,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from . import dtypes, errors, modes
 from .arrays import namespace as ns
@@ -500,7 +501,7 @@ def whole(xp: Any, g: Any, outs: Sequence[Any]) -> list[Any]:
 def note_view(prim: Primitive, of: Tensor, out: Tensor, params: dict[str, Any], grad: bool) -> None:
     """Remember that ``out`` shares memory with ``of``, so that a write to one is seen by the other's graph."""
     a, b = of._a, out._a
-    if type(b) is _ndarray and b.base is not a and (b.base is None or b.base is not getattr(a, "base", None)):
+    if type(b) is _ndarray and b is not a and b.base is not a and (b.base is None or b.base is not getattr(a, "base", None)):
         return  # a copy after all: reshape of a transposed array, say
     m, up = Meta(), of._meta
     out._meta = m
@@ -556,6 +557,40 @@ def check_writable(x: Tensor, tracked: bool) -> None:
         raise RuntimeError(errors.OVERLAP)
 
 
+def may_write(x: Tensor, others: Sequence[Any]) -> None:
+    """PyTorch's errors for writing to ``x`` what is computed from ``others``, in its order."""
+    tensors = [o for o in others if isinstance(o, Tensor)]
+    check_writable(x, any(o._rg for o in tensors))
+    for o in tensors:
+        if o is not x and o._v is x._v is not None and partly_shared(x._a, o._a):
+            raise RuntimeError(errors.OVERLAPS)
+
+
+def partly_shared(a: Any, b: Any) -> bool:
+    """Whether dense arrays have some of their memory in common, or all in another order."""
+    if not (a.size and b.size):
+        return False
+    (a0, a1), (b0, b1) = byte_bounds(a), byte_bounds(b)
+    if a1 - a0 != a.nbytes or b1 - b0 != b.nbytes:
+        return False  # PyTorch looks no further
+    if (a0, a1) == (b0, b1):
+        return bool(a.shape != b.shape or any(s != t and n > 1 for s, t, n in zip(a.strides, b.strides, a.shape, strict=True)))
+    return bool(a0 < b1 and b0 < a1)
+
+
+def compute_into(x: Tensor, function: Callable[..., Tensor], args: tuple[Any, ...], kwargs: Any) -> Tensor:
+    """``function(x, ...)`` written into ``x``."""
+    for a in args:
+        if type(a) is Tensor and a._v is x._v and a is not x and a._v is not None:
+            may_write(x, args)
+    try:
+        result = function(x, *args, **kwargs)
+    except RuntimeError:
+        may_write(x, args)  # PyTorch first asks whether it may
+        raise
+    return result if result is NotImplemented else assign(x, result)
+
+
 def forbidden(x: Tensor, past: bool) -> str:
     m, node = x._meta, _node_slot.__get__(x)
     number = node.number if type(node) is Port else m.number
@@ -567,10 +602,7 @@ def assign(x: Tensor, result: Tensor) -> Tensor:
     recording = _mode().grad and (x._rg or result._rg)
     check_writable(x, result._rg)
     if result._shape != x._shape:
-        raise RuntimeError(
-            f"output with shape {list(x.shape)} doesn't match the broadcast shape {list(result.shape)}"
-            "\nAn in-place operation cannot grow its tensor: write x = x + y instead of x += y."
-        )
+        raise RuntimeError(errors.cannot_grow(x._shape, result._shape))
     have, want = dtype_of(result._a), dtype_of(x._a)
     if have != want:
         if dtypes.kind_rank(have) > dtypes.kind_rank(want):

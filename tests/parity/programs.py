@@ -69,7 +69,7 @@ class Writer:
     def pointwise(self) -> None:
         x = self.name()
         form = self.choose(["-{}", "{}.clone()", "{}.exp()", "{}.sigmoid()", "{} * 1", "{} * {}", "{} ** 2", "{} + 1", "3 * {}",
-                            "{} / 2", "{}.relu()", "1 - {}", "{}.tanh()", "2 / ({} * {} + 1)"])  # fmt: skip
+                            "{} / 2", "{}.relu()", "1 - {}", "{}.tanh()", "({} * {} + 1).reciprocal()"])  # fmt: skip
         self.add("{} = " + form.replace("{}", x), self.shapes[x])
 
     def combine(self) -> None:

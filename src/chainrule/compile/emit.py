@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from . import lanes, scalar
-from .plan import REDUCTIONS, Line, Loop, collapse, column, is_alias
-from .program import Equation, Names, Var
+from .plan import REDUCTIONS, Line, Loop, collapse, is_alias
+from .program import Atom, Equation, Names, Var
 
+Constants = dict[Var, np.ndarray[Any, Any]]
 BLOCK = 4096  # entries: fits the first-level cache with room for several arrays
 
 
@@ -22,7 +26,6 @@ BLOCK = 4096  # entries: fits the first-level cache with room for several arrays
 class Source:
     """A kernel: its text, what it takes in which order, and into how many blocks its work falls."""
 
-    name: str
     text: str
     arrays: list[Var]  # read, as flat arrays
     numbers: list[Var]  # read, as Python numbers
@@ -34,30 +37,40 @@ class Source:
 class _Writer:
     """What the two kinds of kernel share: names, and one equation as one line."""
 
-    def __init__(self, names: Names) -> None:
-        self.names = names
+    def __init__(self, constants: Constants) -> None:
+        self.names, self.constants = Names(), constants
 
-    def name(self, a: object) -> str:
+    def name(self, v: Var) -> str:
+        return self.names[v]
+
+    def operand(self, a: Atom, dtype: np.dtype[Any]) -> str:
+        if not isinstance(a, Var):
+            return scalar.literal(a, dtype)
+        if a.size == 1 and a in self.constants:
+            return scalar.literal(self.constants[a], a.dtype)
         return self.names[a]
 
     def arguments(self, eq: Equation) -> list[str]:
         d = scalar.working_dtype(eq)
-        return [self.names[a] if isinstance(a, Var) else scalar.literal(a, d) for a in eq.args]
+        return [self.operand(a, d) for a in eq.args]
 
     def assign(self, eq: Equation, wide: bool) -> str:
         if is_alias(eq):
-            return f"{self.names[eq.out]} = {self.names[eq.args[0]]}"
+            return f"{self.names[eq.out]} = {self.operand(eq.args[0], eq.out.dtype)}"
         return f"{self.names[eq.out]} = {scalar.expression(eq, self.arguments(eq), wide)}"
+
+    def far(self, eq: Equation) -> list[str]:
+        return [] if is_alias(eq) or eq.name in REDUCTIONS else scalar.far(eq, self.arguments(eq))
+
+    def outside(self, equations: list[Equation]) -> list[Var]:
+        """Variables that the equations read and do not make; constant numbers are written out instead."""
+        made = {v for eq in equations for v in eq.outs}
+        read = dict.fromkeys(v for eq in equations for v in eq.vars if v not in made)
+        return [v for v in read if v.size > 1 or v not in self.constants]
 
     def typed(self, numbers: list[Var]) -> list[str]:
         """Python numbers arrive as float64 or int64."""
         return [f"{self.names[v]} = np.{v.dtype.name}({self.names[v]})" for v in numbers if v.dtype != scalar.BOOL]
-
-
-def _outside(equations: list[Equation]) -> list[Var]:
-    """Variables that the equations read and do not make."""
-    made = {v for eq in equations for v in eq.outs}
-    return list(dict.fromkeys(v for eq in equations for v in eq.vars if v not in made))
 
 
 def _indent(lines: list[str], by: int = 1) -> list[str]:
@@ -67,35 +80,35 @@ def _indent(lines: list[str], by: int = 1) -> list[str]:
 # --- lines ----------------------------------------------------------------------------------------------
 
 
-def line_source(name: str, line: Line, names: Names) -> Source:
+def line_source(line: Line, constants: Constants) -> Source:
     """Straight code from numbers to numbers."""
-    w = _Writer(names)
-    numbers = _outside(line.equations)
+    w = _Writer(constants)
+    numbers = w.outside(line.equations)
     body = w.typed(numbers) + [w.assign(eq, wide=True) for eq in line.equations]
-    body.append(f"return {', '.join(names[v] for v in line.outputs)}")
-    text = [f"def {name}({', '.join(names[v] for v in numbers)}):", *_indent(body)]
-    return Source(name, "\n".join(text), [], numbers, line.outputs, [])
+    body.append(f"return {', '.join(w.name(v) for v in line.outputs)}")
+    text = [f"def line({', '.join(w.name(v) for v in numbers)}):", *_indent(body)]
+    return Source("\n".join(text), [], numbers, line.outputs, [])
 
 
 # --- loops ----------------------------------------------------------------------------------------------
 
 
-def loop_source(name: str, loop: Loop, names: Names) -> Source:
+def loop_source(loop: Loop, constants: Constants) -> Source:
     """A fused loop."""
-    return (_Rows if loop.rowwise else _Nest)(name, loop, names).source()
+    return (_Rows if loop.rowwise else _Nest)(loop, constants).source()
 
 
 class _LoopWriter(_Writer):
-    def __init__(self, name: str, loop: Loop, names: Names) -> None:
-        super().__init__(names)
-        self.kernel, self.loop = name, loop
-        outside = _outside(loop.equations)
+    def __init__(self, loop: Loop, constants: Constants) -> None:
+        super().__init__(constants)
+        self.loop = loop
+        outside = self.outside(loop.equations)
         self.arrays = [v for v in outside if v.size > 1]
         self.numbers = [v for v in outside if v.size == 1]
         self.totals = [eq for eq in loop.equations if eq.name in REDUCTIONS and not loop.rowwise]
         folded = {eq.out for eq in self.totals}
         self.outputs = [v for v in loop.outputs if v not in folded]
-        self.risky = any(scalar.far(eq, ["x"]) for eq in loop.equations if eq.name not in REDUCTIONS)
+        self.risky = any(self.far(eq) for eq in loop.equations)
 
     def source(self) -> Source:
         length, per_block = self.extent()
@@ -105,9 +118,9 @@ class _LoopWriter(_Writer):
         block += ["far = False", *self.body(wide=False), "if far:", *_indent(self.body(wide=True))] if self.risky else self.body(wide=False)
         block += [f"{self.name(eq.out)}_[block] = {self.name(eq.out)}" for eq in self.totals]
         body = [*self.typed(self.numbers), *self.scratch(), "for block in range(first, last):", *_indent(block)]
-        text = [f"def {self.kernel}({', '.join(['first', 'last', *parameters])}):", *_indent(body)]
+        text = [f"def loop({', '.join(['first', 'last', *parameters])}):", *_indent(body)]
         totals = [(eq.out, eq.name) for eq in self.totals]
-        return Source(self.kernel, "\n".join(text), self.arrays, self.numbers, self.outputs, totals, -(-length // per_block))
+        return Source("\n".join(text), self.arrays, self.numbers, self.outputs, totals, -(-length // per_block))
 
     def lines(self, equations: list[Equation], wide: bool) -> list[str]:
         """The equations of one stage, with what warns of arguments too large, and their folding."""
@@ -117,8 +130,7 @@ class _LoopWriter(_Writer):
                 total = self.name(eq.out)
                 found.append(f"{total} = {lanes.step(eq.name, eq.out.dtype.name, total, self.name(eq.args[0]))}")
                 continue
-            if not wide and not is_alias(eq):
-                found += scalar.far(eq, self.arguments(eq))
+            found += [] if wide else self.far(eq)
             found.append(self.assign(eq, wide))
         return found
 
@@ -141,8 +153,8 @@ class _LoopWriter(_Writer):
 class _Nest(_LoopWriter):
     """Entry by entry, with what is broadcast read where it belongs; totals over everything."""
 
-    def __init__(self, name: str, loop: Loop, names: Names) -> None:
-        super().__init__(name, loop, names)
+    def __init__(self, loop: Loop, constants: Constants) -> None:
+        super().__init__(loop, constants)
         operands = [*self.arrays, *self.outputs]
         self.dims, strides = collapse(loop.shape, [v.shape for v in operands])
         self.strides = dict(zip(operands, strides, strict=True))
@@ -182,13 +194,13 @@ class _Nest(_LoopWriter):
 class _Rows(_LoopWriter):
     """Row by row: a loop over the row up to each reduction, then the next with its result."""
 
-    def __init__(self, name: str, loop: Loop, names: Names) -> None:
-        super().__init__(name, loop, names)
+    def __init__(self, loop: Loop, constants: Constants) -> None:
+        super().__init__(loop, constants)
         self.stage: dict[Var, int] = {}  # the loop in which a full-sized value is made; for a row's value, its first user
         for eq in loop.equations:
             ready = max((self.stage.get(v, 0) for v in eq.vars), default=0)
             self.stage[eq.out] = ready + 1 if eq.name in REDUCTIONS else ready
-        self.full = {eq.out for eq in loop.equations if loop.is_full(eq.out) and eq.name not in REDUCTIONS}
+        self.full = dict.fromkeys(eq.out for eq in loop.equations if loop.is_full(eq.out) and eq.name not in REDUCTIONS)
         # Made in one loop and read in a later one: kept in the output, or in memory for one row.
         self.crossing = {v for eq in loop.equations for v in eq.vars if v in self.full and self.stage[v] < self.loop_of(eq)}
 
@@ -211,7 +223,7 @@ class _Rows(_LoopWriter):
         for v in [*self.arrays, *self.outputs]:
             if self.loop.is_full(v):
                 rows.append(f"{self.name(v)}s = {self.name(v)}_[row * {cols} : row * {cols} + {cols}]")
-            elif v in self.arrays and self.loop.is_row(v):
+            elif v in self.arrays and self.loop.is_kept(v):
                 rows.append(f"{self.name(v)} = {self.name(v)}_[row]")
             elif v in self.arrays:
                 rows.append(f"{self.name(v)}s = {self.name(v)}_[:{cols}]")
@@ -226,14 +238,12 @@ class _Rows(_LoopWriter):
         equations = [eq for eq in self.loop.equations if (eq.out in self.full or eq.name in REDUCTIONS) and self.loop_of(eq) == stage]
         if not equations:
             return []
-        made = {eq.out for eq in equations}
+        made = dict.fromkeys(eq.out for eq in equations)
         read = dict.fromkeys(v for eq in equations for v in eq.vars if v not in made)
         inside = [f"{self.name(v)} = {self.name(v)}s[i]" for v in read
-                  if v in self.full or (v in self.arrays and not self.loop.is_row(v))]  # fmt: skip
+                  if v in self.full or (v in self.arrays and not self.loop.is_kept(v))]  # fmt: skip
         inside += self.lines(equations, wide)
         inside += [f"{self.name(v)}s[i] = {self.name(v)}" for v in made if v in self.full and (v in self.outputs or v in self.crossing)]
         starts = self.starts([eq for eq in equations if eq.name in REDUCTIONS])
         return [*starts, f"for i in range({self.loop.cols}):", *_indent(inside)]
 
-
-_ = column

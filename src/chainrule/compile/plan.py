@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
 
 from . import scalar
 from .program import Equation, Program, Var
@@ -67,11 +64,20 @@ class Loop:
         return math.prod(self.shape) * sum(scalar.cost(eq) for eq in self.equations)
 
     def is_row(self, v: Var) -> bool:
-        """Whether ``v`` has one entry for each row."""
-        lead = self.shape[: len(self.shape) - self.folded]
-        return self.folded > 0 and v.shape in (lead, lead + (1,) * self.folded)
+        """Whether ``v`` has one entry for each row, the folded axes kept with length 1 or not."""
+        return self.folded > 0 and (self.is_kept(v) or v.shape == self.shape[: len(self.shape) - self.folded])
+
+    def is_kept(self, v: Var) -> bool:
+        """Whether ``v`` has one entry for each row, and broadcasts as such."""
+        return v.shape == self.shape[: len(self.shape) - self.folded] + (1,) * self.folded
+
+    def is_column(self, v: Var) -> bool:
+        """Whether ``v`` is one row, the same for all."""
+        lead = max(len(v.shape) - self.folded, 0)
+        return v.size == self.cols and v.shape[lead:] == self.shape[len(self.shape) - self.folded :]
 
     def is_full(self, v: Var) -> bool:
+        """Whether ``v`` has an entry wherever the loop goes."""
         return v.shape == self.shape
 
 
@@ -218,8 +224,8 @@ def is_alias(eq: Equation) -> bool:
 def _is_reduction(eq: Equation) -> bool:
     if eq.name not in REDUCTIONS or eq.out.dtype not in scalar.FLOATS or eq.out.dtype != eq.vars[0].dtype:
         return False
-    axes = sorted(eq.params["axis"])
-    return axes == list(range(-len(axes), 0)) and eq.vars[0].size > 1 and eq.out.size > 0
+    x, axes = eq.vars[0], sorted(eq.params["axis"])
+    return axes == list(range(-len(axes), 0)) and math.prod(x.shape[a] for a in axes) > 1 and eq.out.size > 0
 
 
 def _fits(loop: Loop, eq: Equation) -> bool:
@@ -230,26 +236,23 @@ def _fits(loop: Loop, eq: Equation) -> bool:
         if not loop.is_full(x) or loop.folded not in (0, folded):
             return False
         trial = Loop(loop.shape, [], folded)
-        return not trial.rowwise or all(_plain(trial, v) for e in loop.equations for v in e.vars if v not in made)
-    if not (scalar.expressible(eq) or (is_alias(eq) and loop.rowwise)):
+        return not trial.rowwise or all(_readable(trial, v, v in made) for e in loop.equations for v in e.vars)
+    if is_alias(eq):
+        return loop.rowwise and loop.is_row(eq.out) and eq.vars[0] in made
+    if not scalar.expressible(eq):
         return False
-    if loop.is_full(eq.out) and not is_alias(eq):
+    if loop.is_full(eq.out):
         if loop.rowwise:
-            return all(_plain(loop, v) for v in eq.vars)
+            return all(_readable(loop, v, v in made) for v in eq.vars)
         return not loop.folded or not any(v in made and not loop.is_full(v) for v in eq.vars)
-    return loop.rowwise and loop.is_row(eq.out) and all(v.size == 1 or loop.is_row(v) for v in eq.vars) and any(v in made for v in eq.vars)
+    if not loop.rowwise or not loop.is_row(eq.out) or not any(v in made for v in eq.vars):
+        return False
+    return all(v.size == 1 or (loop.is_row(v) if v in made else loop.is_kept(v)) for v in eq.vars)
 
 
-def _plain(loop: Loop, v: Var) -> bool:
+def _readable(loop: Loop, v: Var, made: bool) -> bool:
     """Whether the full-sized part of a row loop can read ``v``: whole, one per row, one per column, or one."""
-    kept = loop.shape[: len(loop.shape) - loop.folded] + (1,) * loop.folded
-    return v.shape in (loop.shape, kept) or v.size == 1 or column(loop, v)
-
-
-def column(loop: Loop, v: Var) -> bool:
-    """Whether ``v`` is the same for every row."""
-    tail = loop.shape[len(loop.shape) - loop.folded :]
-    return v.size == loop.cols and v.shape[max(len(v.shape) - loop.folded, 0) :] == tail
+    return loop.is_full(v) or loop.is_kept(v) or v.size == 1 or (not made and loop.is_column(v))
 
 
 def _arrays(equations: list[Equation]) -> set[Var]:
@@ -282,5 +285,3 @@ def collapse(shape: tuple[int, ...], operands: list[tuple[int, ...]]) -> tuple[t
         strides.append(tuple(reversed(own)))
     return tuple(dims), strides
 
-
-_ = np, Any

@@ -124,21 +124,16 @@ class Program:
 
 
 class Names:
-    """Short names for variables in the order they are first asked for: a, b, ... z, aa, ab, ..."""
+    """Short names for variables, in the order they are first asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "v") -> None:
+        self.prefix = prefix
         self._names: dict[Var, str] = {}
 
     def __getitem__(self, a: Atom) -> str:
         if not isinstance(a, Var):
             return repr(a)
-        if a not in self._names:
-            n, name = len(self._names) + 1, ""
-            while n:
-                n, letter = divmod(n - 1, 26)
-                name = chr(ord("a") + letter) + name
-            self._names[a] = name
-        return self._names[a]
+        return self._names.setdefault(a, f"{self.prefix}{len(self._names)}")
 
 
 def signature(v: Var) -> str:

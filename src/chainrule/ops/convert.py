@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, errors
 from ..arrays.namespace import is_numpy
 from ..engine import Box
-from ..primitive import Primitive, assign, check_broadcast, check_writable, table, written
+from ..primitive import Primitive, assign, check_broadcast, check_writable, may_write, table, written
 from ..random import default_generator, fill
 from ..tensor import Tensor, init, wrap
 from .kinds import export, in_place_of
@@ -53,7 +53,7 @@ def inside(x: Any, min: Any, max: Any) -> Any:
 _stop, _clamp, _clone, _cast = Stop(), Clamp(), table["Clone"], table["Cast"]
 _to = type(_cast)("ToCopyBackward0")
 _copy = type(table["Copy"])("torch::autograd::CopyBackwards")
-_zero = type(table["Fill"])("ZeroBackward0")
+_zero, _fill, _fill_tensor = (type(table["Fill"])(f"{name}") for name in ("ZeroBackward0", "FillBackward2", "FillBackward3"))
 
 
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
@@ -195,7 +195,8 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     """Every element set to ``value``."""
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
-    return assign(self, (_zero if value is _ZERO else table["Fill"])(self, 0 if value is _ZERO else value))
+    prim = _zero if value is _ZERO else _fill_tensor if isinstance(value, Tensor) else _fill
+    return assign(self, prim(self, 0 if value is _ZERO else value))
 
 
 _ZERO = object()
@@ -208,28 +209,20 @@ def zero_(self: Tensor) -> Tensor:
 
 def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """``src``'s elements, broadcast and converted, written here; the gradient goes to ``src``."""
-    check_broadcast((self, src))
+    if src is self:
+        return self
+    if src._v is self._v or src._shape != self._shape:
+        may_write(self, (src,))
+        check_broadcast((self, src))
+        if (wider := np.broadcast_shapes(self._shape, src._shape)) != self._shape:
+            raise RuntimeError(errors.cannot_grow(self._shape, wider))
     return assign(self, _copy(self, src))
 
 
-def add_(self: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
-    """``other * alpha`` added in place."""
-    return assign(self, self + (other if alpha == 1 else other * alpha))
-
-
-def sub_(self: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
-    """``other * alpha`` subtracted in place."""
-    return assign(self, self - (other if alpha == 1 else other * alpha))
-
-
-def addcmul_(self: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
-    """``value * tensor1 * tensor2`` added in place."""
-    return assign(self, self + value * tensor1 * tensor2)
-
-
-def addcdiv_(self: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
-    """``value * tensor1 / tensor2`` added in place."""
-    return assign(self, self + value * tensor1 / tensor2)
+add_ = in_place_of(lambda x, other, *, alpha=1: x + (other if alpha == 1 else other * alpha), "add")
+sub_ = in_place_of(lambda x, other, *, alpha=1: x - (other if alpha == 1 else other * alpha), "sub")
+addcmul_ = in_place_of(lambda x, tensor1, tensor2, *, value=1: x + value * tensor1 * tensor2, "addcmul")
+addcdiv_ = in_place_of(lambda x, tensor1, tensor2, *, value=1: x + value * tensor1 / tensor2, "addcdiv")
 
 
 def _random(self: Tensor, draw: Any) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import dtypes, errors
 from ..arrays import namespace as ns
 from ..arrays.namespace import is_numpy
 from ..engine import Box
@@ -178,32 +179,45 @@ table["CopySlices"] = _copy_slices
 PutAdd(), Put(), AsStrided(), PutAlong(), Gather("MaxBackward0"), Gather("MinBackward0")
 
 
-def normal_key(key: Any) -> tuple[Key, str]:
-    """A user's key as ints, slices, None, ... and integer arrays, ending in ``...``; and its node's name."""
+def normal_key(key: Any, shape: tuple[int, ...]) -> tuple[Key, str]:
+    """A user's key as ints, slices, None, ... and integer arrays, ending in ``...``; and its node's name.
+
+    PyTorch skips slices of everything: "AliasBackward0" says that nothing else is there.
+    """
     parts = key if type(key) is tuple else (key,)
     found: list[Any] = []
-    label, dots = "AliasBackward0", False
-    for k in parts:
+    label, dots, dim = "AliasBackward0", False, 0
+    for i, k in enumerate(parts):
         if type(k) is int:
             label = label if label == "IndexBackward0" else "SelectBackward0"
+            dim += 1
         elif isinstance(k, slice):
             if any(isinstance(v, Tensor) for v in (k.start, k.stop, k.step)):
                 k = slice(*(None if v is None else int(v) for v in (k.start, k.stop, k.step)))
             if k.step is not None and k.step <= 0:
                 raise ValueError("step must be greater than zero\nReverse with torch.flip(x, [dim]) instead of x[::-1].")
-            if label != "IndexBackward0" and k != slice(None):
+            n = shape[dim] if dim < len(shape) else 0
+            if label != "IndexBackward0" and k.indices(n) != (0, n, 1):
                 label = "SliceBackward0"
+            dim += 1
         elif k is None:
             label = label if label == "IndexBackward0" else "UnsqueezeBackward0"
         elif k is Ellipsis:
             dots = True
+            dim = len(shape) - sum(_width(later) for later in parts[i + 1:])
         else:
             k, advanced = _array_key(k)
             label = "IndexBackward0" if advanced else "SelectBackward0"
+            dim += _width(k)
         found.append(k)
     if not dots:
         found.append(Ellipsis)
     return tuple(found), label
+
+
+def _width(k: Any) -> int:
+    """How many dimensions a part of a key takes."""
+    return 0 if k is None else k.ndim if hasattr(k, "ndim") and k.dtype in (np.bool_, dtypes.bool_) else 1
 
 
 def _array_key(k: Any) -> tuple[Any, bool]:
@@ -231,7 +245,9 @@ def getitem(self: Tensor, key: Any) -> Tensor:
             return record_one(_select, self, self._a, {"key": (key, ...)}, self._a[key, ...])  # type: ignore[no-any-return]
         except IndexError as e:
             raise IndexError(_index_error(e, self)) from None
-    parts, label = normal_key(key)
+    parts, label = normal_key(key, self._shape)
+    if label == "AliasBackward0" and isinstance(key, slice):
+        label = "SliceBackward0"
     if label == "IndexBackward0" and int in map(type, parts):
         basic, rest = in_turn(parts)
         return getitem(getitem(self, basic), rest)
@@ -266,25 +282,29 @@ def _index_error(e: IndexError, x: Tensor) -> str:
 
 def setitem(self: Tensor, key: Any, value: Any) -> None:
     """``x[key] = value``: written in place, and recorded."""
-    parts, label = normal_key(key)
+    parts, label = normal_key(key, self._shape)
     if label == "IndexBackward0" and int in map(type, parts):
         basic, rest = in_turn(parts)
         return setitem(getitem(self, basic), rest, value)
     if not isinstance(value, Box):
-        value = wrap(np.asarray(value, self._dtype))
+        value = as_value(value, self)
+    plain = self._rank == value._rank == 2 and is_numpy(self._own()) and is_numpy(value._a)
+    if plain and label != "IndexBackward0":
+        return write_part(self if label == "AliasBackward0" else getitem(self, key), value)
     recording = _mode().grad and (self._rg or value._rg)
-    try:
-        check_writable(self, value._rg)
-    except RuntimeError:
-        if label == "IndexBackward0":
-            raise
-        check_writable(getitem(self, key), value._rg)  # what is written to is this view, of which the message speaks
+    check_writable(self, value._rg)
+    if value._v is self._v is not None:
+        raise RuntimeError(errors.OVERLAPS)
+    if value._dtype != self._dtype and any(type(k) is np.ndarray and k.dtype.kind != "b" for k in parts):
+        raise RuntimeError(
+            "Index put requires the source and destination dtypes match, got "
+            f"{errors.scalar_type(self._dtype)} for the destination and {errors.scalar_type(value._dtype)} for the source."
+        )
     if value._dtype != self._dtype:
         value = table["Cast"](value, dtype=self._dtype)
     prim = _index_put if label == "IndexBackward0" else _copy_slices
     view_prim = _basic.get(label, _advanced)
     params: dict[str, Any] = {"key": parts} if prim is _index_put else {"chain": ((view_prim, {"key": parts}),)}
-    plain = self._rank == value._rank == 2 and is_numpy(self._own()) and is_numpy(value._a)
     try:
         if plain:
             self._a[parts] = value._a
@@ -308,6 +328,30 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
         result._node = make_node(prim, self._rank, (self, value), inner, params, self._a, wanted, result)
         result._rg = True
     written(self, result)
+
+
+def as_value(value: Any, like: Tensor) -> Tensor:
+    """A number as a tensor of ``like``'s dtype."""
+    if not isinstance(value, (bool, int, float, complex, np.generic)):
+        raise TypeError(
+            f"can't assign a {type(value).__name__} to a torch.{errors.scalar_type(like._dtype)}Tensor"
+            "\nAssign a number or a tensor: x[key] = torch.tensor(value)."
+        )
+    if isinstance(value, complex) and like._dtype.kind != "c":
+        raise RuntimeError(f"value cannot be converted to type {like.dtype.name} without overflow")
+    return wrap(np.asarray(value, like._dtype))
+
+
+def write_part(target: Tensor, value: Tensor) -> None:
+    """``value`` written into a view, or into a whole tensor, as ``x[key] = value`` does."""
+    have, want = value._shape, target._shape
+    if not have:
+        target.fill_(value)
+        return
+    while len(have) > len(want) and have[0] == 1:
+        have = have[1:]
+    value = value if have == value._shape else value.view(have)
+    target.copy_(value if have == want else value.expand(*want))
 
 
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:

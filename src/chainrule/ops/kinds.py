@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..primitive import Elementwise, assign, binary_lane, general, unary_lane
+from ..primitive import Elementwise, assign, compute_into, binary_lane, general, unary_lane
 from ..tensor import Tensor
 
 public: dict[str, Any] = {}
@@ -48,7 +48,7 @@ def in_place_of(function: Callable[..., Tensor], name: str) -> Any:
     """``function`` as a method that makes its first argument hold the result."""
 
     def write(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return assign(self, function(self, *args, **kwargs))
+        return compute_into(self, function, args, kwargs)
 
     return _dress(write, f"{name}_", f"In-place ``{name}``: writes the result into this tensor and returns it.", "")
 
@@ -87,8 +87,7 @@ def binary(
 
 def _augmented(function: Any) -> Any:
     def write(self: Tensor, other: Any) -> Any:
-        result = function(self, other)
-        return result if result is NotImplemented else assign(self, result)
+        return compute_into(self, function, (other,), {})
 
     return write
 

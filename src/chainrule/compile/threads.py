@@ -1,0 +1,85 @@
+"""A few threads that share the blocks of a loop.
+
+Numba's own parallel loops compile four times as long and their waiting threads disturb BLAS's.  A kernel
+releases the global lock, so plain threads will do: each takes the next stretch of blocks until none is left.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+from typing import Any
+
+WORTH = 120_000.0  # nanoseconds of work from which waking a thread pays
+_STRETCHES = 4  # per thread, so that one that is held up does not hold up all
+
+_jobs: SimpleQueue[_Job] = SimpleQueue()
+_lock = threading.Lock()
+_started = 0
+_owner = 0  # the process that the threads belong to: a fork has none
+
+
+def count() -> int:
+    """How many cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+class _Job:
+    """Calls of one kernel over stretches of blocks."""
+
+    __slots__ = ("args", "error", "kernel", "left", "stretches")
+
+    def __init__(self, kernel: Callable[..., None], stretches: Iterator[tuple[int, int]], args: Any, helpers: int) -> None:
+        self.kernel, self.stretches, self.args = kernel, stretches, args
+        self.left: SimpleQueue[None] = SimpleQueue()
+        self.error: BaseException | None = None
+
+    def work(self) -> None:
+        kernel, args = self.kernel, self.args
+        for first, last in self.stretches:  # a list's iterator: two threads never get the same item
+            kernel(first, last, *args)
+
+
+def _serve() -> None:
+    while True:
+        job = _jobs.get()
+        try:
+            job.work()
+        except BaseException as e:  # handed to the thread that waits
+            job.error = e
+        job.left.put(None)
+
+
+def _start(wanted: int) -> None:
+    global _started, _owner, _jobs
+    with _lock:
+        if _owner != os.getpid():
+            _owner, _started, _jobs = os.getpid(), 0, SimpleQueue()
+        while _started < wanted:
+            threading.Thread(target=_serve, name="chainrule", daemon=True).start()
+            _started += 1
+
+
+def share(kernel: Callable[..., None], blocks: int, args: tuple[Any, ...]) -> None:
+    """``kernel(first, last, *args)`` over all blocks, on all cores."""
+    helpers = min(count(), blocks) - 1
+    if helpers < 1:
+        kernel(0, blocks, *args)
+        return
+    if _started < helpers or _owner != os.getpid():
+        _start(helpers)
+    n = min(blocks, (helpers + 1) * _STRETCHES)
+    edges = [blocks * i // n for i in range(n + 1)]
+    job = _Job(kernel, iter(list(zip(edges, edges[1:], strict=False))), args, helpers)
+    for _ in range(helpers):
+        _jobs.put(job)
+    try:
+        job.work()
+    finally:
+        for _ in range(helpers):
+            job.left.get()
+    if job.error is not None:
+        raise job.error
