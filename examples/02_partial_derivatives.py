@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from common import BLUE, GOLD, GREEN, RED, check, new_figure, output_folder, save, words
+from common import GOLD, GREEN, RED, check, new_figure, output_folder, save, words
 
 import chainrule as torch
 
@@ -30,7 +30,7 @@ def at_a_point() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # y.grad warns that only leaves keep their gradient, which is the lesson
         for name in ("data", "grad", "is_leaf", "requires_grad"):
-            print(f"  {name:14} {getattr(x, name)!s:12} {getattr(y, name)}")
+            print(f"  {name:14} {getattr(x, name)!s:12} {getattr(y, name)!s}")
     print(f"  {'grad_fn':14} {x.grad_fn!s:12} {y.grad_fn.name()}")
     check("x and y are leaves", [x.is_leaf, y.is_leaf], [True, False])
 
@@ -66,7 +66,7 @@ def of_two_variables(path) -> None:
     tip = np.array([3, 4]) + 1.6 * np.array([43, 20]) / np.hypot(43, 20)
     axes.annotate("", tip, (3, 4), arrowprops={"arrowstyle": "-|>", "color": GOLD, "lw": 2.5, "shrinkA": 0})
     axes.plot(3, 4, "o", color="white", markeredgecolor="black", markersize=7)
-    axes.annotate("gradient (43, 20)", tip, (6, 6), textcoords="offset points", color="white", weight="bold")
+    axes.annotate("gradient (43, 20)", (3, 4), (0, -18), textcoords="offset points", color="white", weight="bold")
     axes.set(xlabel="u", ylabel="v", title="f(u, v) = u³ + v² + 4uv rises fastest along its gradient", aspect="equal")
     axes.grid(False)
     save(figure, path)
@@ -82,10 +82,11 @@ def at_many_points(path) -> None:
 
     figure = new_figure()
     axes = figure.subplots()
-    axes.plot(at, y.detach().numpy(), "o-", color=RED, markersize=4, label=words("函数", "function") + "  y = x²")
-    axes.plot(at, slopes, "o-", color=GREEN, markersize=4, label=words("导数", "derivative") + "  dy/dx = 2x")
-    axes.axhline(0, color=BLUE, linewidth=0.8, alpha=0.5)
-    axes.set(xlabel="x", title=words("函数与导数", "a function and its derivative"))
+    function, derivative = words("函数 导数", "function derivative").split()
+    axes.plot(at, y.detach().numpy(), "o-", color=RED, markersize=4, label=f"{function}  y = x²")
+    axes.plot(at, slopes, "o-", color=GREEN, markersize=4, label=f"{derivative}  dy/dx = 2x")
+    axes.axhline(0, color="black", linewidth=0.8)
+    axes.set(xlabel="x")
     axes.legend(loc="upper center")
     save(figure, path)
 

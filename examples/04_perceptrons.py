@@ -11,26 +11,28 @@ import chainrule.nn.functional as F
 
 def main() -> None:
     folder = output_folder(__doc__)
-    torch.manual_seed(0)
-    one = neurons(torch.randn(1, 10), torch.randn(1, 10, requires_grad=True))
-    two = neurons(torch.randn(1, 10), torch.rand(2, 10, requires_grad=True))
+    torch.manual_seed(4)
+    one = neurons(torch.randn(1, 10), torch.randn(1, 10, requires_grad=True), expected=[0.5362])
+    two = neurons(torch.randn(1, 10), torch.rand(2, 10, requires_grad=True), expected=[0.6456, 0.4000])
     draw(folder / "04_perceptrons.png", one, two)
     chain_rule()
 
 
-def neurons(x, w):
+def neurons(x, w, expected):
     """Sigmoid neurons that see the same ten inputs and should all answer 1; returns the gradient of their weights."""
     count = len(w)
     o = torch.sigmoid(x @ w.t())
     loss = F.mse_loss(o, torch.ones(1, count))
     loss.backward()
-    print(f"{count} neuron{'s' * (count > 1)}: output {o.tolist()[0]}, loss {loss.item():.4f}")
+    print(f"{count} neuron{'s' * (count > 1)}: output {o.detach()}, loss {loss.item():.4f}")
+
+    check("the output, PyTorch's for this seed", o.detach().numpy(), expected)
 
     # Link by link: the mean square, the sigmoid o(1 - o), the sum of inputs times weights.
     answer, inputs = o.detach().numpy(), x.numpy()
     by_hand = (2 / count * (answer - 1) * answer * (1 - answer)).T * inputs
     check("d loss / d w", w.grad.numpy(), by_hand)
-    print(f"  d loss / d w as the formula 2/{count} (o - 1) o (1 - o) x has it: yes, all {w.numel()} of them")
+    print(f"  {w.numel()} gradients, each as the formula 2/{count} (o - 1) o (1 - o) x has it")
     return w.grad.numpy()
 
 

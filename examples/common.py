@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,10 @@ def save(figure: Figure, path: Path) -> None:
     print(f"saved {path}")
 
 
+@cache
 def words(chinese: str, english: str) -> str:
     """A label in Chinese where this machine has a font for it, otherwise in English."""
-    return chinese if fonts.family() is not None else english
-
-
-if fonts.prepare() is None:
-    print(f"(labels are in English: {fonts.ADVICE})", file=sys.stderr)
+    if fonts.prepare() is not None:
+        return chinese
+    print(f"(a label is {english!r} and not {chinese!r}: {fonts.ADVICE})", file=sys.stderr)
+    return english

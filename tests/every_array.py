@@ -138,7 +138,7 @@ def mixtures(case: Case) -> Iterator[list[Array]]:
     """The moving arguments made complex: all of them; where an operation mixes dtypes, one of them."""
     real = [case.args[i] for i in case.moving]
     draw = case.random("imaginary").uniform
-    full = [a + 1j * draw(0.3, 0.6, a.shape) for a in real]
+    full = [a if a.dtype.kind == "c" else a + 1j * draw(0.3, 0.6, a.shape) for a in real]
     yield full
     if len(real) > 1 and isinstance(case.prim, Elementwise):
         yield [full[0], *real[1:]]

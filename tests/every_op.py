@@ -69,7 +69,7 @@ class Case:
     def weights(self) -> torch.Tensor:
         """A random number for each element of the result."""
         shape = tuple(self(*self.xs()).shape)
-        return torch.from_numpy(self.random("weights").uniform(0.5, 1.5, shape))
+        return torch.from_numpy(frozen(np.asarray(self.random("weights").uniform(0.5, 1.5, shape))))
 
     def direction(self, tag: Any = 0) -> list[torch.Tensor]:
         """A random number for each element of the moving arguments."""
@@ -211,7 +211,9 @@ def reverse(case: Case) -> None:
     xs = [x.requires_grad_() for x in case.xs()]
     out = case(*xs)
     assert out.requires_grad, "the result is cut off from the graph"
-    found = gradients((u * out).sum(), xs)
+    if isinstance(out._a, np.ndarray):
+        out._a.flags.writeable = False  # a rule must not write to what it saved, nor to its cotangent
+    found = list(autograd.grad(out, xs, u, allow_unused=True, materialize_grads=True))
     fitting(found, xs)
     for i, v in enumerate(case.direction()):
         x = [t.detach() for t in xs]
@@ -318,9 +320,8 @@ def variants(case: Case, n: int, tag: str) -> list[Case]:
         for i in case.arrays:
             a = args[i]
             if a.dtype.kind in "fc":
-                args[i] = a * (1 + 0.015 * (k + draw.uniform(0, 1, a.shape)))
-            elif a.ndim:
-                args[i] = np.roll(a, k, -1)
+                a = a * (1 + 0.015 * (k + draw.uniform(0, 1, a.shape)))
+            args[i] = draw.permutation(a.ravel()).reshape(a.shape) if k else a
         found.append(case.with_args(args))
     return found
 

@@ -230,7 +230,9 @@ def grad(
 
 def _grad_of_one(y: Tensor, x: Tensor, g: Any, keep: bool) -> Tensor | None:
     """The commonest gradient by the shortest way: of one number over NumPy with respect to one tensor."""
-    root, target = y if y._node is None else y._node, x if x._node is None else x._node
+    root, target = y if y._node is None else y._node, edge_of(x)
+    if root is engine.NOWHERE:
+        raise RuntimeError(errors.no_grad_fn(0, y))
     sweep = engine.Sweep(numpy_, fit, wrap, keep, False)
     if target._seq:
         sweep.capture = {target: None}

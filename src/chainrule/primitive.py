@@ -30,7 +30,7 @@ from .arrays import namespace as ns
 from .arrays.namespace import dtype_of, is_numpy, namespace
 from .engine import NOWHERE, Box, Extra, Node, Port, Several
 from .quiet import QUIET, reset_errors, set_errors
-from .tensor import Meta, Tensor, _new, init, wrap
+from .tensor import Meta, Tensor, _new, init, node_slot, wrap
 
 table: dict[str, Primitive] = {}  # every declared operation, by name
 
@@ -145,7 +145,7 @@ class Primitive:
 
     def __call__(self, *arrays: Any, **params: Any) -> Any:
         for a in arrays:
-            if type(a) is not Tensor:
+            if type(a) is not Tensor and not (isinstance(a, Tensor) and a._rank == 2 and type(a._a) is _ndarray):
                 return bind(self, arrays, params)
         if self.single:
             x = arrays[0]
@@ -158,14 +158,15 @@ class Primitive:
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
 
-    def keeps(self, wanted: tuple[bool, ...]) -> tuple[tuple[bool, ...], tuple[tuple[int, str], ...]]:
-        """Which of ``(out, *args)``, and which shapes (index, name), the rules for the wanted arguments need."""
+    def keeps(self, wanted: tuple[bool, ...]) -> Any:
+        """Which of ``(out, *args)``, which shapes (index, name), which args (index) the wanted arguments' rules need."""
         plan = self._plans.get(wanted)
         if plan is None:
             names: set[str] = set().union(*(n for n, w in zip(self.needs, wanted, strict=True) if w))
             plan = self._plans[wanted] = (
                 ("out" in names, *(a in names for a in self.args)),
                 tuple((i, f"{a}_shape") for i, a in enumerate(self.args) if f"{a}_shape" in names),
+                tuple(i for i, a in enumerate(self.args) if a in names),
             )
         return plan
 
@@ -394,7 +395,7 @@ def record_one(prim: Primitive, x: Tensor, a: Any, params: dict[str, Any], raw: 
     out._rg = False
     mode = _mode()
     if x._rg and mode.grad:
-        (keep_out, keep_x), shapes = prim.keeps((True,))
+        (keep_out, keep_x), shapes, _ = prim.keeps((True,))
         tensors: Any = None
         extra = None
         if keep_x:
@@ -418,41 +419,53 @@ def record_one(prim: Primitive, x: Tensor, a: Any, params: dict[str, Any], raw: 
 
 def make_node(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[Any, ...],
               params: dict[str, Any], raw: Any, wanted: tuple[bool, ...], out: Any) -> Node:  # fmt: skip
-    edges = tuple([(a if a._node is None else a._node) if w else None for a, w in zip(arrays, wanted, strict=True)])
     if prim.variadic:
+        edges = tuple([(a if a._node is None else a._node) if w else None for a, w in zip(arrays, wanted, strict=True)])
         node = VariadicNode(edges, (None,), None, params, None)
         node.rule = prim
         node.shapes = tuple([a.shape for a in inner])
         return node
-    keep, shapes = prim.keeps(wanted)
-    tensors = versions = cell = metas = None
-    if True in keep:
-        saved = tuple([a if k else None for a, k in zip((raw, *inner), keep, strict=True)])
-        if True in keep[1:]:
-            tensors = tuple([a if k and isinstance(a, Tensor) else None for a, k in zip(arrays, keep[1:], strict=True)])
-            for t in tensors:
-                if t is not None and t._v is not None:
-                    versions = tuple([0 if t is None else t._version for t in tensors])
-                    break
-        if keep[0] and out is not None:
+    (keep_out, *_), shapes, kept = prim.keeps(wanted)
+    ahead: list[Any] = []
+    for a, w in zip(arrays, wanted, strict=True):
+        ahead.append(None if not w else a if a._node is None else a._node)
+    saved: list[Any] = [None] * (len(arrays) + 1)
+    extra: Extra | None = None
+    tensors: Any = None
+    if kept:
+        tensors, versioned = [None] * len(arrays), False
+        for i in kept:
+            saved[i + 1], a = inner[i], arrays[i]
+            if isinstance(a, Tensor):
+                tensors[i] = a
+                versioned = versioned or a._v is not None
+        if versioned:
+            extra = Extra(None, tuple([0 if t is None else t._version for t in tensors]))
+    if keep_out:
+        saved[0] = raw
+        if out is not None:
+            extra = extra or Extra()
             c = out._cell()
-            cell = (c, c[0])
+            extra.cell = (c, c[0])
         tensors = tensors or ()
-    else:
-        saved = (None,) * len(keep)
+    cls, d = prim.node, dtype_of(raw) if prim.conjugates or prim.broadcasts else None
     if prim.broadcasts:
-        d, shape, exact = dtype_of(raw), raw.shape, isinstance(prim, Elementwise)
+        shape, exact = raw.shape, prim.conjugates  # an Elementwise passes on a cotangent of the output's shape
         for a, w in zip(inner, wanted, strict=True):
             if w and (not exact or a.shape != shape or dtype_of(a) != d):
-                metas = tuple([(a.shape, dtype_of(a)) if w else None for a, w in zip(inner, wanted, strict=True)])
+                extra = extra or Extra()
+                extra.metas = tuple([(a.shape, dtype_of(a)) if w else None for a, w in zip(inner, wanted, strict=True)])
+                extra.plain = False
                 break
+        if exact and d.kind == "c":  # type: ignore[union-attr]
+            cls = _conjugated(prim)
     if shapes:
         params = {**params, **{name: inner[i].shape for i, name in shapes}}
-    cls = prim.node if not prim.conjugates or dtype_of(raw).kind != "c" else _conjugated(prim)
-    extra = None if rank == 2 and metas is None and versions is None and cell is None else Extra(metas, versions, cell)
     if rank > 2:
-        extra.rank = rank  # type: ignore[union-attr]
-    return cls(edges if cls.place is None else edges[0], saved, tensors, params, extra)
+        extra = extra or Extra()
+        extra.rank = rank
+    following = tuple(ahead) if cls.place is None else ahead[0]
+    return cls(following, tuple(saved), None if tensors is None else tuple(tensors), params, extra)
 
 
 def _conjugated(prim: Any) -> type[Node]:
@@ -505,31 +518,28 @@ def note_view(prim: Primitive, of: Tensor, out: Tensor, params: dict[str, Any], 
         return  # a copy after all: reshape of a transposed array, say
     m, up = Meta(), of._meta
     out._meta = m
-    if up is not None and up.base is not None:
-        m.base, m.chain = up.base, (*up.chain, (prim, params))
-        if up.created:
-            m.created = up.created
-        up = m.base._meta
-    else:
+    if up is None:
+        up = of._meta = Meta()
         m.base, m.chain = of, ((prim, params),)
-        if up is None:
-            up = of._meta = Meta()
+    elif up.base is None:
+        m.base, m.chain = of, ((prim, params),)
+    else:
+        m.base, m.chain = up.base, (*up.chain, (prim, params))
+        up = m.base._meta
     if not grad:
         m.created = "no_grad"
-        if of._rg:
-            out._rg, out._node = True, NOWHERE
     v = of._v
     if v is None:
-        v = of._cell()
+        of._v = v = [0]
     out._v = v
-    m.seen = v[0]
     views = up.views
     if views is None:
         up.views = [weakref.ref(out)]
     else:
-        if len(views) > 32 and not len(views) & (len(views) - 1):  # at each doubling, drop the dead
-            views[:] = [r for r in views if r() is not None]
         views.append(weakref.ref(out))
+        n = len(views)
+        if n > 32 and not n & (n - 1):  # at each doubling, drop the dead
+            views[:] = [r for r in views if r() is not None]
 
 
 def follow_chain(x: Any, chain: Sequence[tuple[Primitive, dict[str, Any]]]) -> Any:
@@ -592,7 +602,7 @@ def compute_into(x: Tensor, function: Callable[..., Tensor], args: tuple[Any, ..
 
 
 def forbidden(x: Tensor, past: bool) -> str:
-    m, node = x._meta, _node_slot.__get__(x)
+    m, node = x._meta, node_slot.__get__(x)
     number = node.number if type(node) is Port else m.number
     return errors.forbidden_view(m.created, None if node is NOWHERE else node, number, past)
 
@@ -671,9 +681,6 @@ def _rebase(x: Tensor, result: Tensor) -> None:
         root._node = make_node(put, root._rank, (root, result), (root._a, result._a), {"chain": m.chain},
                                root._a, wanted, root)  # fmt: skip
         root._rg = True
-
-
-_node_slot: Any = Tensor.__dict__["_node"]
 
 
 class Behind(Tensor):
@@ -947,7 +954,7 @@ def general(prim: Primitive, arrays: tuple[Any, ...], out: Any = None, params: d
     result = bind(prim, lifted, params or {})
     if out is None:
         return result
-    if out._rg or (_mode().grad and result._rg):
+    if (out._rg or result._rg) and _mode().grad:
         raise RuntimeError(f"{prim.name.lower()}(): functions with out=... arguments don't support automatic "
                            "differentiation, but one of the arguments requires grad.")  # fmt: skip
     if out._shape != result._shape:

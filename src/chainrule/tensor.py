@@ -217,11 +217,12 @@ class Tensor(TensorMethods, Box):
                 "only Tensors of floating point and complex dtype can require gradients"
                 f"\nThis one is {self.dtype}. Convert it first: x = x.float(), or write the numbers as 1.0, 2.0."
             )
-        if self._node is NOWHERE:  # a view of what requires grad; it may become a leaf of its own
-            if value:
+        node = node_slot.__get__(self)
+        if node is NOWHERE:  # a view of what requires grad; it may become a leaf of its own
+            if value and type(self) is Tensor:
                 self._node = None
             return
-        if self._node is not None and not value:
+        if node is not None and not value:
             raise RuntimeError(
                 "you can only change requires_grad flags of leaf variables. If you want to use a computed variable "
                 "in a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
@@ -334,7 +335,9 @@ class Tensor(TensorMethods, Box):
         inputs: Any = None,
     ) -> None:  # fmt: skip
         """Add this tensor's gradient into ``.grad`` of every leaf it depends on; see ``autograd.backward``."""
-        if gradient is None and not create_graph and inputs is None and type(self) is Tensor and self._rg:
+        if gradient is None and not create_graph and inputs is None and type(self) is Tensor and self._rg and (
+            self._node is not NOWHERE
+        ):  # fmt: skip
             g = _backward.one(self)
             if g is not None:
                 _backward.sweep_numbers(self if self._node is None else self._node, g, bool(retain_graph))
@@ -505,6 +508,9 @@ class Tensor(TensorMethods, Box):
 
     def __reduce__(self) -> Any:
         return _rebuild, (type(self), self._own(), self._rg, self.__dict__)
+
+
+node_slot: Any = Tensor.__dict__["_node"]  # the history as it is noted, up to date or not
 
 
 class Lifted(Tensor):

@@ -16,6 +16,7 @@ import chainrule
 
 torch = pytest.importorskip("torch")
 Lines = Callable[[Any], Any]
+pytestmark = pytest.mark.usefixtures("own_generator")
 
 
 @pytest.fixture(autouse=True)

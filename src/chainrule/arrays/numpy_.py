@@ -9,7 +9,7 @@ from numpy import (  # noqa: F401  re-exported: this module is the namespace
     abs, acos, acosh, asin, asinh, atan, atan2, atanh, bool, ceil, concat, conj, cos, cosh, cumulative_sum, e,
     equal, exp, expand_dims, expm1, flip, floor, floor_divide, greater, greater_equal, imag, inf, isfinite, isinf,
     isnan, less, less_equal, log, log1p, log2, log10, logical_and, logical_not, logical_or, logical_xor,
-    matmul, matrix_transpose, moveaxis, nan, not_equal, ones_like, permute_dims, pi, real, remainder, reshape, round,
+    matmul, moveaxis, nan, not_equal, ones_like, permute_dims, pi, real, remainder, reshape, round,
     sign, sin, sinh, sqrt, square, squeeze, stack, tan, tanh, trunc, where, zeros, zeros_like,
 )  # fmt: skip
 
@@ -17,6 +17,10 @@ asarray = np.asarray
 _add, _mul, _max, _min = np.add.reduce, np.multiply.reduce, np.maximum.reduce, np.minimum.reduce
 maximum, minimum, pow, full, ones = np.maximum, np.minimum, np.power, np.full, np.ones
 copysign, sum_dtype = np.copysign, None
+
+
+def matrix_transpose(x: Any) -> Any:
+    return x.mT
 
 
 def sum(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:

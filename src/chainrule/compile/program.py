@@ -80,9 +80,13 @@ class Program:
     equations: list[Equation] = field(default_factory=list)
     outputs: list[Atom] = field(default_factory=list)
 
-    def evaluate(self, arrays: Iterable[Any], bind: Callable[..., Any]) -> list[Any]:
-        """The outputs for these inputs, each operation applied by ``bind(prim, args, params)``."""
-        values: dict[Any, Any] = {**self.constants, **dict(zip(self.inputs, arrays, strict=True))}
+    def evaluate(self, arrays: Iterable[Any], bind: Callable[..., Any], lift: Callable[[Any], Any] | None = None) -> list[Any]:
+        """The outputs for these inputs, each operation applied by ``bind(prim, args, params)``.
+
+        ``lift`` makes a constant an array of the inputs' kind.
+        """
+        constants = self.constants if lift is None else {v: lift(a) for v, a in self.constants.items()}
+        values: dict[Any, Any] = {**constants, **dict(zip(self.inputs, arrays, strict=True))}
         for eq in self.equations:
             args = [values[a] if isinstance(a, Var) else a for a in eq.args]
             values.update(zip(eq.outs, eq.apply(bind, args), strict=True))

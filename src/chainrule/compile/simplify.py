@@ -18,6 +18,7 @@ from ..arrays.namespace import is_numpy
 from ..primitive import Elementwise, compute, table
 from .program import Atom, Equation, Program, Var, var_of
 
+_COMMUTE = frozenset({"Add", "Mul"})
 FOLD = 1 << 20  # constants larger than this are left to be computed
 
 
@@ -65,12 +66,11 @@ class _Simplifier:
         known = self.value(a)
         if not is_numpy(known):
             return known if isinstance(known, (int, float)) else None
-        first = known.reshape(-1)[:1]
-        if not first.size or known.dtype.kind not in "fiub" or known.dtype.itemsize < 4 and known.dtype.kind == "f":
+        if not known.size or known.dtype.kind not in "fiub":
             return None
-        same = np.array_equal(known.view(f"u{known.itemsize}"), np.broadcast_to(first.view(f"u{known.itemsize}"), known.shape))
-        number: int | float | bool | None = first[0].item() if same else None
-        return number
+        bits = np.ascontiguousarray(known).reshape(-1).view(f"u{known.itemsize}")  # tells -0.0 from 0.0
+        number: int | float | bool = known.flat[0].item()
+        return number if (bits == bits[0]).all() else None
 
     def definition(self, a: Atom, name: str) -> Equation | None:
         """The equation behind an atom, if it is a ``name``."""
@@ -79,6 +79,8 @@ class _Simplifier:
 
     def emit(self, prim: Any, args: tuple[Atom, ...], params: dict[str, Any], like: tuple[Var, ...]) -> tuple[Var, ...]:
         """Results of an equation in the result: a known one, a constant, or a new one."""
+        if type(prim).__name__ in _COMMUTE and all(isinstance(a, Var) for a in args):
+            args = tuple(sorted(args, key=id))
         key = (type(prim), tuple(a if isinstance(a, Var) else (type(a), repr(a)) for a in args), _frozen(params))
         found = self.seen.get(key)
         if found is None:
@@ -94,7 +96,7 @@ class _Simplifier:
             self.seen[key] = found
         return found
 
-    def new(self, name: str, args: tuple[Atom, ...], shape: tuple[int, ...], dtype: Any, **params: Any) -> Atom:
+    def new(self, name: str, args: tuple[Atom, ...], shape: tuple[int, ...], dtype: Any, /, **params: Any) -> Atom:
         return self.rewrite(table[name], args, params, Var(shape, dtype))
 
     def expand(self, a: Atom, shape: tuple[int, ...]) -> Atom:

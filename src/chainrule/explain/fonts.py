@@ -19,8 +19,8 @@ from typing import Any, Final
 from ..extras import load
 
 ADVICE: Final = (
-    "no font on this machine has Chinese characters, so figures show boxes in their place; install one, such as "
-    "fonts-noto-cjk (Debian, Ubuntu) or google-noto-sans-cjk-fonts (Fedora). macOS and Windows bring one along."
+    "no font on this machine has Chinese characters; install one, such as fonts-noto-cjk (Debian, Ubuntu) or "
+    "google-noto-sans-cjk-fonts (Fedora); macOS and Windows bring one along"
 )
 
 # In order of preference: made for screens and simplified Chinese first, then what else has the characters.
@@ -90,7 +90,7 @@ def _alias(manager: Any, target: str) -> None:
 
 @contextmanager
 def watch(say: Callable[[str], None]) -> Iterator[None]:
-    """Where no font has Chinese characters, say ADVICE once in place of a warning for each missing glyph."""
+    """Where no font has Chinese characters, say so once in place of a warning for each missing glyph."""
     show = warnings.showwarning
     said = False
 
@@ -101,7 +101,7 @@ def watch(say: Callable[[str], None]) -> Iterator[None]:
             show(message, *where, **more)
         elif not said:
             said = True
-            say(ADVICE)
+            say(f"figures show boxes: {ADVICE}")
 
     warnings.showwarning = replacement
     try:

@@ -104,7 +104,7 @@ def softmax(input: Tensor, dim: int | None = None, dtype: Any = None, *, _stackl
 
     Source: ``torch.softmax``, ``torch.nn.functional.softmax``.
     """
-    x = _to_dtype(input, dtype)
+    x = input if dtype is None else _to_dtype(input, dtype)
     return _softmax(x, axis=axes(x, dim if dim is not None else _chosen("softmax", x)))  # type: ignore[no-any-return]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from .. import dtypes, errors
 from ..arrays.namespace import is_numpy
 from ..engine import Box
-from ..primitive import Primitive, assign, check_broadcast, check_writable, may_write, table, written
+from ..primitive import Primitive, assign, check_broadcast, check_writable, compute_into, may_write, table, written
 from ..random import default_generator, fill
 from ..tensor import Tensor, init, wrap
 from .kinds import export, in_place_of
@@ -196,7 +196,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
     prim = _zero if value is _ZERO else _fill_tensor if isinstance(value, Tensor) else _fill
-    return assign(self, prim(self, 0 if value is _ZERO else value))
+    return compute_into(self, prim, (0 if value is _ZERO else value,), {})
 
 
 _ZERO = object()
@@ -209,8 +209,6 @@ def zero_(self: Tensor) -> Tensor:
 
 def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """``src``'s elements, broadcast and converted, written here; the gradient goes to ``src``."""
-    if src is self:
-        return self
     if src._v is self._v or src._shape != self._shape:
         may_write(self, (src,))
         check_broadcast((self, src))

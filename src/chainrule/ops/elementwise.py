@@ -12,7 +12,7 @@ from typing import Any
 from ..arrays import namespace as ns
 from ..primitive import Elementwise
 from ..tensor import Tensor
-from .kinds import binary, unary
+from .kinds import binary, export, unary
 
 # Samples are (arguments, parameters); an argument is a shape, or the numbers themselves.
 ONE = [(((2, 3),), {}), (((),), {}), (((0, 2),), {})]
@@ -20,6 +20,7 @@ POSITIVE = [(([[0.5, 1.25, 2.0], [0.75, 3.0, 1.5]],), {}), ((0.6,), {})]
 UNIT = [(([[0.5, -0.25, 0.1], [-0.75, 0.3, 0.9]],), {}), ((0.6,), {})]
 TWO = [(((2, 3), (2, 3)), {}), (((2, 1), (3,)), {}), (((), (2, 3)), {}), (((2, 3), 1.5), {}), ((2, (3,)), {})]
 BESIDE_ZERO = [(([[0.5, -1.25], [2.0, -0.7]], [[1.5, -0.8], [-2.5, 0.6]]), {}), (([1.5, -2.0], 0.8), {}), ((2, [0.5, -4.0]), {})]
+WITH_TIES = [*TWO, (([[1.0, 2.0, 3.0], [0.5, -1.0, 2.0]], [[1.0, 3.0, 2.5], [0.5, -1.0, -2.0]]), {})]
 BETWEEN_STEPS = [*BESIDE_ZERO[:2], ((2, [0.7, -3.0]), {})]
 
 # --- arithmetic -------------------------------------------------------------------------------------
@@ -589,7 +590,7 @@ class Eq(Elementwise):
 
     forward = lambda xp, x, y: x == y
     scalar = "{x} == {y}"
-    samples = TWO
+    samples = WITH_TIES
 
 
 eq = binary(Eq, operators=("__eq__",))
@@ -599,7 +600,7 @@ class Ne(Elementwise):
 
     forward = lambda xp, x, y: x != y
     scalar = "{x} != {y}"
-    samples = TWO
+    samples = WITH_TIES
 
 
 ne = binary(Ne, operators=("__ne__",))
@@ -609,7 +610,7 @@ class Lt(Elementwise):
 
     forward = lambda xp, x, y: x < y
     scalar = "{x} < {y}"
-    samples = TWO
+    samples = WITH_TIES
 
 
 lt = binary(Lt, operators=("__lt__",))
@@ -619,7 +620,7 @@ class Le(Elementwise):
 
     forward = lambda xp, x, y: x <= y
     scalar = "{x} <= {y}"
-    samples = TWO
+    samples = WITH_TIES
 
 
 le = binary(Le, operators=("__le__",))
@@ -629,7 +630,7 @@ class Gt(Elementwise):
 
     forward = lambda xp, x, y: x > y
     scalar = "{x} > {y}"
-    samples = TWO
+    samples = WITH_TIES
 
 
 gt = binary(Gt, operators=("__gt__",))
@@ -639,7 +640,7 @@ class Ge(Elementwise):
 
     forward = lambda xp, x, y: x >= y
     scalar = "{x} >= {y}"
-    samples = TWO
+    samples = WITH_TIES
 
 
 ge = binary(Ge, operators=("__ge__",))
@@ -649,7 +650,7 @@ class IsNan(Elementwise):
 
     forward = lambda xp, x: x != x
     scalar = "{x} != {x}"
-    samples = ONE
+    samples = [*ONE, (([[float("nan"), 1.0, 2.0]],), {})]
 
 
 isnan = unary(IsNan)
@@ -728,10 +729,23 @@ class Imag(Elementwise):
     jointly_linear = True
     vjp_x = lambda xp, g: g * 1j
     jvp_x = lambda xp, t: xp.imag(t)
-    samples = ONE
+    samples = [(([1.5 - 0.5j, 0.25 + 2j],), {})]
 
 
-imag = unary(Imag, in_place=False)
+_imag = unary(Imag, "imag", in_place=False)
+
+def imag(input: Tensor) -> Tensor:
+    """The imaginary part of a complex tensor.
+
+    Source: ``torch.imag``.
+    """
+    if input._dtype.kind != "c":
+        raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.\nThe imaginary part of a real "
+                           "number is 0: torch.zeros_like(x).")  # fmt: skip
+    return _imag(input)
+
+
+export("imag", imag)
 Tensor.real, Tensor.imag = property(real), property(imag)  # type: ignore[attr-defined]
 
 class Cast(Elementwise):

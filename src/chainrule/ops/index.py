@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -135,7 +136,7 @@ class AsStrided(Primitive):
     """Where a chain of views leads from ``base``: what a view is, once its base was written to."""
 
     forward = lambda xp, base, *, chain: follow_chain(base, chain)
-    vjp_base = lambda xp, g, base_shape, chain: put_back(xp.zeros(base_shape, dtype=g.dtype), g, chain)
+    vjp_base = lambda xp, g, base_shape, chain: pull_back(xp, xp.zeros(base_shape, dtype=g.dtype), g, chain)
     linear = ("base",)
     composite = True
     samples = [(((2, 3),), {"chain": CHAIN})]
@@ -146,7 +147,21 @@ class AsStrided(Primitive):
         return arrays[0]
 
 
+def pull_back(xp: Any, x: Any, g: Any, chain: Any) -> Any:
+    """The cotangent of ``x``, whose value does not matter, for that of where the chain leads."""
+    prim, params = chain[0]
+    if len(chain) > 1:
+        g = pull_back(xp, bind(prim, (x,), params), g, chain[1:])
+    return prim.pulls[0](xp, g, (None, x), {**params, "x_shape": x.shape})
+
+
 def put_back(x: Any, value: Any, chain: Any) -> Any:
+    """``x`` with ``value`` where the chain leads."""
+    if any(prim.name == "Expand" for prim, _ in chain):  # entries of x have several places: ask where they are
+        shape = tuple(x.shape)
+        at = follow_chain(np.arange(math.prod(shape)).reshape(shape), chain)
+        x = bind(table["Reshape"], (x,), {"shape": (math.prod(shape),)})
+        return bind(table["Reshape"], (bind(table["Put"], (x, value), {"key": (at, ...)}),), {"shape": shape})
     prim, params = chain[0]
     if len(chain) > 1:
         value = put_back(bind(prim, (x,), params), value, chain[1:])
@@ -253,9 +268,17 @@ def getitem(self: Tensor, key: Any) -> Tensor:
         return getitem(getitem(self, basic), rest)
     prim = _advanced if label == "IndexBackward0" else _basic[label]
     try:
-        return prim(self, key=parts)  # type: ignore[no-any-return]
+        out: Tensor = prim(self, key=parts)
+        return out if prim is not _advanced or out._node is None else _saves_index(out)
     except IndexError as e:
         raise IndexError(_index_error(e, self)) from None
+
+
+def _saves_index(out: Tensor) -> Tensor:
+    """Have the node count its index among what is saved, and freed by ``backward``, as PyTorch does."""
+    if out._node.tensors is None:
+        out._node.tensors = ()
+    return out
 
 
 def in_turn(parts: Key) -> tuple[Key, Key]:
@@ -276,6 +299,9 @@ def in_turn(parts: Key) -> tuple[Key, Key]:
 def _index_error(e: IndexError, x: Tensor) -> str:
     text = str(e)
     if text.startswith("too many indices"):
+        if not x._shape:
+            return ("invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to "
+                    "convert a 0-dim tensor to a number")  # fmt: skip
         return f"too many indices for tensor of dimension {x.ndim}"
     return text.replace("for axis", "for dimension").replace("axis", "dimension")
 
@@ -327,6 +353,8 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
         result = wrap(self._a, self._rank)
         result._node = make_node(prim, self._rank, (self, value), inner, params, self._a, wanted, result)
         result._rg = True
+        if prim is _index_put:
+            _saves_index(result)
     written(self, result)
 
 

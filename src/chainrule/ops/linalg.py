@@ -212,12 +212,13 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Source: ``torch.nn.functional.linear``.
     """
-    if input._shape[-1:] != weight._shape[-1:]:
-        a = (input.numel() // max(input._shape[-1], 1), input._shape[-1]) if input.ndim else (1, 1)
+    shape, wshape = input._shape, weight._shape
+    if shape[-1:] != wshape[-1:]:
+        a = (input.numel() // max(shape[-1], 1), shape[-1]) if shape else (1, 1)
         raise RuntimeError(
-            f"mat1 and mat2 shapes cannot be multiplied ({a[0]}x{a[1]} and {weight._shape[-1]}x{weight._shape[0]})"
-            f"\nThis layer takes vectors of {weight._shape[-1]} numbers along the last dimension; the input has shape "
-            f"{list(input.shape)}."
+            f"mat1 and mat2 shapes cannot be multiplied ({a[0]}x{a[1]} and {wshape[-1]}x{wshape[0]})"
+            f"\nThis layer takes vectors of {wshape[-1]} numbers along the last dimension; the input has shape "
+            f"{list(shape)}."
         )
     if input._dtype != weight._dtype:
         raise RuntimeError(
@@ -226,9 +227,10 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         )
     if bias is None:
         return matmul(input, weight.t())
-    if input.ndim == 1:
+    n = len(shape)
+    if n == 1:
         return _linear(input.unsqueeze(0), weight, bias).squeeze(0)  # type: ignore[no-any-return]
-    return (_addmm if input.ndim == 2 else _linear)(input, weight, bias)  # type: ignore[no-any-return]
+    return (_addmm if n == 2 else _linear)(input, weight, bias)  # type: ignore[no-any-return]
 
 
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:

@@ -16,6 +16,13 @@ SAMPLES = [
     (((2, 3, 2),), {"axis": (-3, -1), "keepdims": True}), (((),), {"axis": (), "keepdims": False}),
 ]  # fmt: skip
 
+TRUTHS = [
+    (([[True, False], [True, True], [False, False]],), {"axis": (-1,), "keepdims": False}),
+    (([[1.0, 0.0], [2.0, 0.5]],), {"axis": (-2,), "keepdims": True}),
+    (([True, False],), {"axis": (-1,), "keepdims": False}),
+    (([True, True],), {"axis": (-1,), "keepdims": False}), (([False, False],), {"axis": (-1,), "keepdims": False}),
+]  # fmt: skip
+
 
 class Reduction(Primitive):
     """Axes folded away, or kept with length 1 under ``keepdims``."""
@@ -182,6 +189,7 @@ class All(Reduction):
 
     differentiable = False
     forward = lambda xp, x, *, axis, keepdims: xp.all(x, axis=axis, keepdims=keepdims)
+    samples = TRUTHS
 
 
 class Any_(Reduction):
@@ -189,6 +197,7 @@ class Any_(Reduction):
 
     differentiable = False
     forward = lambda xp, x, *, axis, keepdims: xp.any(x, axis=axis, keepdims=keepdims)
+    samples = TRUTHS
 
 
 class CumSum(Primitive):

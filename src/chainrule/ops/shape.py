@@ -6,8 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from .. import errors
-from ..primitive import Primitive, bind, table
+from ..arrays.namespace import is_numpy
+from ..primitive import Primitive, bind, record_one, table
 from ..tensor import Tensor
 from .kinds import export
 
@@ -110,6 +113,7 @@ class Stack(Primitive):
 # --- what users call ---------------------------------------------------------------------------------------
 
 _view, _unsqueeze = Reshape("ViewBackward0"), Reshape("UnsqueezeBackward0")
+_alias, _copied = Reshape("ReshapeAliasBackward0"), Reshape("UnsafeViewBackward0")
 _squeeze, _squeeze_dim = Reshape("SqueezeBackward0"), Reshape("SqueezeBackward1")
 _permute, _t, _transpose = Permute(), Permute("TBackward0"), Permute("TransposeBackward0")
 _expand, _flip, _cat, _stack = Expand(), Flip(), Cat(), Stack()
@@ -144,7 +148,15 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 
     Source: ``torch.reshape``.
     """
-    return _view(input, shape=_filled(input, _sizes(shape)))  # type: ignore[no-any-return]
+    return _reshaped(input, _filled(input, _sizes(shape)))
+
+
+def _reshaped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The node is PyTorch's: of a view, of a view with other strides, or of a copy."""
+    if type(x) is not Tensor or x.is_contiguous():
+        return _view(x, shape=shape)  # type: ignore[no-any-return]
+    raw = np.reshape(x._a, shape)
+    return record_one(_alias if np.may_share_memory(raw, x._a) else _copied, x, x._a, {"shape": shape}, raw)
 
 
 def view(self: Tensor, *shape: Any) -> Tensor:
@@ -153,13 +165,11 @@ def view(self: Tensor, *shape: Any) -> Tensor:
         raise TypeError("view(dtype) is not supported: use x.to(dtype)")
     sizes = _filled(self, _sizes(shape))
     out: Tensor = _view(self, shape=sizes)
-    if out._base is None and out._rank == 2 and self.numel() and getattr(self._a, "base", 0) is not None:
-        a, b = self._a, out._a
-        if type(b) is type(a) and hasattr(b, "base") and b.base is not a and b.base is not a.base:
-            raise RuntimeError(
-                "view size is not compatible with input tensor's size and stride (at least one dimension spans across "
-                "two contiguous subspaces). Use .reshape(...) instead."
-            )
+    if out._base is None and out._rank == 2 and is_numpy(out._a):
+        raise RuntimeError(
+            "view size is not compatible with input tensor's size and stride (at least one dimension spans across "
+            "two contiguous subspaces). Use .reshape(...) instead."
+        )
     return out
 
 
@@ -170,13 +180,13 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """
     shape = tuple(input._shape)
     if not shape:
-        return _view(input, shape=(1,))  # type: ignore[no-any-return]
+        return _reshaped(input, (1,))
     a, b = input._dim(start_dim), input._dim(end_dim)
     if a > b:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
     if a == b:
         return input
-    return _view(input, shape=(*shape[:a], math.prod(shape[a : b + 1]), *shape[b + 1 :]))  # type: ignore[no-any-return]
+    return _reshaped(input, (*shape[:a], math.prod(shape[a : b + 1]), *shape[b + 1 :]))
 
 
 def ravel(input: Tensor) -> Tensor:

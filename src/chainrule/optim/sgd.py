@@ -69,7 +69,7 @@ class SGD(Optimizer):
             if not momentum:
                 return lr * g, None
             b = state.get("momentum_buffer")
-            b = +g if b is None else momentum * b + (g if share == 1 else share * g)  # +g is a copy
+            b = 1 * g if b is None else momentum * b + (g if share == 1 else share * g)  # 1 * g is a copy
             return lr * (g + momentum * b if nesterov else b), {"momentum_buffer": b}
 
         return rule

@@ -1,0 +1,351 @@
+"""Optimisers without PyTorch: what a step does to numbers, memory, versions and state, and what it must not do."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as torch
+from chainrule.optim import SGD, Optimizer
+from chainrule.optim.optimizer import required
+
+pytestmark = pytest.mark.usefixtures("own_generator")
+
+
+def leaf(*values: float, dtype: Any = torch.float64) -> Any:
+    return torch.tensor(list(values), dtype=dtype, requires_grad=True)
+
+
+def with_grad(x: Any, *grad: float) -> Any:
+    x.grad = torch.tensor(list(grad), dtype=x.dtype)
+    return x
+
+
+def numbers(t: Any) -> Any:
+    return t.detach().numpy().tolist()
+
+
+# --- the arithmetic of a step -------------------------------------------------------------------------------
+
+# options, then what a parameter at 1 with gradient 2, then 3, then 3 becomes, worked out by hand
+STEPS: list[tuple[dict[str, Any], list[float]]] = [
+    ({"lr": 0.1}, [0.8, 0.5, 0.2]),
+    ({"lr": 0.1, "maximize": True}, [1.2, 1.5, 1.8]),
+    ({"lr": 0.1, "weight_decay": 0.5}, [0.75, 0.4125, 0.091875]),
+    ({"lr": 0.1, "momentum": 0.5}, [0.8, 0.4, -0.1]),  # buffer 2, 4, 5
+    ({"lr": 0.1, "momentum": 0.5, "dampening": 0.5}, [0.8, 0.55, 0.275]),  # buffer 2, 2.5, 2.75
+    ({"lr": 0.1, "momentum": 0.5, "nesterov": True}, [0.7, 0.2, -0.35]),  # 2 + 1, 3 + 2, 3 + 2.5
+    ({"lr": torch.tensor(0.1, dtype=torch.float64)}, [0.8, 0.5, 0.2]),
+    ({"lr": np.float32(0.5), "momentum": 0.5, "weight_decay": 1, "maximize": True}, [1.5, 2.5, 3.25]),
+]
+
+
+@pytest.mark.parametrize(("options", "expected"), STEPS)
+def test_steps_worked_out_by_hand(options: dict[str, Any], expected: list[float]) -> None:
+    x = leaf(1.0)
+    optimizer = SGD([x], **options)
+    found = []
+    for g in (2.0, 3.0, 3.0):
+        with_grad(x, g)
+        optimizer.step()
+        found += numbers(x)
+        assert numbers(x.grad) == [g]
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_parameter_without_gradient_stays() -> None:
+    x, y = with_grad(leaf(1.0), 1.0), leaf(1.0)
+    SGD([x, y], lr=0.5, momentum=0.9).step()
+    assert (numbers(x), numbers(y)) == ([0.5], [1.0])
+
+
+def test_groups_have_options_of_their_own() -> None:
+    x, y = with_grad(leaf(1.0), 1.0), with_grad(leaf(1.0), 1.0)
+    optimizer = SGD([{"params": x}, {"params": [y], "lr": 0.25}], lr=0.5)
+    optimizer.param_groups[0]["lr"] = 0.125  # what a schedule does
+    optimizer.step()
+    assert (numbers(x), numbers(y)) == ([0.875], [0.75])
+
+
+def test_numbers_of_no_dimension_are_moved_too() -> None:
+    x = torch.tensor(2.0, requires_grad=True)
+    assert isinstance((x * 1)._a, np.generic)  # such results are immutable: the step must not rely on writing to them
+    y = (x.detach() * 1).requires_grad_()
+    optimizer = SGD([y], lr=0.5, momentum=0.5)
+    for expected in (1.0, -0.5, -2.25):
+        optimizer.zero_grad()
+        (y * 2).backward()
+        optimizer.step()
+        assert y.item() == expected
+    assert optimizer.state[y]["momentum_buffer"].shape == ()
+
+
+def test_overflow_is_silent() -> None:
+    x = torch.tensor([3e38], requires_grad=True)
+    x.grad = torch.tensor([-3e38])
+    SGD([x], lr=10).step()
+    assert numbers(x) == [float("inf")]
+
+
+# --- memory and versions ------------------------------------------------------------------------------------
+
+
+def test_a_step_writes_into_the_same_memory() -> None:
+    x = with_grad(leaf(1.0, 2.0), 1.0, 1.0)
+    seen, view = x.detach().numpy(), x.detach()[1]
+    SGD([x], lr=1).step()
+    assert seen.tolist() == [0.0, 1.0]
+    assert view.item() == 1.0
+
+
+def test_backward_through_what_a_step_has_changed_is_an_error() -> None:
+    x = leaf(1.0)
+    loss = (x**2).sum()
+    with_grad(x, 1.0)
+    SGD([x], lr=1).step()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def test_the_first_momentum_is_a_copy_of_the_gradient() -> None:
+    x = with_grad(leaf(1.0), 2.0)
+    optimizer = SGD([x], lr=0.1, momentum=0.9)
+    optimizer.step()
+    x.grad.fill_(100)
+    assert numbers(optimizer.state[x]["momentum_buffer"]) == [2.0]
+
+
+def test_zero_grad() -> None:
+    x = with_grad(leaf(1.0), 2.0)
+    held = x.grad
+    optimizer = SGD([x])
+    optimizer.zero_grad(set_to_none=False)
+    assert x.grad is held
+    assert numbers(held) == [0.0]
+    optimizer.zero_grad()
+    assert x.grad is None
+
+
+# --- closures, hooks, recorded steps ------------------------------------------------------------------------
+
+
+def test_a_closure_is_called_first_and_with_gradients_on() -> None:
+    x = leaf(1.0)
+    optimizer = SGD([x], lr=0.25)
+
+    def closure() -> Any:
+        optimizer.zero_grad()
+        loss = (x**2).sum()
+        loss.backward()
+        return loss
+
+    with torch.no_grad():
+        loss = optimizer.step(closure)
+    assert loss.item() == 1.0
+    assert numbers(x) == [0.5]
+
+
+def test_hooks_around_a_step_also_of_a_step_of_ones_own() -> None:
+    class Signs(Optimizer):
+        def __init__(self, params: Any, lr: float) -> None:
+            super().__init__(params, {"lr": lr})
+
+        @torch.no_grad()
+        def step(self, closure: Any = None) -> None:
+            for group in self.param_groups:
+                for p in group["params"]:
+                    p.sub_(p.grad.sign() * group["lr"])
+
+    for cls in (SGD, Signs):
+        x, seen = with_grad(leaf(1.0), 2.0), []
+        optimizer = cls([x], lr=0.5)
+        optimizer.register_step_pre_hook(lambda o, args, kwargs, seen=seen, x=x: seen.append(numbers(x)))
+        handle = optimizer.register_step_post_hook(lambda o, args, kwargs, seen=seen, x=x: seen.append(numbers(x)))
+        optimizer.step()
+        assert seen == [[1.0], numbers(x)]
+        assert numbers(x) == ([0.0] if cls is SGD else [0.5])
+        handle.remove()
+        optimizer.step()
+        assert len(seen) == 3
+
+
+def test_a_rule_of_ones_own() -> None:
+    class Halving(Optimizer):
+        """Half of the value goes; what went before is kept."""
+
+        def _rule(self, group: dict[str, Any]) -> Any:
+            return lambda a, g, state: (a / 2, {"before": a * 1, "steps": state.get("steps", 0 * a) + 1})
+
+    x = with_grad(leaf(8.0), 1.0)
+    optimizer = Halving([x], {})
+    optimizer.step()
+    optimizer.step()
+    assert numbers(x) == [2.0]
+    assert numbers(optimizer.state[x]["before"]) == [4.0]
+    assert numbers(optimizer.state[x]["steps"]) == [2.0]
+
+
+def test_a_differentiable_step_is_recorded() -> None:
+    start, lr = leaf(1.0), torch.tensor(0.1, dtype=torch.float64, requires_grad=True)
+    x = start * 1
+    x.retain_grad()
+    optimizer = SGD([x], lr=lr, momentum=0.5, differentiable=True)
+    for _ in range(2):
+        (x.grad,) = torch.autograd.grad((x**2).sum(), x, create_graph=True)
+        optimizer.step()
+    # g = 2, x = 0.8; g = 1.6, b = 0.5 * 2 + 1.6 = 2.6, x = 0.54, and the same again with lr as a variable
+    assert numbers(x) == pytest.approx([0.54])
+    (slope,) = torch.autograd.grad(x.sum(), lr)
+    h = 1e-6
+
+    def end(rate: float) -> float:
+        first = 1 - rate * 2
+        return first - rate * (0.5 * 2 + 2 * first)
+
+    assert slope.item() == pytest.approx((end(0.1 + h) - end(0.1 - h)) / (2 * h), rel=1e-6)
+
+
+# --- whole or not at all ------------------------------------------------------------------------------------
+
+
+class _InterruptError(Exception):
+    pass
+
+
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    def interrupt(*_: Any) -> None:
+        raise _InterruptError
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer signals here")
+@pytest.mark.usefixtures("interrupts")
+def test_an_interrupted_step_leaves_each_parameter_with_its_state_old_or_new() -> None:
+    params = [with_grad(torch.zeros(200, requires_grad=True), *[1.0] * 200) for _ in range(40)]
+    optimizer = SGD(params, lr=1.0, momentum=1.0)  # after n steps: buffer n, value -n (n + 1) / 2
+    interrupted = 0
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, float(rng.uniform(1e-5, 4e-4)))
+            optimizer.step()
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except _InterruptError:
+            interrupted += 1
+        for p in params:
+            n = optimizer.state[p]["momentum_buffer"]._a[0] if p in optimizer.state else 0
+            assert (p._a == -n * (n + 1) / 2).all()
+    assert interrupted > 20
+
+
+def test_a_failing_rule_leaves_the_parameter_and_its_state() -> None:
+    class Failing(SGD):
+        def _rule(self, group: dict[str, Any]) -> Any:
+            rule = super()._rule(group)
+
+            def second_fails(a: Any, g: Any, state: Any) -> Any:
+                result = rule(a, g, state)
+                if a[0] == 5:
+                    raise MemoryError
+                return result
+
+            return second_fails
+
+    x, y = with_grad(leaf(1.0), 1.0), with_grad(leaf(5.0), 1.0)
+    optimizer = Failing([x, y], lr=0.5, momentum=0.5)
+    with pytest.raises(MemoryError):
+        optimizer.step()
+    assert (numbers(x), numbers(y)) == ([0.5], [5.0])
+    assert y not in optimizer.state
+    assert (x._version, y._version) == (1, 0)
+
+
+# --- groups, saving, loading --------------------------------------------------------------------------------
+
+
+def test_a_required_option_must_be_given_in_each_group() -> None:
+    assert repr(required) == "<required parameter>"
+    assert Optimizer([{"params": [leaf(1.0)], "lr": 3}], {"lr": required}).param_groups[0]["lr"] == 3
+    with pytest.raises(ValueError, match="didn't specify a value of required optimization parameter lr"):
+        Optimizer([leaf(1.0)], {"lr": required})
+
+
+def test_a_refused_group_leaves_no_trace() -> None:
+    x = leaf(1.0)
+    optimizer = SGD([x])
+    with pytest.raises(ValueError, match="more than one parameter group"):
+        optimizer.add_param_group({"params": [x]})
+    with pytest.raises(ValueError, match="can't optimize a non-leaf Tensor"):
+        optimizer.add_param_group({"params": [x * 2]})
+    assert len(optimizer.param_groups) == 1
+
+
+def test_an_empty_list_of_parameters_is_explained() -> None:
+    parameters = iter(())
+    with pytest.raises(ValueError, match="optimizer got an empty parameter list\n.*nn.ModuleList"):
+        SGD(parameters)
+
+
+def test_names_are_kept() -> None:
+    optimizer = SGD(torch.nn.Linear(1, 1).named_parameters())
+    assert optimizer.param_groups[0]["param_names"] == ["weight", "bias"]
+    assert optimizer.state_dict()["param_groups"][0]["param_names"] == ["weight", "bias"]
+    with pytest.raises(ValueError, match="cannot add param group without names"):
+        optimizer.add_param_group({"params": [leaf(1.0)]})
+
+
+def test_state_goes_out_and_comes_back() -> None:
+    x, y = with_grad(leaf(1.0), 2.0), with_grad(leaf(1.0, 1.0), 2.0, 4.0)
+    first = SGD([{"params": [x]}, {"params": [y], "lr": 0.5}], lr=0.1, momentum=0.5)
+    first.step()
+    saved = first.state_dict()
+    assert saved["param_groups"][1]["params"] == [1]
+    assert {k: numbers(v["momentum_buffer"]) for k, v in saved["state"].items()} == {0: [2.0], 1: [2.0, 4.0]}
+
+    a, b = with_grad(leaf(1.0, dtype=torch.float32), 2.0), with_grad(leaf(1.0, 1.0), 2.0, 4.0)
+    second = SGD([{"params": [a]}, {"params": [b]}], lr=7, momentum=0.1)
+    second.load_state_dict(copy.deepcopy(saved))
+    assert [g["lr"] for g in second.param_groups] == [0.1, 0.5]
+    assert second.state[a]["momentum_buffer"].dtype is torch.float32
+    second.step()
+    assert numbers(second.state[a]["momentum_buffer"]) == [3.0]
+    assert numbers(first.state[x]["momentum_buffer"]) == [2.0]
+
+
+@pytest.mark.parametrize("way", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
+def test_copies_of_an_optimizer(way: Any) -> None:
+    x = with_grad(leaf(1.0), 2.0)
+    optimizer = SGD([x], lr=0.1, momentum=0.5)
+    optimizer.step()
+    twin = way(optimizer)
+    (y,) = twin.param_groups[0]["params"]
+    assert y is not x
+    with_grad(y, 1.0)
+    twin.step()
+    assert numbers(twin.state[y]["momentum_buffer"]) == [2.0]
+    assert numbers(x) == [0.8]
+
+
+def test_hooks_around_a_state() -> None:
+    x = leaf(1.0)
+    optimizer, seen = SGD([x], lr=0.5), []
+    optimizer.register_state_dict_pre_hook(lambda o: seen.append("saving"))
+    optimizer.register_state_dict_post_hook(lambda o, d: {**d, "note": 1})
+    optimizer.register_load_state_dict_pre_hook(lambda o, d: seen.append(d.pop("note")))
+    optimizer.register_load_state_dict_post_hook(lambda o: seen.append("loaded"))
+    optimizer.register_load_state_dict_post_hook(lambda o: seen.append("first"), prepend=True)
+    state = optimizer.state_dict()
+    optimizer.load_state_dict(state)
+    assert seen == ["saving", 1, "first", "loaded"]
+    assert state["note"] == 1
