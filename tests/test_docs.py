@@ -16,6 +16,7 @@ session stands alone), ``<!-- file: fit.py -->`` makes it a file for the page's 
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import doctest
 import importlib.util
@@ -223,3 +224,43 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{name(page)}: {target}"
+
+
+def rooms() -> dict[str, int]:
+    """The modules that docs/design.md lists, with their places in its order of imports."""
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8").partition("## The rooms")[2].partition("\n## ")[0]
+    lines = re.findall(r"^(\d+)\. (.*?) — ", text, re.MULTILINE)
+    return {module: int(n) for n, modules in lines for module in re.findall(r"`([\w.]+)`", modules)}
+
+
+def room_of(module: str, listed: dict[str, int]) -> int:
+    """The place of the longest listed prefix; the package itself comes before only the command line."""
+    while module and module not in listed:
+        module = module.rpartition(".")[0]
+    return listed[module] if module else listed["cli"]
+
+
+def imported(tree: ast.Module, package: str, modules: set[str]) -> Iterator[str]:
+    """The modules of ours that a module imports when it is itself imported."""
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = ".".join([*package.split(".")[: len(package.split(".")) + 1 - node.level], *filter(None, [node.module])])
+            for alias in node.names:
+                whole = f"{base}.{alias.name}"
+                yield whole if whole in modules else base
+
+
+def test_imports_point_one_way() -> None:
+    """Each module imports only from the rooms before its own, and from its own, as docs/design.md says."""
+    listed = rooms()
+    files = {
+        ".".join(p.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__"): p
+        for p in (ROOT / "src" / "chainrule").rglob("*.py")
+    }
+    assert len(listed) > 10
+    for module, path in files.items():
+        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+        here = room_of(module.removeprefix("chainrule").lstrip("."), listed)
+        for other in imported(ast.parse(path.read_text(encoding="utf-8")), package, set(files)):
+            there = room_of(other.removeprefix("chainrule").lstrip("."), listed)
+            assert there <= here, f"{module} (room {here}) imports {other} (room {there})"

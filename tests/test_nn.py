@@ -82,6 +82,14 @@ def test_a_parameter_shares_the_memory_of_its_tensor() -> None:
     assert type(p * 1) is torch.Tensor
 
 
+def test_a_write_to_the_tensor_under_a_parameter_is_seen_by_backward() -> None:
+    data = torch.ones(2)
+    loss = (nn.Parameter(data) ** 2).sum()
+    data += 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
 def test_a_parameter_wants_its_gradient_inside_no_grad_too() -> None:
     with torch.no_grad():
         assert nn.Parameter(torch.ones(1)).requires_grad
@@ -164,6 +172,15 @@ def test_walks_find_each_thing_once_and_in_order() -> None:
     assert [n for n, _ in net.named_modules(remove_duplicate=False)] == ["", "first", "again"]
     assert [n for n, _ in net.named_buffers()] == ["seen", "scratch"]
     assert list(net.state_dict()) == ["scale", "seen", "first.weight", "first.bias", "again.weight", "again.bias"]
+
+
+def test_tied_parameters_are_found_once_but_saved_under_both_names() -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    net[1].weight = net[0].weight
+    assert [n for n, _ in net.named_parameters()] == ["0.weight", "0.bias", "1.bias"]
+    assert len(list(net.named_parameters(remove_duplicate=False))) == len(net.state_dict()) == 4
+    twin = copy.deepcopy(net)
+    assert twin[0].weight is twin[1].weight
 
 
 def test_a_deep_tree_needs_no_recursion_to_walk() -> None:
@@ -389,6 +406,12 @@ def test_a_hook_that_is_always_called() -> None:
     with pytest.raises(ValueError, match="broken"):
         net(1)
     assert seen == [None]
+    works, calls = nn.Identity(), []
+    works.register_forward_hook(lambda m, args, out: calls.append(out), always_call=True)
+    works.register_forward_hook(lambda m, args, out: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        works(1)
+    assert calls == [1]  # it had run already
     net.register_forward_hook(lambda m, args, out: 1 / 0, always_call=True)
     with pytest.warns(UserWarning, match="silenced"), pytest.raises(ValueError, match="broken"):
         net(1)

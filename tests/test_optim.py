@@ -293,7 +293,7 @@ def test_a_refused_group_leaves_no_trace() -> None:
 
 def test_an_empty_list_of_parameters_is_explained() -> None:
     parameters = iter(())
-    with pytest.raises(ValueError, match="optimizer got an empty parameter list\n.*nn.ModuleList"):
+    with pytest.raises(ValueError, match=r"optimizer got an empty parameter list\n.*nn\.ModuleList"):
         SGD(parameters)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib as _importlib
 import math as _math
+from types import ModuleType as _ModuleType
 
 from . import autograd
 from .autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
@@ -61,4 +62,7 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_PACKAGES, *_LAZY})
 
 
-__all__ = [n for n in [*globals(), *_PACKAGES, *_LAZY] if not n.startswith("_")]
+__all__ = sorted(
+    {n for n, v in globals().items() if not n.startswith("_") and not isinstance(v, _ModuleType) and n != "annotations"}
+    | {"autograd", "random", *_PACKAGES, *_LAZY}
+)

@@ -525,12 +525,18 @@ def note_view(prim: Primitive, of: Tensor, out: Tensor, params: dict[str, Any], 
         m.base, m.chain = of, ((prim, params),)
     else:
         m.base, m.chain = up.base, (*up.chain, (prim, params))
+        if up.created is not None:
+            m.created = up.created
         up = m.base._meta
     if not grad:
         m.created = "no_grad"
+        if m.base._rg:  # PyTorch's views require grad when their base does, history or not
+            out._rg, out._node = True, NOWHERE
     v = of._v
     if v is None:
         of._v = v = [0]
+    elif v[0]:
+        m.seen = v[0]
     out._v = v
     views = up.views
     if views is None:
@@ -548,8 +554,11 @@ def follow_chain(x: Any, chain: Sequence[tuple[Primitive, dict[str, Any]]]) -> A
     return x
 
 
-def check_writable(x: Tensor, tracked: bool) -> None:
-    """PyTorch's errors for a write that would spoil a gradient; ``tracked``: what is written requires grad."""
+def check_writable(x: Tensor, tracked: bool, uniform: bool = False) -> None:
+    """PyTorch's errors for a write that would spoil a gradient; ``tracked``: what is written requires grad.
+
+    Entries that share a place may only be written to if the write is ``uniform``.
+    """
     m = x._meta
     base = None if m is None else m.base
     if (tracked or x._rg) and _mode().grad:
@@ -561,7 +570,7 @@ def check_writable(x: Tensor, tracked: bool) -> None:
         if x._rg and x._node is None:
             raise RuntimeError(errors.leaf_in_place(view=False))
     a = x._a
-    if type(a) is _ndarray and 0 in a.strides and a.size and any(
+    if type(a) is _ndarray and 0 in a.strides and a.size and not uniform and any(
         s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)
     ):  # fmt: skip
         raise RuntimeError(errors.OVERLAP)
@@ -572,20 +581,18 @@ def may_write(x: Tensor, others: Sequence[Any]) -> None:
     tensors = [o for o in others if isinstance(o, Tensor)]
     check_writable(x, any(o._rg for o in tensors))
     for o in tensors:
-        if o is not x and o._v is x._v is not None and partly_shared(x._a, o._a):
+        if o is not x and o._v is x._v is not None and overlap(x._a, o._a) == "part":
             raise RuntimeError(errors.OVERLAPS)
 
 
-def partly_shared(a: Any, b: Any) -> bool:
-    """Whether dense arrays have some of their memory in common, or all in another order."""
-    if not (a.size and b.size):
-        return False
+def overlap(a: Any, b: Any) -> str:
+    """Which of their memory dense arrays have in common: "none", "part" (or all, in another order) or "all"."""
     (a0, a1), (b0, b1) = byte_bounds(a), byte_bounds(b)
-    if a1 - a0 != a.nbytes or b1 - b0 != b.nbytes:
-        return False  # PyTorch looks no further
-    if (a0, a1) == (b0, b1):
-        return bool(a.shape != b.shape or any(s != t and n > 1 for s, t, n in zip(a.strides, b.strides, a.shape, strict=True)))
-    return bool(a0 < b1 and b0 < a1)
+    if not (a.size and b.size and a1 - a0 == a.nbytes and b1 - b0 == b.nbytes and a0 < b1 and b0 < a1):
+        return "none"  # at what is not dense PyTorch does not look
+    alike = a0 == b0 and a.shape == b.shape
+    alike = alike and not any(s != t and n > 1 for s, t, n in zip(a.strides, b.strides, a.shape, strict=True))
+    return "all" if alike else "part"
 
 
 def compute_into(x: Tensor, function: Callable[..., Tensor], args: tuple[Any, ...], kwargs: Any) -> Tensor:
@@ -607,10 +614,10 @@ def forbidden(x: Tensor, past: bool) -> str:
     return errors.forbidden_view(m.created, None if node is NOWHERE else node, number, past)
 
 
-def assign(x: Tensor, result: Tensor) -> Tensor:
+def assign(x: Tensor, result: Tensor, uniform: bool = False) -> Tensor:
     """Make ``x`` hold ``result``: its value, in place, and its history.  Every in-place operation ends here."""
     recording = _mode().grad and (x._rg or result._rg)
-    check_writable(x, result._rg)
+    check_writable(x, result._rg, uniform)
     if result._shape != x._shape:
         raise RuntimeError(errors.cannot_grow(x._shape, result._shape))
     have, want = dtype_of(result._a), dtype_of(x._a)
@@ -680,6 +687,7 @@ def _rebase(x: Tensor, result: Tensor) -> None:
         wanted = (root._rg, result._rg)
         root._node = make_node(put, root._rank, (root, result), (root._a, result._a), {"chain": m.chain},
                                root._a, wanted, root)  # fmt: skip
+        root._node.tensors = root._node.tensors or ()  # backward frees it, as in PyTorch
         root._rg = True
 
 

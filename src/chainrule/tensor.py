@@ -355,7 +355,7 @@ class Tensor(TensorMethods, Box):
         """Keep this non-leaf tensor's gradient in its ``.grad`` too."""
         if not self._rg:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-        if not self.is_leaf:
+        if node_slot.__get__(self) is not NOWHERE and not self.is_leaf:
             meta(self).retains = True
             engine.more(self._node).capture = weakref.ref(self)
 

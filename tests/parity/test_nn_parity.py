@@ -115,12 +115,11 @@ def test_more_than_two_dimensions_count_the_window() -> None:
 
 # --- steps -----------------------------------------------------------------------------------------------
 
+ALL = itertools.product([0.0, 0.9], [0.0, 0.1], [0.0, 0.3], [False, True], [False, True])
 OPTIONS: list[dict[str, Any]] = [
     {"lr": 0.05},
-    {"lr": 0.05, "maximize": True},
-    *({"lr": lr, "momentum": m, "weight_decay": w, "dampening": d, "nesterov": n, "maximize": up}
-      for lr, m, w, d, n, up in itertools.product([0.02], [0.0, 0.9], [0.0, 0.1], [0.0, 0.3], [False, True], [False, True])
-      if not (n and (d or not m))),
+    *({"lr": 0.02, "momentum": m, "weight_decay": w, "dampening": d, "nesterov": n, "maximize": up}
+      for m, w, d, n, up in ALL if not (n and (d or not m))),
 ]  # fmt: skip
 
 
@@ -162,7 +161,9 @@ def test_the_comparison_of_steps_can_fail() -> None:
 
 TEXTS: list[Lines] = [
     lambda t: repr(t.nn.Linear(3, 2, bias=False)),
-    lambda t: repr(t.nn.Sequential(t.nn.Linear(2, 3), t.nn.Sequential(t.nn.ReLU(True), t.nn.Identity()), t.nn.Flatten())),
+    lambda t: repr(
+        t.nn.Sequential(t.nn.Linear(2, 3), t.nn.Sequential(t.nn.ReLU(True)), t.nn.Flatten(), t.nn.Identity())
+    ),
     lambda t: repr(t.nn.Sequential()),
     lambda t: repr(t.nn.ModuleList([t.nn.ReLU(), t.nn.Tanh(), t.nn.Tanh(), t.nn.Sequential(t.nn.Tanh())])),
     lambda t: repr(t.nn.ModuleList()),
@@ -310,8 +311,8 @@ def hooked(t: Any, *, wanted: bool = True, change: bool = False, order: int = 1)
     layer.register_forward_pre_hook(lambda m, args: seen.append(("pre", args)) or (args[0] * 2,))
     layer.register_forward_pre_hook(lambda m, args, kw: seen.append(("kw", args, kw)), with_kwargs=True, prepend=True)
     layer.register_forward_hook(lambda m, args, out: seen.append(("post", args, out)) or out + 1)
-    layer.register_full_backward_pre_hook(lambda m, go: seen.append(("go", go)) or ((go[0] * 3,) if change else None))
-    layer.register_full_backward_hook(lambda m, gi, go: seen.append(("gi", gi, go)) or ((gi[0] + 1,) if change else None))
+    layer.register_full_backward_pre_hook(lambda m, go: seen.append(go) or ((go[0] * 3,) if change else None))
+    layer.register_full_backward_hook(lambda m, gi, go: seen.append((gi, go)) or ((gi[0] + 1,) if change else None))
     x = t.ones(3, 2, requires_grad=wanted)
     y = layer(x)
     if order == 2:
@@ -333,9 +334,29 @@ def test_hooks_see_and_change_what_pytorchs_do(wanted: bool, change: bool) -> No
     assert [w.partition(". See")[0] for w in their_warnings] == [w.rstrip(".") for w in our_warnings]
 
 
+def two_in_two_out(t: Any) -> Any:
+    class Two(t.nn.Module):
+        def forward(self, a: Any, b: Any, c: Any) -> Any:
+            return a * 2, a * 3, "text"
+
+    net, seen = Two(), []
+    net.register_full_backward_hook(lambda m, gi, go: seen.append((gi, go)))
+    a, b = t.ones(2, requires_grad=True), t.ones(2, requires_grad=True)
+    net(a, b, 5)[0].sum().backward()
+    first, second, _ = net(a, t.ones(2), None)
+    (first + second).sum().backward()
+    return [seen, a.grad, b.grad]
+
+
+def test_hooks_of_a_module_with_several_inputs_and_outputs() -> None:
+    assert outcome(two_in_two_out, chainrule) == outcome(two_in_two_out, torch)
+
+
 def test_hooks_under_create_graph() -> None:
-    ours, theirs = outcome(lambda t: hooked(t, order=2)[1:3], chainrule), outcome(lambda t: hooked(t, order=2)[1:3], torch)
-    assert ours[0] == theirs[0]
+    def lines(t: Any) -> Any:
+        return hooked(t, order=2)[1:3]
+
+    assert outcome(lines, chainrule)[0] == outcome(lines, torch)[0]
 
 
 # --- losses and functions --------------------------------------------------------------------------------

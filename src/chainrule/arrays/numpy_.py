@@ -73,7 +73,9 @@ def broadcast_to(x: Any, shape: Any) -> Any:
         x = np.asarray(x)
     lead = len(shape) - len(have)
     if lead < 0 or not x.flags.c_contiguous:
-        return np.broadcast_to(x, shape)
+        out = np.broadcast_to(x, shape)
+        out.flags.writeable = x.flags.writeable  # a view of a view may be written to, in place
+        return out
     strides = [0] * lead
     for n, m, step in zip(have, shape[lead:], x.strides, strict=True):
         if n == m:

@@ -1,1 +1,47 @@
-"""Compile a recorded program to fused native loops."""
+"""``compile``: a function as a fused, native program.
+
+>>> import chainrule as torch
+>>> from chainrule.compile import compile
+>>> @compile
+... def f(x):
+...     return (torch.sin(x) * x).sum()
+>>> f(torch.tensor([0.0, 1.0]))
+tensor(0.8415)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["compile"]
+
+
+def compile(
+    model: Callable[..., Any] | None = None, *, fullgraph: bool = False, dynamic: bool | None = None,
+    backend: str = "numba", mode: str | None = None, options: dict[str, Any] | None = None, disable: bool = False,
+) -> Any:  # fmt: skip
+    """``model`` (a function) compiled: captured at its first call, then run as fused native loops.
+
+    Usable as a decorator, with or without arguments.  The first call with arguments of new shapes, dtypes or
+    Python values captures and compiles anew.  Tensors that the function reaches otherwise (closures, globals,
+    attributes) are read at each call.  What cannot be compiled runs as it is, with one warning that says why;
+    ``fullgraph=True`` makes that an error.  Derivatives are compiled too, whether taken inside the function
+    (``torch.func.grad``, ``backward()``) or of its result.
+
+    ``backend``: "numba", or "numpy" for the same program without machine code, which is also what happens
+    where Numba is not installed (``pip install 'chainrule[fast]'``).  ``dynamic``, ``mode`` and ``options``
+    are accepted for PyTorch's sake.  ``CHAINRULE_COMPILE=0`` in the environment switches compilation off.
+
+    Source: ``torch.compile``.
+    """
+    if backend not in ("numba", "numpy"):
+        raise ValueError(f"backend must be 'numba' or 'numpy', got {backend!r}")
+    if model is None:
+        return lambda f: compile(f, fullgraph=fullgraph, backend=backend, disable=disable)
+    if disable or os.environ.get("CHAINRULE_COMPILE") == "0":
+        return model
+    from .dispatch import Compiled
+
+    return Compiled(model, fullgraph=fullgraph, backend=backend)

@@ -72,22 +72,27 @@ class Plain:
     value: Any
 
 
+Result = Value | Same | View | Plain
+
+
 @dataclass(slots=True)
 class Captured:
     """What one run did.
 
-    ``tensors`` were read and are the inputs of ``program``; ``results`` say what each leaf of the output is,
-    and ``rebuild`` puts them in place.  ``differentiable`` are the outputs of the program with a graph behind
-    them, ``pull`` takes the inputs and then their cotangents to those of the inputs listed in ``wanted``.
+    ``tensors`` were read and are the first inputs of ``program``; ``results`` say what each leaf of ``out``
+    is.  If derivatives may be wanted, the cotangents of the outputs in ``differentiable`` are further inputs
+    and those of the tensors in ``wanted`` further outputs, after the first ``outputs``.  ``grads`` holds the
+    identities of tensors whose ``.grad`` was looked at.
     """
 
     tensors: list[Tensor]
     program: Program
-    results: list[Any]
-    rebuild: Callable[[list[Any]], Any]
+    outputs: int
+    out: Any
+    results: list[Result]
     differentiable: list[int]
-    pull: Program | None
     wanted: list[int]
+    grads: set[int]
 
 
 # --- watching -------------------------------------------------------------------------------------------
@@ -249,18 +254,19 @@ class Capture:
     def finish(self, out: Any) -> Captured:
         if self.refusal is not None:
             raise self.refusal
-        leaves, rebuild = tree.flatten(out)
+        leaves, _ = tree.flatten(out)
+        for y in leaves:
+            if isinstance(y, Tensor) and id(y) not in self.made:
+                bare(y._a)  # given back as it came, which counts as read
         index = {id(t): i for i, (t, _) in enumerate(self.read_.values())}
         outputs: list[Atom] = []
-        results: list[Any] = []
+        results: list[Result] = []
         places: dict[int, Value] = {}  # a tensor returned twice is one tensor
-        roots = []
+        roots: list[tuple[int, Tensor]] = []
         for y in leaves:
             if not isinstance(y, Tensor):
                 results.append(Plain(_harmless(y)))
             elif id(y) not in self.made:
-                bare(y._a)  # counts as read
-                index.setdefault(id(y), len(index))
                 results.append(Same(index[id(y)]))
             elif y._meta is not None and id(y._meta.base) in index:
                 results.append(View(index[id(y._meta.base)], y._meta.chain))
@@ -271,18 +277,17 @@ class Capture:
                         roots.append((len(outputs), y))
                     outputs.append(self.atom(bare(y._a)))
                 results.append(places[id(y)])
-        inputs = self.program.inputs
         cotangents = [self._cotangent(y) for _, y in roots]
         tensors = [t for t, _ in self.read_.values()]
-        found = self._sweep(list(zip([y for _, y in roots], cotangents, strict=True)))
+        found = self._sweep([(y, c) for (_, y), c in zip(roots, cotangents, strict=True)])
         wanted = [i for i, t in enumerate(tensors) if id(t) in found]
-        pull = None
-        if wanted:
-            pull = self.program.restricted(
-                [*inputs, *[c.var for c in cotangents]], [self.atom(found[id(tensors[i])]) for i in wanted]
-            )
-        program = self.program.restricted(inputs, outputs)
-        return Captured(tensors, program, results, rebuild, [i for i, _ in roots] if wanted else [], pull, wanted)
+        if not wanted:
+            roots, cotangents = [], []
+        program = self.program.restricted(
+            [*self.program.inputs, *[c.var for c in cotangents]],
+            [*outputs, *[self.atom(found[id(tensors[i])]) for i in wanted]],
+        )
+        return Captured(tensors, program, len(outputs), out, results, [i for i, _ in roots], wanted, self.grads)
 
     def _cotangent(self, y: Tensor) -> Traced:
         example = np.broadcast_to(np.ones((), y._dtype), y._shape)

@@ -7,6 +7,7 @@ gives numbers, on Tensors the graph of a derivative, on batches many results at 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,10 +20,12 @@ Atom = Any  # a Var or a Python number
 class Var:
     """The result of an equation, an input or a constant: known by its shape and dtype only."""
 
-    __slots__ = ("dtype", "shape")
+    __slots__ = ("dtype", "number", "shape")
+    _next = itertools.count().__next__
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self.shape, self.dtype = tuple(shape), dtype
+        self.number = Var._next()  # for an order that is the same on every run
 
     @property
     def size(self) -> int:

@@ -80,7 +80,7 @@ class _Simplifier:
     def emit(self, prim: Any, args: tuple[Atom, ...], params: dict[str, Any], like: tuple[Var, ...]) -> tuple[Var, ...]:
         """Results of an equation in the result: a known one, a constant, or a new one."""
         if type(prim).__name__ in _COMMUTE and all(isinstance(a, Var) for a in args):
-            args = tuple(sorted(args, key=id))
+            args = tuple(sorted(args, key=lambda v: v.number))
         key = (type(prim), tuple(a if isinstance(a, Var) else (type(a), repr(a)) for a in args), _frozen(params))
         found = self.seen.get(key)
         if found is None:

@@ -10,10 +10,10 @@ import numpy as np
 from .. import dtypes, errors
 from ..arrays.namespace import is_numpy
 from ..engine import Box
-from ..primitive import Primitive, assign, check_broadcast, check_writable, compute_into, may_write, table, written
+from ..primitive import Primitive, assign, check_broadcast, check_writable, compute_into, table, written
 from ..random import default_generator, fill
 from ..tensor import Tensor, init, wrap
-from .kinds import export, in_place_of
+from .kinds import attach, export, in_place_of
 
 
 class Stop(Primitive):
@@ -152,7 +152,7 @@ _NAMES = {
     "char": "int8", "byte": "uint8", "bool": "bool_", "cfloat": "complex64", "cdouble": "complex128",
 }  # fmt: skip
 for _method, _dtype in _NAMES.items():
-    setattr(Tensor, _method, _converter(_dtype))
+    attach(**{_method: _converter(_dtype)})
 
 
 def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
@@ -196,7 +196,8 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
     prim = _zero if value is _ZERO else _fill_tensor if isinstance(value, Tensor) else _fill
-    return compute_into(self, prim, (0 if value is _ZERO else value,), {})
+    check_writable(self, isinstance(value, Tensor) and value._rg, uniform=True)
+    return assign(self, prim(self, 0 if value is _ZERO else value), uniform=True)
 
 
 _ZERO = object()
@@ -209,12 +210,15 @@ def zero_(self: Tensor) -> Tensor:
 
 def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """``src``'s elements, broadcast and converted, written here; the gradient goes to ``src``."""
-    if src._v is self._v or src._shape != self._shape:
-        may_write(self, (src,))
-        check_broadcast((self, src))
-        if (wider := np.broadcast_shapes(self._shape, src._shape)) != self._shape:
-            raise RuntimeError(errors.cannot_grow(self._shape, wider))
-    return assign(self, _copy(self, src))
+    return compute_into(self, _fitting_copy, (src,), {})
+
+
+def _fitting_copy(x: Tensor, src: Tensor) -> Tensor:
+    if src._shape != x._shape:
+        check_broadcast((x, src))
+        if (wider := np.broadcast_shapes(x._shape, src._shape)) != x._shape:
+            raise RuntimeError(errors.cannot_grow(x._shape, wider))
+    return _copy(x, src)  # type: ignore[no-any-return]
 
 
 add_ = in_place_of(lambda x, other, *, alpha=1: x + (other if alpha == 1 else other * alpha), "add")
@@ -303,9 +307,8 @@ for _f in (clone, clamp, masked_fill, movedim, square, norm, allclose, nonzero):
 export("where", where, method=False)
 export("clip", clamp)
 export("equal", equal)
-Tensor.where = lambda self, condition, other: where(condition, self, other)  # type: ignore[attr-defined]
+attach(where=lambda self, condition, other: where(condition, self, other), type=type_)
 for _f in (to, type_as, contiguous, cpu, cuda, fill_, zero_, copy_, add_, sub_, addcmul_, addcdiv_, uniform_, normal_):
-    setattr(Tensor, _f.__name__, _f)
-Tensor.type = type_  # type: ignore[attr-defined]
+    attach(**{_f.__name__: _f})
 for _name, _g in {"clamp": clamp, "clip": clamp, "masked_fill": masked_fill, "square": square}.items():
-    setattr(Tensor, f"{_name}_", in_place_of(_g, _name))
+    attach(**{f"{_name}_": in_place_of(_g, _name)})

@@ -11,17 +11,18 @@ from typing import Any
 
 from ..arrays import namespace as ns
 from ..primitive import Elementwise
+from ..primitive import conj as conjugate
 from ..tensor import Tensor
-from .kinds import binary, export, unary
+from .kinds import attach, binary, export, unary
 
 # Samples are (arguments, parameters); an argument is a shape, or the numbers themselves.
 ONE = [(((2, 3),), {}), (((),), {}), (((0, 2),), {})]
 POSITIVE = [(([[0.5, 1.25, 2.0], [0.75, 3.0, 1.5]],), {}), ((0.6,), {})]
 UNIT = [(([[0.5, -0.25, 0.1], [-0.75, 0.3, 0.9]],), {}), ((0.6,), {})]
 TWO = [(((2, 3), (2, 3)), {}), (((2, 1), (3,)), {}), (((), (2, 3)), {}), (((2, 3), 1.5), {}), ((2, (3,)), {})]
-BESIDE_ZERO = [(([[0.5, -1.25], [2.0, -0.7]], [[1.5, -0.8], [-2.5, 0.6]]), {}), (([1.5, -2.0], 0.8), {}), ((2, [0.5, -4.0]), {})]
+BESIDE_ZERO = [(([[0.5, -1.25], [2.0, -0.7]], [[1.5, -0.8], [-2.5, 0.6]]), {}), (([1.5, -2.0], 0.8), {}), ((2, [0.5, -4.0]), {}), (([[1.5], [-2.0]], [0.8, -0.45, 1.1]), {})]
 WITH_TIES = [*TWO, (([[1.0, 2.0, 3.0], [0.5, -1.0, 2.0]], [[1.0, 3.0, 2.5], [0.5, -1.0, -2.0]]), {})]
-BETWEEN_STEPS = [*BESIDE_ZERO[:2], ((2, [0.7, -3.0]), {})]
+BETWEEN_STEPS = [*BESIDE_ZERO[:2], ((2, [0.7, -3.0]), {}), BESIDE_ZERO[3]]
 
 # --- arithmetic -------------------------------------------------------------------------------------
 
@@ -70,7 +71,7 @@ class Div(Elementwise):
     forward = lambda xp, x, y: x / y
     d_x = lambda y: 1 / y
     d_y = lambda out, y: -out / y
-    vjp_x = lambda xp, g, y: g / conj(xp, y)
+    vjp_x = lambda xp, g, y: g / conjugate(xp, y)
     linear = ("x",)
     floats = True
     scalar = "{x} / {y}"
@@ -490,7 +491,7 @@ class Sgn(Elementwise):
     forward = lambda xp, x: xp.sign(x)
     vjp_x = lambda xp, g, x, out: turning(xp, g, x, out)
     jvp_x = lambda xp, t, x, out: turning(xp, t, x, out)
-    samples = [(([0.5, -1.25],), {})]
+    samples = [(([0.5 + 0.25j, -1.25 - 2j],), {}), ((-0.5 + 1j,), {})]
 
 
 sgn = unary(Sgn)
@@ -653,7 +654,7 @@ class IsNan(Elementwise):
     samples = [*ONE, (([[float("nan"), 1.0, 2.0]],), {})]
 
 
-isnan = unary(IsNan)
+isnan = unary(IsNan, "isnan", in_place=False)
 
 class BitwiseAnd(Elementwise):
     """``x & y`` of integers or truth values."""
@@ -708,7 +709,7 @@ class Conj(Elementwise):
     samples = ONE
 
 
-conj = unary(Conj)
+conj = unary(Conj, in_place=False)
 
 class Real(Elementwise):
     """The real part."""
@@ -746,7 +747,7 @@ def imag(input: Tensor) -> Tensor:
 
 
 export("imag", imag)
-Tensor.real, Tensor.imag = property(real), property(imag)  # type: ignore[attr-defined]
+attach(real=property(real), imag=property(imag))
 
 class Cast(Elementwise):
     """x in another dtype; the cotangent comes back in x's own."""
@@ -766,8 +767,3 @@ class Cast(Elementwise):
 
 
 Cast()
-
-def conj(xp: Any, z: Any) -> Any:
-    return xp.conj(z) if getattr(getattr(z, "dtype", None), "kind", "f") == "c" else z
-
-

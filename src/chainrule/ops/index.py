@@ -14,9 +14,9 @@ from ..arrays.namespace import is_numpy
 from ..engine import Box
 from ..modes import no_grad
 from ..primitive import _mode, _store, written
-from ..primitive import Primitive, bind, check_writable, follow_chain, make_node, record_one, table
+from ..primitive import Primitive, bind, check_writable, follow_chain, make_node, overlap, record_one, table
 from ..tensor import Tensor, wrap
-from .kinds import export
+from .kinds import attach, export
 from .shape import Reshape
 
 Key = tuple[Any, ...]
@@ -319,9 +319,11 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
         return write_part(self if label == "AliasBackward0" else getitem(self, key), value)
     recording = _mode().grad and (self._rg or value._rg)
     check_writable(self, value._rg)
-    if value._v is self._v is not None:
-        raise RuntimeError(errors.OVERLAPS)
-    if value._dtype != self._dtype and any(type(k) is np.ndarray and k.dtype.kind != "b" for k in parts):
+    masked = not any(type(k) is np.ndarray and k.dtype.kind != "b" for k in parts)
+    if plain and value._v is self._v is not None and not (masked and value.numel() == 1):
+        if overlap(self._a, value._a) != "none":
+            raise RuntimeError(errors.OVERLAPS)
+    if value._dtype != self._dtype and not masked:
         raise RuntimeError(
             "Index put requires the source and destination dtypes match, got "
             f"{errors.scalar_type(self._dtype)} for the destination and {errors.scalar_type(value._dtype)} for the source."
@@ -331,17 +333,6 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
     prim = _index_put if label == "IndexBackward0" else _copy_slices
     view_prim = _basic.get(label, _advanced)
     params: dict[str, Any] = {"key": parts} if prim is _index_put else {"chain": ((view_prim, {"key": parts}),)}
-    try:
-        if plain:
-            self._a[parts] = value._a
-        else:
-            with no_grad():
-                _store(self, bind(table["Put"], (self, value), {"key": parts}))
-    except IndexError as e:
-        raise IndexError(_index_error(e, self)) from None
-    except ValueError as e:
-        raise RuntimeError(f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing "
-                           f"result of shape {list(self.detach()[key].shape)}") from e  # fmt: skip
     result = None
     if recording:
         if prim is not _index_put:
@@ -355,6 +346,17 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
         result._rg = True
         if prim is _index_put:
             _saves_index(result)
+    try:
+        if plain:
+            self._a[parts] = value._a
+        else:
+            with no_grad():
+                _store(self, bind(table["Put"], (self, value), {"key": parts}))
+    except IndexError as e:
+        raise IndexError(_index_error(e, self)) from None
+    except ValueError as e:
+        raise RuntimeError(f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing "
+                           f"result of shape {list(self.detach()[key].shape)}") from e  # fmt: skip
     written(self, result)
 
 
@@ -373,7 +375,7 @@ def as_value(value: Any, like: Tensor) -> Tensor:
 def write_part(target: Tensor, value: Tensor) -> None:
     """``value`` written into a view, or into a whole tensor, as ``x[key] = value`` does."""
     have, want = value._shape, target._shape
-    if not have:
+    if not have and want:
         target.fill_(value)
         return
     while len(have) > len(want) and have[0] == 1:
@@ -420,12 +422,13 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 
 def mark_several(views: Sequence[Tensor]) -> None:
     """Note that these are views from one call: PyTorch forbids writing to those."""
-    for i, view in enumerate(views):
-        if view._meta is not None and view._meta.created is None:
-            view._meta.created, view._meta.number = "several", i
+    if _mode().grad:
+        for i, view in enumerate(views):
+            if view._meta is not None:
+                view._meta.created, view._meta.number = "several", i
 
 
 export("gather", gather)
 export("index_select", index_select)
 export("unbind", unbind)
-Tensor.__getitem__, Tensor.__setitem__ = getitem, setitem  # type: ignore[attr-defined]
+attach(__getitem__=getitem, __setitem__=setitem)

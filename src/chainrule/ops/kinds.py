@@ -22,6 +22,12 @@ class Binary(Protocol):
     def __call__(self, input: Tensor | float, other: Tensor | float, *, out: Tensor | None = None) -> Tensor: ...
 
 
+def attach(**members: Any) -> None:
+    """Make functions, or properties, members of Tensor."""
+    for name, member in members.items():
+        setattr(Tensor, name, member)
+
+
 def _dress(function: Any, name: str, doc: str | None, shapes: str) -> Any:
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{doc}\n\n    {shapes}\n\n    Source: ``torch.{name}``.\n    "

@@ -10,7 +10,7 @@ from ..arrays.namespace import dtype_of
 from ..engine import Box
 from ..primitive import Primitive, align, bind, conj, table
 from ..tensor import Tensor
-from .kinds import export
+from .kinds import attach, export
 
 
 def adjoint(xp: Any, m: Any) -> Any:
@@ -244,5 +244,4 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: 
 
 for _f in (matmul, mm, bmm, mv, dot, outer, addmm):
     export(_f.__name__, _f)
-Tensor.__matmul__ = matmul  # type: ignore[attr-defined]
-Tensor.__rmatmul__ = lambda self, other: matmul(other, self)  # type: ignore[attr-defined]
+attach(__matmul__=matmul, __rmatmul__=lambda self, other: matmul(other, self))

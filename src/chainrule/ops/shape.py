@@ -12,7 +12,7 @@ from .. import errors
 from ..arrays.namespace import is_numpy
 from ..primitive import Primitive, bind, record_one, table
 from ..tensor import Tensor
-from .kinds import export
+from .kinds import attach, export
 
 
 class Reshape(Primitive):
@@ -360,11 +360,13 @@ for _f in (cat, stack):
 for _name, _g in {"swapaxes": transpose, "swapdims": transpose}.items():
     export(_name, _g)
 export("concat", cat, method=False)
-Tensor.view, Tensor.expand = view, expand  # type: ignore[attr-defined]
-Tensor.view_as = lambda self, other: view(self, *other.shape)  # type: ignore[attr-defined]
-Tensor.reshape_as = lambda self, other: reshape(self, *other.shape)  # type: ignore[attr-defined]
-Tensor.expand_as = lambda self, other: expand(self, *other.shape)  # type: ignore[attr-defined]
-Tensor.mT = property(lambda self: _swap(_transpose, self, -2, -1))  # type: ignore[attr-defined]
+attach(
+    view=view, expand=expand,
+    view_as=lambda self, other: view(self, *other.shape),
+    reshape_as=lambda self, other: reshape(self, *other.shape),
+    expand_as=lambda self, other: expand(self, *other.shape),
+    mT=property(lambda self: _swap(_transpose, self, -2, -1)),
+)  # fmt: skip
 
 
 def _reversed(self: Tensor) -> Tensor:
@@ -381,4 +383,4 @@ def _reversed(self: Tensor) -> Tensor:
     return _permute(self, axes=tuple(range(-1, -n - 1, -1)))  # type: ignore[no-any-return]
 
 
-Tensor.T = property(_reversed)  # type: ignore[attr-defined]
+attach(T=property(_reversed))

@@ -1,0 +1,193 @@
+"""Made by tools/make_stubs.py from the declarations; do not edit."""
+
+from builtins import float as _float
+from .dtypes import dtype as _dtype
+from .tensor import Tensor as FloatTensor
+from .random import Generator as Generator
+from .errors import MissingExtra as MissingExtra
+from .errors import OutOfMemoryError as OutOfMemoryError
+from .dtypes import Size as Size
+from .tensor import Tensor as Tensor
+from .ops.elementwise import abs as abs
+from .ops.elementwise import acos as acos
+from .ops.elementwise import acosh as acosh
+from .ops.elementwise import add as add
+from .ops.linalg import addmm as addmm
+from .ops.reduce import all as all
+from .ops.convert import allclose as allclose
+from .ops.reduce import amax as amax
+from .ops.reduce import amin as amin
+from .ops.reduce import any as any
+from .creation import arange as arange
+from .ops.reduce import argmax as argmax
+from .ops.reduce import argmin as argmin
+from .creation import as_tensor as as_tensor
+from .creation import asarray as asarray
+from .ops.elementwise import asin as asin
+from .ops.elementwise import asinh as asinh
+from .ops.elementwise import atan as atan
+from .ops.elementwise import atanh as atanh
+from . import autograd as autograd
+from .ops.elementwise import bitwise_and as bitwise_and
+from .ops.elementwise import bitwise_not as bitwise_not
+from .ops.elementwise import bitwise_or as bitwise_or
+from .ops.elementwise import bitwise_xor as bitwise_xor
+from .ops.linalg import bmm as bmm
+from .ops.shape import broadcast_to as broadcast_to
+from .ops.shape import cat as cat
+from .ops.elementwise import ceil as ceil
+from .ops.convert import clamp as clamp
+from .ops.convert import clamp as clip
+from .ops.convert import clone as clone
+from . import compile as compile
+from .ops.shape import cat as concat
+from .ops.elementwise import conj as conj
+from .ops.elementwise import cos as cos
+from .ops.elementwise import cosh as cosh
+from .ops.reduce import cumsum as cumsum
+from .random import default_generator as default_generator
+from .device import device as device
+from .ops.elementwise import div as div
+from .ops.linalg import dot as dot
+from .dtypes import dtype as dtype
+from .creation import empty as empty
+from .creation import empty_like as empty_like
+from .modes import enable_grad as enable_grad
+from .ops.elementwise import eq as eq
+from .ops.convert import equal as equal
+from .ops.activation import erf as erf
+from .ops.elementwise import exp as exp
+from . import explain as explain
+from .ops.elementwise import expm1 as expm1
+from .creation import eye as eye
+from .dtypes import finfo as finfo
+from .ops.shape import flatten as flatten
+from .ops.shape import flip as flip
+from .ops.elementwise import floor as floor
+from .ops.elementwise import floor_divide as floor_divide
+from .creation import from_numpy as from_numpy
+from .creation import full as full
+from .creation import full_like as full_like
+from . import func as func
+from .ops.index import gather as gather
+from .ops.elementwise import ge as ge
+from .dtypes import get_default_dtype as get_default_dtype
+from .ops.elementwise import gt as gt
+from .dtypes import iinfo as iinfo
+from .ops.elementwise import imag as imag
+from .ops.index import index_select as index_select
+from .random import initial_seed as initial_seed
+from .modes import is_grad_enabled as is_grad_enabled
+from .creation import is_tensor as is_tensor
+from .ops.elementwise import isnan as isnan
+from .ops.elementwise import le as le
+from .creation import linspace as linspace
+from .ops.elementwise import log as log
+from .ops.elementwise import log10 as log10
+from .ops.elementwise import log1p as log1p
+from .ops.elementwise import log2 as log2
+from .ops.activation import log_softmax as log_softmax
+from .creation import logspace as logspace
+from .ops.reduce import logsumexp as logsumexp
+from .ops.elementwise import lt as lt
+from .random import manual_seed as manual_seed
+from .ops.convert import masked_fill as masked_fill
+from .ops.linalg import matmul as matmul
+from .ops.reduce import max as max
+from .ops.elementwise import maximum as maximum
+from .ops.reduce import mean as mean
+from .ops.reduce import min as min
+from .ops.elementwise import minimum as minimum
+from .ops.linalg import mm as mm
+from .ops.convert import movedim as movedim
+from .ops.elementwise import mul as mul
+from .ops.linalg import mv as mv
+from .ops.elementwise import ne as ne
+from .ops.elementwise import neg as neg
+from . import nn as nn
+from .modes import no_grad as no_grad
+from .ops.convert import nonzero as nonzero
+from .ops.convert import norm as norm
+from .creation import ones as ones
+from .creation import ones_like as ones_like
+from . import optim as optim
+from .ops.linalg import outer as outer
+from .ops.shape import permute as permute
+from .ops.elementwise import pow as pow
+from .ops.reduce import prod as prod
+from .creation import rand as rand
+from .creation import rand_like as rand_like
+from .creation import randn as randn
+from .creation import randn_like as randn_like
+from . import random as random
+from .ops.shape import ravel as ravel
+from .ops.elementwise import real as real
+from .ops.elementwise import reciprocal as reciprocal
+from .ops.activation import relu as relu
+from .ops.elementwise import remainder as remainder
+from .ops.shape import reshape as reshape
+from .ops.elementwise import round as round
+from .ops.elementwise import rsqrt as rsqrt
+from .creation import scalar_tensor as scalar_tensor
+from .random import seed as seed
+from .dtypes import set_default_dtype as set_default_dtype
+from .modes import set_grad_enabled as set_grad_enabled
+from .printing import set_printoptions as set_printoptions
+from .ops.elementwise import sgn as sgn
+from .ops.activation import sigmoid as sigmoid
+from .ops.elementwise import sign as sign
+from .ops.elementwise import sin as sin
+from .ops.elementwise import sinh as sinh
+from .ops.activation import softmax as softmax
+from .ops.elementwise import sqrt as sqrt
+from .ops.convert import square as square
+from .ops.shape import squeeze as squeeze
+from .ops.shape import stack as stack
+from .ops.reduce import std as std
+from .ops.elementwise import sub as sub
+from .ops.reduce import sum as sum
+from .ops.shape import transpose as swapaxes
+from .ops.shape import transpose as swapdims
+from .ops.shape import t as t
+from .ops.elementwise import tan as tan
+from .ops.elementwise import tanh as tanh
+from .creation import tensor as tensor
+from .ops.shape import transpose as transpose
+from .ops.index import unbind as unbind
+from .ops.shape import unsqueeze as unsqueeze
+from .ops.reduce import var as var
+from .func.vmap import vmap as vmap
+from .ops.convert import where as where
+from .creation import zeros as zeros
+from .creation import zeros_like as zeros_like
+
+bool: _dtype
+cdouble: _dtype
+cfloat: _dtype
+chalf: _dtype
+complex128: _dtype
+complex64: _dtype
+double: _dtype
+e: _float
+float: _dtype
+float16: _dtype
+float32: _dtype
+float64: _dtype
+half: _dtype
+inf: _float
+int: _dtype
+int16: _dtype
+int32: _dtype
+int64: _dtype
+int8: _dtype
+long: _dtype
+nan: _float
+newaxis: None
+pi: _float
+short: _dtype
+uint16: _dtype
+uint32: _dtype
+uint64: _dtype
+uint8: _dtype
+__version__: str
+__all__: list[str]

@@ -1,0 +1,253 @@
+"""Dispatch: what stands in for a function once it is compiled.
+
+For each state of what it depends on, a :class:`Compiled` function has an entry: one generated Python
+function that sees whether it applies, gathers the arrays, runs the program and wraps the results.
+"""
+
+from __future__ import annotations
+
+import functools
+import linecache
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes, modes
+from ..primitive import follow_chain
+from ..tensor import Tensor, _new
+from .capture import Captured, Inline, Plain, Same, Uncompilable, Value, View, capture, capturing
+from .derivative import Derivative
+from .environment import Environment
+from .program import Program
+from .run import Runner, has_numba, _define
+from .simplify import simplify
+
+LIMIT = 16  # states of one function that are compiled
+MISS = object()
+_PACKAGE = str(Path(__file__).resolve().parents[1])
+
+
+class Compiled:
+    """A function that is captured, fused and compiled when it is called."""
+
+    def __init__(self, function: Callable[..., Any], *, fullgraph: bool = False, backend: str = "numba") -> None:
+        functools.update_wrapper(self, function, updated=())
+        self.function = function
+        self.fullgraph = fullgraph
+        self.use_numba = backend == "numba" and has_numba()
+        self.entries: list[Entry] = []
+        self.calls: list[Callable[..., Any]] = []
+        self.eager: str | None = None  # why the function is no longer compiled
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        for call in self.calls:
+            result = call(args, kwargs)
+            if result is not MISS:
+                return result
+        return self._compile(args, kwargs)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<compiled {getattr(self.function, '__qualname__', self.function)!s}>"
+
+    def _compile(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self.eager is not None or capturing():
+            return self.function(*args, **kwargs)
+        try:
+            entry = Entry(self, args, kwargs)
+        except Inline:
+            return self.function(*args, **kwargs)
+        except Uncompilable as e:
+            return self._fall_back(e, args, kwargs)
+        except Exception as e:  # the function's own error, or a limit of compilation: run as it is, it will tell
+            return self._fall_back(e, args, kwargs)
+        self.entries = [entry, *self.entries]
+        self.calls = [e.call for e in self.entries]
+        result = entry.call(args, kwargs)
+        if result is MISS:
+            self.entries.pop(0)
+            self.calls.pop(0)
+            return self._fall_back(Uncompilable("it changes something that it depends on"), args, kwargs)
+        if len(self.entries) >= LIMIT:
+            self.eager = f"it was called in {LIMIT} different ways (shapes, dtypes, Python values)"
+            self._warn(self.eager)
+        return result
+
+    def _fall_back(self, e: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        result = MISS if self.fullgraph else self.function(*args, **kwargs)
+        why = str(e).partition("\n")[0] + _line(e)
+        if result is MISS:
+            raise Uncompilable(f"{self!r} cannot be compiled as a whole: {why}") from e
+        self.eager = why
+        self._warn(why)
+        return result
+
+    def _warn(self, why: str) -> None:
+        name = getattr(self.function, "__qualname__", repr(self.function))
+        warnings.warn(f"{name} runs uncompiled from now on: {why}", UserWarning, stacklevel=4)
+
+    @property
+    def source(self) -> str:
+        """The Python source of what was compiled so far: kernels, then the function that calls them."""
+        return "\n\n\n".join(e.source for e in self.entries)
+
+    def explain(self) -> str:
+        """What was compiled so far: for which arguments, into which loops, from which program."""
+        if self.eager is not None:
+            return f"{self!r}: runs uncompiled, because {self.eager}"
+        return "\n\n".join([f"{self!r}: {len(self.entries)} program(s)", *[e.explain() for e in self.entries]])
+
+
+def _line(e: BaseException) -> str:
+    """Where in the user's code an error arose."""
+    frames = [f for f in traceback.extract_tb(e.__traceback__) if not f.filename.startswith((_PACKAGE, "<"))]
+    if not frames:
+        return ""
+    return f"\n  {frames[-1].filename}:{frames[-1].lineno}: {frames[-1].line}"
+
+
+class Entry:
+    """A program for one state of arguments and environment."""
+
+    def __init__(self, owner: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.environment = env = Environment(owner.function, args, kwargs)
+        captured = capture(owner.function, args, kwargs, [f.tensor for f in env.tensors.values()])
+        self.program = simplify(captured.program)
+        self.derivative = Derivative(captured, self.program, owner.use_numba) if captured.wanted else None
+        self.runner = Runner(self.derivative.forward if self.derivative else self.program, owner.use_numba)
+        self.text, names = _Writer(self, captured).write()
+        self.call = _define(self.text, names)
+
+    @property
+    def source(self) -> str:
+        parts = [self.runner.source]
+        if self.derivative is not None and "runner" in vars(self.derivative):
+            parts.append(self.derivative.runner.source.replace("def run(", "def backward("))
+        return "\n\n\n".join(parts)
+
+    def explain(self) -> str:
+        """The program, its kernels and what it depends on."""
+        kernels = [f"  {step}" for step in map(_describe, self.runner.steps)]
+        guards = [f"  {c.label}: {c.condition}" for c in self.environment.checks]
+        return "\n".join([str(self.program), "steps:", *kernels, "as long as:", *guards])
+
+
+def _describe(step: Any) -> str:
+    names = ", ".join(eq.name for eq in step.equations)
+    shape = f" over {list(step.shape)}" if hasattr(step, "shape") else ""
+    return f"{type(step).__name__.lower()}{shape}: {names}"
+
+
+class _Writer:
+    """Writes an entry's function."""
+
+    def __init__(self, entry: Entry, captured: Captured) -> None:
+        self.entry, self.captured = entry, captured
+        self.names = {
+            **entry.environment.names, "MISS": MISS, "Tensor": Tensor, "new": _new, "ndarray": np.ndarray,
+            "mode": modes.current, "default": dtypes._default, "run": entry.runner.run,
+        }  # fmt: skip
+        self.index = {id(t): i for i, t in enumerate(captured.tensors)}
+
+    def write(self) -> tuple[str, dict[str, Any]]:
+        conditions = [c.condition for c in self.entry.environment.checks]
+        self.names["default_dtype"] = dtypes._default[0]
+        conditions += [f"mode().grad is {modes.current().grad}", "default[0] is default_dtype"]
+        fetch: list[str] = []
+        for found in self.entry.environment.tensors.values():
+            conditions, fetch = self.tensor(found, conditions, fetch)
+        lines = ["try:", *[f"    if not ({c}): return MISS" for c in conditions]]
+        lines += ["    " + line for line in fetch]
+        lines += ["except (AttributeError, IndexError, KeyError, TypeError, ValueError):", "    return MISS"]
+        n = len(self.captured.tensors)
+        results = [f"r{i}" for i in range(len(self.entry.runner.program.outputs))]
+        call = f"run({', '.join(f'a{i}' for i in range(n))})"
+        lines.append(f"{', '.join(results)}, = {call}" if results else call)
+        lines += self.history(n)
+        lines += self.wrapped()
+        return "\n".join(["def entry(args, kwargs):", *["    " + line for line in lines]]), self.names
+
+    def hold(self, name: str, value: Any) -> str:
+        self.names[name] = value
+        return name
+
+    def tensor(self, found: Any, conditions: list[str], fetch: list[str]) -> tuple[list[str], list[str]]:
+        """How to find one tensor again, and see that it is of the same kind."""
+        t, kind = found.tensor, type(found.tensor)
+        i = self.index.get(id(t))
+        if id(t) in self.captured.grads:
+            conditions.append(f"({found.expressions[0]}._grad is None) is {t._grad is None}")
+        if i is None:
+            expected = self.hold(kind.__name__, kind)
+            conditions += [f"type({e}) is {expected}" for e in found.expressions if not e.endswith("._grad")]
+            return conditions, fetch
+        v = self.captured.program.inputs[i]
+        first, *others = found.expressions
+        dtype, scalar = self.hold(f"dtype_{v.dtype.name}", v.dtype), self.hold(v.dtype.name, v.dtype.type)
+        fetch += [
+            f"t{i} = {first}",
+            f"if type(t{i}) is not {self.hold(kind.__name__, kind)} or t{i}._rg is not {t._rg}: return MISS",
+            f"a{i} = t{i}._a",
+        ]
+        array = f"type(a{i}) is ndarray and (a{i}.dtype is {dtype} or a{i}.dtype == {dtype}) and a{i}.shape == {v.shape}"
+        fetch.append(f"if not ({f'type(a{i}) is {scalar} or ' if not v.shape else ''}{array}): return MISS")
+        fetch += [f"if {e} is not t{i}: return MISS" for e in others]
+        return conditions, fetch
+
+    def history(self, n: int) -> list[str]:
+        d = self.entry.derivative
+        if d is None:
+            return []
+        self.names["derivative"] = d
+        saved = "".join(f"r{i}, " for i in range(self.captured.outputs, len(d.forward.outputs)))
+        return [f"nodes = derivative.nodes(({''.join(f't{i}, ' for i in range(n))}), ({saved}))"]
+
+    def wrapped(self) -> list[str]:
+        """The results as tensors, in the structure of the output."""
+        lines, leaves = [], []
+        for k, result in enumerate(self.captured.results):
+            match result:
+                case Plain(value):
+                    leaves.append(self.hold(f"value{k}", value))
+                case Same(i):
+                    leaves.append(f"t{i}")
+                case View(i, chain):
+                    self.names["follow_chain"] = follow_chain
+                    lines.append(f"y{k} = follow_chain(t{i}, {self.hold(f'chain{k}', chain)})")
+                    leaves.append(f"y{k}")
+                case Value(i, leaf):
+                    leaves.append(f"o{i}")
+                    if f"o{i} = new(Tensor)" in lines:
+                        continue
+                    lines += [f"o{i} = new(Tensor)", f"o{i}._a = r{i}", f"o{i}._grad = o{i}._meta = o{i}._v = None"]
+                    if i in self.captured.differentiable:
+                        lines += [f"o{i}._rg, o{i}._node = True, nodes[{self.captured.differentiable.index(i)}]"]
+                    else:
+                        lines += [f"o{i}._rg, o{i}._node = {leaf}, None"]
+        return [*lines, f"return {_structure(self.captured.out, iter(leaves), self.hold)}"]
+
+
+def _structure(out: Any, leaves: Any, hold: Callable[[str, Any], str]) -> str:
+    """An expression that builds ``out`` anew from other leaves."""
+    if out is None:
+        return "None"
+    if type(out) is tuple:
+        return f"({''.join(_structure(o, leaves, hold) + ', ' for o in out)})"
+    if type(out) is list:
+        return f"[{', '.join(_structure(o, leaves, hold) for o in out)}]"
+    if isinstance(out, (tuple, list, dict)) or hasattr(out, "__dataclass_fields__"):
+        from ..func import tree
+
+        found, rebuild = tree.flatten(out)
+        parts = [_structure(o, leaves, hold) for o in found]
+        return f"{hold(f'rebuild{id(out)}', rebuild)}([{', '.join(parts)}])"
+    return str(next(leaves))
+
+
+_ = linecache, Program

@@ -1,0 +1,127 @@
+"""Write the type stubs of what declarations attach: ``python tools/make_stubs.py [--check]``.
+
+Operations become functions of ``chainrule`` and methods of ``Tensor`` when they are declared, which a type
+checker cannot follow.  This writes their signatures down, in ``__init__.pyi`` and ``methods.pyi``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import chainrule
+from chainrule import compile as _compile  # noqa: F401  so that lazy names are there to be looked at
+from chainrule.dtypes import dtype
+from chainrule.methods import TensorMethods
+from chainrule.tensor import Tensor
+
+ROOT = Path(chainrule.__file__).parent
+HEADER = '"""Made by tools/make_stubs.py from the declarations; do not edit."""\n\n'
+IMPORTS = """from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .tensor import Tensor
+
+"""
+
+
+def modules() -> list[types.ModuleType]:
+    """chainrule's own modules that are loaded, those that declare operations first."""
+    found = [m for name, m in sorted(sys.modules.items()) if name.startswith("chainrule.") and m is not None]
+    return sorted(found, key=lambda m: not m.__name__.startswith("chainrule.ops."))
+
+
+def home(name: str, value: Any) -> tuple[str, str] | None:
+    """The (module, name) where a public object is defined."""
+    own = getattr(value, "__module__", None)
+    for module in modules():
+        if own not in (None, "chainrule", module.__name__) and not isinstance(value, dtype):
+            continue
+        for key in (name, getattr(value, "__name__", name)):
+            if module.__name__ != "chainrule.ops" and vars(module).get(key) is value:
+                return module.__name__.removeprefix("chainrule"), key
+    return None
+
+
+def package() -> str:
+    """``__init__.pyi``: every public name and where it comes from."""
+    lines, plain = [], []
+    for name in sorted(chainrule.__all__):
+        value = getattr(chainrule, name)
+        if isinstance(value, types.ModuleType):
+            lines.append(f"from . import {name} as {name}")
+        elif isinstance(value, dtype):
+            plain.append(f"{name}: _dtype")
+        elif value is None or isinstance(value, (float, int)):
+            plain.append(f"{name}: {type(value).__name__ if value is not None else 'None'}")
+        elif (found := home(name, value)) is not None:
+            lines.append(f"from {found[0]} import {found[1]} as {name}")
+        else:
+            raise SystemExit(f"no home for chainrule.{name}: {value!r}")
+    plain = [p.replace(": float", ": _float").replace(": int", ": _int") for p in plain]
+    head = "from builtins import float as _float\nfrom .dtypes import dtype as _dtype\n"
+    return HEADER + head + "\n".join(lines) + "\n\n" + "\n".join(plain) + "\n__version__: str\n__all__: list[str]\n"
+
+
+def signature(name: str, function: Any) -> str:
+    """A method's stub."""
+    if name.startswith("__") and name.endswith("__"):
+        other = "" if name in ("__neg__", "__abs__", "__invert__") else ", other: Any"
+        if name == "__getitem__":
+            return "    def __getitem__(self, key: Any) -> Tensor: ..."
+        if name == "__setitem__":
+            return "    def __setitem__(self, key: Any, value: Any) -> None: ..."
+        ignore = "  # type: ignore[override]" if name in ("__eq__", "__ne__") else ""
+        if name.startswith("__i") and name not in ("__invert__",):
+            ignore = "  # type: ignore[misc]"
+        return f"    def {name}(self{other}) -> Tensor: ...{ignore}"
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    parts, keyword_only = ["self"], False
+    for p in parameters[1:]:
+        if p.kind is p.KEYWORD_ONLY and not keyword_only:
+            parts.append("*")
+        keyword_only = keyword_only or p.kind in (p.KEYWORD_ONLY, p.VAR_POSITIONAL)
+        star = {p.VAR_POSITIONAL: "*", p.VAR_KEYWORD: "**"}.get(p.kind, "")
+        kind = p.annotation if isinstance(p.annotation, str) else "Any"
+        parts.append(f"{star}{p.name}: {kind}" + (" = ..." if p.default is not p.empty else ""))
+    returns = inspect.signature(function).return_annotation if parameters else "Any"
+    return f"    def {name}({', '.join(parts)}) -> {returns if isinstance(returns, str) else 'Any'}: ..."
+
+
+def methods() -> str:
+    """``methods.pyi``: what operations attach to Tensor."""
+    lines = []
+    for name, value in sorted(vars(Tensor).items()):
+        function = value.fget if isinstance(value, property) else value
+        if getattr(function, "__module__", None) in ("chainrule.tensor", None) or not callable(function):
+            continue
+        if isinstance(value, property):
+            lines.append(f"    @property\n    def {name}(self) -> Tensor: ...")
+        elif name != "_interpret":
+            lines.append(signature(name, function))
+    return HEADER + IMPORTS + f"class {TensorMethods.__name__}:\n" + "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Write both stubs; with ``--check`` only say whether they are up to date."""
+    stale = 0
+    for name, text in (("__init__.pyi", package()), ("methods.pyi", methods())):
+        path = ROOT / name
+        if not path.exists() or path.read_text() != text:
+            stale += 1
+            print(f"{name} {'is out of date: run python tools/make_stubs.py' if '--check' in sys.argv else 'written'}")
+            if "--check" not in sys.argv:
+                path.write_text(text)
+    return stale if "--check" in sys.argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
