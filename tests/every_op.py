@@ -321,7 +321,7 @@ def variants(case: Case, n: int, tag: str) -> list[Case]:
             a = args[i]
             if a.dtype.kind in "fc" and case.moving:  # without derivatives, ties are wanted
                 a = a * (1 + 0.015 * (k + draw.uniform(0, 1, a.shape)))
-            args[i] = draw.permutation(a.ravel()).reshape(a.shape) if k else a
+            args[i] = a.ravel()[draw.permutation(a.size)].reshape(a.shape) if k else a
         found.append(case.with_args(args))
     return found
 

@@ -3,7 +3,7 @@
 A loop runs over blocks, so that its halves can go to several threads and its sums stay exact.  Within a
 block, slices begin at 0: an index that might be negative, as far as LLVM knows, would keep it from
 vectorising.  Where a function has only limited range (``sin`` of huge numbers), the block notes it and is
-done again the slow way.
+done again the slow way.  Lengths are parameters, so one kernel serves all shapes.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Source:
     outputs: list[Var]  # written, as flat arrays; for a line, returned
     totals: list[tuple[Var, str]]  # full reductions: a partial result for each block, and how to fold them
     blocks: int = 1
+    lengths: tuple[int, ...] = ()  # for a loop: entries per block along the first axis, then the axes' lengths
 
 
 class _Writer:
@@ -111,16 +112,22 @@ class _LoopWriter(_Writer):
         self.risky = any(self.far(eq) for eq in loop.equations)
 
     def source(self) -> Source:
-        length, per_block = self.extent()
-        parameters = [self.name(v) + "_" for v in (*self.arrays, *self.outputs)]
+        dims = self.dims()
+        per_block = max(BLOCK // math.prod(dims[1:]), 1)
+        parameters = [f"{self.name(v)}_" for v in (*self.arrays, *self.outputs)]
         parameters += [self.name(v) for v in self.numbers] + [f"{self.name(eq.out)}_" for eq in self.totals]
-        block = [f"start, stop = block * {per_block}, min(block * {per_block} + {per_block}, {length})", *self.slices()]
-        block += ["far = False", *self.body(wide=False), "if far:", *_indent(self.body(wide=True))] if self.risky else self.body(wide=False)
+        parameters = ["first", "last", "per", *[f"n{k}" for k in range(len(dims))], *parameters]
+        block = ["start, stop = block * per, min(block * per + per, n0)", *self.slices()]
+        if self.risky:
+            block += ["far = False", *self.body(wide=False), "if far:", *_indent(self.body(wide=True))]
+        else:
+            block += self.body(wide=False)
         block += [f"{self.name(eq.out)}_[block] = {self.name(eq.out)}" for eq in self.totals]
         body = [*self.typed(self.numbers), *self.scratch(), "for block in range(first, last):", *_indent(block)]
-        text = [f"def loop({', '.join(['first', 'last', *parameters])}):", *_indent(body)]
+        text = "\n".join([f"def loop({', '.join(parameters)}):", *_indent(body)])
         totals = [(eq.out, eq.name) for eq in self.totals]
-        return Source("\n".join(text), self.arrays, self.numbers, self.outputs, totals, -(-length // per_block))
+        blocks = -(-dims[0] // per_block)
+        return Source(text, self.arrays, self.numbers, self.outputs, totals, blocks, (per_block, *dims))
 
     def lines(self, equations: list[Equation], wide: bool) -> list[str]:
         """The equations of one stage, with what warns of arguments too large, and their folding."""
@@ -137,7 +144,8 @@ class _LoopWriter(_Writer):
     def starts(self, equations: list[Equation]) -> list[str]:
         return [f"{self.name(eq.out)} = np.{eq.out.dtype.name}({lanes.START[eq.name]})" for eq in equations]
 
-    def extent(self) -> tuple[int, int]:
+    def dims(self) -> tuple[int, ...]:
+        """The lengths of the axes that are looped over; blocks divide the first."""
         raise NotImplementedError
 
     def slices(self) -> list[str]:
@@ -155,40 +163,42 @@ class _Nest(_LoopWriter):
 
     def __init__(self, loop: Loop, constants: Constants) -> None:
         super().__init__(loop, constants)
-        operands = [*self.arrays, *self.outputs]
-        self.dims, strides = collapse(loop.shape, [v.shape for v in operands])
-        self.strides = dict(zip(operands, strides, strict=True))
+        self.lengths, self.patterns = collapse(loop.shape, [*self.arrays, *self.outputs])
 
-    def extent(self) -> tuple[int, int]:
-        inner = math.prod(self.dims[1:])
-        return self.dims[0], max(BLOCK // inner, 1) if len(self.dims) > 1 else BLOCK
+    def dims(self) -> tuple[int, ...]:
+        return self.lengths
 
     def slices(self) -> list[str]:
-        if len(self.dims) > 1:
+        if len(self.lengths) > 1:
             return []
-        return [f"{self.name(v)}s = {self.name(v)}_[start:stop]" for v in self.strides]
+        return [f"{self.name(v)}s = {self.name(v)}_[start:stop]" for v in self.patterns]
 
     def body(self, wide: bool) -> list[str]:
+        last = len(self.lengths) - 1
         inside = [f"{self.name(v)} = {self.entry(v)}" for v in self.arrays]
         inside += self.lines(self.loop.equations, wide)
-        inside += [f"{self.name(v)}s[{self.index(v)}] = {self.name(v)}" for v in self.outputs]
-        if len(self.dims) == 1:
+        inside += [f"{self.entry(v)} = {self.name(v)}" for v in self.outputs]
+        if not last:
             return [*self.starts(self.totals), "for i in range(stop - start):", *_indent(inside)]
-        axes = [f"i{d}" for d in range(len(self.dims) - 1)]
         rows = []
-        for v, steps in self.strides.items():
-            at = " + ".join(f"{i} * {s}" if s != 1 else i for i, s in zip(axes, steps, strict=False) if s) or "0"
-            rows.append(f"{self.name(v)}s = {self.name(v)}_[{at} : {at} + {self.dims[-1] if steps[-1] else 1}]")
-        nest = [*rows, f"for i in range({self.dims[-1]}):", *_indent(inside)]
-        for axis, n in reversed(list(zip(axes[1:], self.dims[1:-1], strict=True))):
-            nest = [f"for {axis} in range({n}):", *_indent(nest)]
+        for v, pattern in self.patterns.items():
+            width = f"n{last}" if pattern[-1] else "1"
+            if not any(pattern[:-1]):
+                rows.append(f"{self.name(v)}s = {self.name(v)}_[:{width}]")
+                continue
+            at = ""  # the row's number among the rows that this array has
+            for k, own in enumerate(pattern[:-1]):
+                if own:
+                    at = f"({at}) * n{k} + i{k}" if " " in at else f"{at} * n{k} + i{k}" if at else f"i{k}"
+            rows.append(f"at = ({at}) * {width}" if " " in at else f"at = {at} * {width}")
+            rows.append(f"{self.name(v)}s = {self.name(v)}_[at : at + {width}]")
+        nest = [*rows, f"for i in range(n{last}):", *_indent(inside)]
+        for k in range(last - 1, 0, -1):
+            nest = [f"for i{k} in range(n{k}):", *_indent(nest)]
         return [*self.starts(self.totals), "for i0 in range(start, stop):", *_indent(nest)]
 
-    def index(self, v: Var) -> str:
-        return "i" if self.strides[v][-1] else "0"
-
     def entry(self, v: Var) -> str:
-        return f"{self.name(v)}s[{self.index(v)}]"
+        return f"{self.name(v)}s[{'i' if self.patterns[v][-1] else '0'}]"
 
 
 class _Rows(_LoopWriter):
@@ -208,25 +218,25 @@ class _Rows(_LoopWriter):
         """The loop over the row that an equation belongs to; for a row's value, the one that follows it."""
         return self.stage[eq.out] - (eq.name in REDUCTIONS)
 
-    def extent(self) -> tuple[int, int]:
-        return self.loop.rows, max(BLOCK // self.loop.cols, 1)
+    def dims(self) -> tuple[int, ...]:
+        return self.loop.rows, self.loop.cols
 
     def slices(self) -> list[str]:
         return []
 
     def scratch(self) -> list[str]:
-        return [f"{self.name(v)}s = np.empty({self.loop.cols}, np.{v.dtype.name})"
+        return [f"{self.name(v)}s = np.empty(n1, np.{v.dtype.name})"
                 for v in self.full if v in self.crossing and v not in self.outputs]  # fmt: skip
 
     def body(self, wide: bool) -> list[str]:
-        cols, rows = self.loop.cols, []
+        rows = []
         for v in [*self.arrays, *self.outputs]:
             if self.loop.is_full(v):
-                rows.append(f"{self.name(v)}s = {self.name(v)}_[row * {cols} : row * {cols} + {cols}]")
+                rows.append(f"{self.name(v)}s = {self.name(v)}_[row * n1 : row * n1 + n1]")
             elif v in self.arrays and self.loop.is_kept(v):
                 rows.append(f"{self.name(v)} = {self.name(v)}_[row]")
             elif v in self.arrays:
-                rows.append(f"{self.name(v)}s = {self.name(v)}_[:{cols}]")
+                rows.append(f"{self.name(v)}s = {self.name(v)}_[:n1]")
         for stage in range(max(self.stage.values()) + 1):
             rows += self.lines([eq for eq in self.loop.equations if self.stage[eq.out] == stage and eq.out not in self.full
                                 and eq.name not in REDUCTIONS], wide)  # fmt: skip
@@ -245,5 +255,5 @@ class _Rows(_LoopWriter):
         inside += self.lines(equations, wide)
         inside += [f"{self.name(v)}s[i] = {self.name(v)}" for v in made if v in self.full and (v in self.outputs or v in self.crossing)]
         starts = self.starts([eq for eq in equations if eq.name in REDUCTIONS])
-        return [*starts, f"for i in range({self.loop.cols}):", *_indent(inside)]
+        return [*starts, "for i in range(n1):", *_indent(inside)]
 

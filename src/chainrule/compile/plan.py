@@ -261,10 +261,10 @@ def _arrays(equations: list[Equation]) -> set[Var]:
     return {v for e in equations for v in e.vars if v not in made and v.size > 1}
 
 
-def collapse(shape: tuple[int, ...], operands: list[tuple[int, ...]]) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
-    """``shape`` with as few axes as the operands' broadcasting allows, and each operand's strides over it."""
+def collapse(shape: tuple[int, ...], arrays: list[Var]) -> tuple[tuple[int, ...], dict[Var, tuple[bool, ...]]]:
+    """``shape`` with as few axes as broadcasting allows, and for each array along which of them it varies."""
     n = len(shape)
-    padded = [(1,) * (n - len(s)) + s for s in operands]
+    padded = [(1,) * (n - len(v.shape)) + v.shape for v in arrays]
     dims: list[int] = []
     patterns: list[tuple[bool, ...]] = []
     for i, length in enumerate(shape):
@@ -276,12 +276,4 @@ def collapse(shape: tuple[int, ...], operands: list[tuple[int, ...]]) -> tuple[t
         else:
             dims.append(length)
             patterns.append(pattern)
-    strides = []
-    for k in range(len(operands)):
-        step, own = 1, []
-        for length, pattern in zip(reversed(dims), reversed(patterns), strict=True):
-            own.append(step if pattern[k] else 0)
-            step *= length if pattern[k] else 1
-        strides.append(tuple(reversed(own)))
-    return tuple(dims), strides
-
+    return tuple(dims), {v: tuple(p[k] for p in patterns) for k, v in enumerate(arrays)}

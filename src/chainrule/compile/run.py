@@ -225,10 +225,11 @@ class _Writer:
             part = f"{self.names[v]}p"
             self.lines.append(f"{part} = np.empty({source.blocks})")
             args.append(part)
+        lengths = ", ".join(map(str, source.lengths))
         if step.cost > threads.WORTH and source.blocks > 1:
-            self.lines.append(f"share(loop{number}, {source.blocks}, ({', '.join(args)},))")
+            self.lines.append(f"share(loop{number}, {source.blocks}, ({lengths}, {', '.join(args)},))")
         else:
-            self.lines.append(f"loop{number}(0, {source.blocks}, {', '.join(args)})")
+            self.lines.append(f"loop{number}(0, {source.blocks}, {lengths}, {', '.join(args)})")
         for v, kind in source.totals:
             part = f"{self.names[v]}p"
             folded = f"{part}.item()" if source.blocks == 1 else f"{_FOLD[kind]}({part}).item()"

@@ -186,7 +186,7 @@ def _watched(
             shown[i] = part if part is None or _level(part) >= rank else wrap(part, rank)
         recorded = any(_level(p) >= k[0] for p, k in zip(parts, kinds, strict=True))  # under create_graph
         changed = see(tuple(shown))
-        return [c if c is None or recorded else c._a for c in (changed[i] for i in at)]
+        return [c if c is None or recorded else _lent(c._a) for c in (changed[i] for i in at)]
 
     node = BackwardHookFunctionBackward(
         tuple([edge_of(t) if t._rg else None for t in tensors]), (None,), None, None, None
@@ -198,6 +198,11 @@ def _watched(
         if t._rg:
             out._node, out._rg = Port(node, number), True
     return tuple(passed), at
+
+
+def _lent(a: Any) -> Any:
+    """An array that a hook may have kept, as a view: a leaf copies those before it adds to them."""
+    return a.view() if type(a) is np.ndarray else a
 
 
 def _level(cotangent: Any) -> int:
