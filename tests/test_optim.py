@@ -132,6 +132,19 @@ def test_zero_grad() -> None:
     assert x.grad is None
 
 
+def test_parameters_and_gradients_of_other_libraries() -> None:
+    jnp = pytest.importorskip("jax.numpy")
+    there, here = torch.asarray(jnp.ones(2)).requires_grad_(), leaf(1.0, 1.0, dtype=torch.float32)
+    optimizer = SGD([there, here], lr=0.5, momentum=0.5)
+    for _ in range(2):
+        optimizer.zero_grad()
+        (there * there.detach() + here * there.detach()).sum().backward()
+        optimizer.step()
+    assert type(there._a).__module__.startswith("jax")
+    assert type(here._a) is np.ndarray
+    assert numbers(there) == numbers(here) == [0.0, 0.0]
+
+
 # --- closures, hooks, recorded steps ------------------------------------------------------------------------
 
 

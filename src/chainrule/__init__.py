@@ -17,16 +17,54 @@ from types import ModuleType as _ModuleType
 from . import autograd
 from .autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from .creation import (
-    arange, as_tensor, asarray, empty, empty_like, eye, from_numpy, full, full_like, is_tensor, linspace, logspace,
-    ones, ones_like, rand, rand_like, randn, randn_like, scalar_tensor, tensor, zeros, zeros_like,
+    arange,
+    as_tensor,
+    asarray,
+    empty,
+    empty_like,
+    eye,
+    from_numpy,
+    full,
+    full_like,
+    is_tensor,
+    linspace,
+    logspace,
+    ones,
+    ones_like,
+    rand,
+    rand_like,
+    randn,
+    randn_like,
+    scalar_tensor,
+    tensor,
+    zeros,
+    zeros_like,
 )  # fmt: skip
 from .device import device
 from .dtypes import (
-    Size, complex64, complex128, dtype, finfo, float16, float32, float64, get_default_dtype, iinfo, int8, int16, int32,
-    int64, set_default_dtype, uint8, uint16, uint32, uint64,
+    Size,
+    complex64,
+    complex128,
+    dtype,
+    finfo,
+    float16,
+    float32,
+    float64,
+    get_default_dtype,
+    iinfo,
+    int8,
+    int16,
+    int32,
+    int64,
+    set_default_dtype,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
 )  # fmt: skip
 from .dtypes import bool_ as bool
 from .errors import MissingExtra, OutOfMemoryError
+from .errors import explained as _explained
 from .ops import public as _public
 from .printing import set_printoptions
 from .random import Generator, default_generator, initial_seed, manual_seed, seed
@@ -53,9 +91,9 @@ def __getattr__(name: str) -> object:
         return _importlib.import_module(f"{__name__}.{name}")
     if name in _LAZY:
         return getattr(_importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-    raise AttributeError(
+    raise _explained(AttributeError(
         f"module 'chainrule' has no attribute {name!r}\nPyTorch's API is covered in part: the documentation lists what is."
-    )
+    ))
 
 
 def __dir__() -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 from . import engine, errors, modes
 from .arrays import numpy_
 from .arrays.namespace import dtype_of, namespace
+from .errors import explained
 from .quiet import QUIET, reset_errors, set_errors
 from .tensor import Tensor, wrap
 
@@ -37,10 +38,10 @@ def _roots(outputs: Sequence[Any], grads: Sequence[Any], create_graph: bool) -> 
     roots = []
     for i, (y, g) in enumerate(zip(outputs, grads, strict=True)):
         if not y._rg or y._node is engine.NOWHERE:
-            raise RuntimeError(errors.no_grad_fn(i, y))
+            raise explained(RuntimeError(errors.no_grad_fn(i, y)))
         if g is None:
             if y._shape and y.numel() != 1:
-                raise RuntimeError(errors.not_scalar(y._shape))
+                raise explained(RuntimeError(errors.not_scalar(y._shape)))
             g = one(y) if type(y) is Tensor else namespace((y._a,)).ones_like(y._a)
             if create_graph:
                 g = y._wrap(g)
@@ -54,10 +55,10 @@ def _given(i: int, y: Any, g: Any, create_graph: bool) -> Any:
     if not isinstance(g, engine.Box):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
     if tuple(g.shape) != tuple(y.shape):
-        raise RuntimeError(
+        raise explained(RuntimeError(
             f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of {y.shape}."
             "\nA gradient weighs each element of the output, so the two shapes must be the same."
-        )
+        ))
     if (dtype_of(g).kind == "c") != (y._dtype.kind == "c"):
         raise RuntimeError(
             "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
@@ -189,7 +190,7 @@ def grad(
             if found_one is not None:
                 return (found_one,)
             if not (allow_unused or materialize_grads):
-                raise RuntimeError(errors.unused(0))
+                raise explained(RuntimeError(errors.unused(0)))
             return (inputs._wrap(np.zeros_like(inputs._a)) if materialize_grads else None,)
     ys, xs = _tuple(outputs), _tuple(inputs)
     if is_grads_batched:
@@ -198,10 +199,10 @@ def grad(
     targets = []
     for x in xs:
         if not x._rg:
-            raise RuntimeError(
+            raise explained(RuntimeError(
                 "One of the differentiated Tensors does not require grad"
                 "\nSay so before it is used: x.requires_grad_(), then compute the output, then ask for its gradient."
-            )
+            ))
         targets.append(edge_of(x))
     keep = create_graph if retain_graph is None else retain_graph
     sweep = _sweep(ys, roots, keep, create_graph)
@@ -219,7 +220,7 @@ def grad(
                 found.append(x._wrap(g))
                 continue
             if not allow_unused:
-                raise RuntimeError(errors.unused(i))
+                raise explained(RuntimeError(errors.unused(i)))
             found.append(None)
             continue
         if not edge._seq:
@@ -232,7 +233,7 @@ def _grad_of_one(y: Tensor, x: Tensor, g: Any, keep: bool) -> Tensor | None:
     """The commonest gradient by the shortest way: of one number over NumPy with respect to one tensor."""
     root, target = y if y._node is None else y._node, edge_of(x)
     if root is engine.NOWHERE:
-        raise RuntimeError(errors.no_grad_fn(0, y))
+        raise explained(RuntimeError(errors.no_grad_fn(0, y)))
     sweep = engine.Sweep(numpy_, fit, wrap, keep, False)
     if target._seq:
         sweep.capture = {target: None}

@@ -10,6 +10,7 @@ import numpy as np
 
 from . import dtypes, errors
 from .arrays.namespace import is_array, is_numpy
+from .errors import explained
 from .random import default_generator
 from .tensor import Tensor, _new, init, wrap
 
@@ -35,10 +36,10 @@ def to_array(data: Any, dtype: Any = None) -> Any:
     if isinstance(data, np.generic):
         return data.astype(dtype) if dtype is not None else data
     if isinstance(data, str) or data is None or not hasattr(data, "__iter__") and not hasattr(data, "__len__"):
-        raise TypeError(
+        raise explained(TypeError(
             f"new(): invalid data type '{type(data).__name__}'"
             "\nExpected a number, a nested list of numbers, a NumPy array or a tensor."
-        )
+        ))
     values, shape, kinds = _flatten(data)
     if dtype is None:
         dtype = (
@@ -65,10 +66,10 @@ def _flatten(data: Any) -> tuple[list[Any], tuple[int, ...], set[Any]]:
             if not d:
                 raise TypeError(f"expected a sequence of length {length} at dim {len(shape)}, got {type(v).__name__}")
             if len(v) != length:
-                raise ValueError(
+                raise explained(ValueError(
                     f"expected sequence of length {length} at dim {len(shape)} (got {len(v)})"
                     "\nAll rows of a tensor have the same length; pad the shorter ones."
-                )
+                ))
         shape.append(length)
         level = [w for v in level for w in (v.tolist() if isinstance(v, np.ndarray) and v.dtype == object else v)]
     kinds: set[Any] = set()
@@ -82,9 +83,9 @@ def _flatten(data: Any) -> tuple[list[Any], tuple[int, ...], set[Any]]:
         elif isinstance(v, (bool, int, float, complex)):
             kinds.add(type(v))
         else:
-            raise TypeError(
+            raise explained(TypeError(
                 f"new(): invalid data type '{type(v).__name__}'\nA tensor holds numbers; this element is {v!r:.60}."
-            )
+            ))
         values.append(v)
     return values, tuple(shape), kinds
 
@@ -125,11 +126,11 @@ def tensor(
 def _leaf(out: Tensor, requires_grad: bool) -> Tensor:
     if requires_grad:
         if out._dtype.kind not in "fc":
-            raise RuntimeError(
+            raise explained(RuntimeError(
                 "Only Tensors of floating point and complex dtype can require gradients"
                 f"\nThese numbers are {out.dtype}. Write them with a point, torch.tensor(2.0, requires_grad=True), or "
                 "say dtype=torch.float32."
-            )
+            ))
         out._rg = True
     return out
 

@@ -19,6 +19,7 @@ from operator import attrgetter
 from typing import Any, ClassVar
 
 from . import errors
+from .errors import explained
 
 next_seq = itertools.count(1).__next__
 
@@ -275,7 +276,7 @@ class Sweep:
                     if wanted is not None and node not in wanted:
                         break
                 if saved is None:
-                    raise RuntimeError(errors.freed_graph(node))
+                    raise explained(RuntimeError(errors.freed_graph(node)))
                 if tensors is not None:
                     for t in tensors:
                         if t is not None and t._v is not None:
@@ -295,7 +296,7 @@ class Sweep:
                 params, several = node.params, None
                 if not pulls or (extra is not None and not extra.plain):
                     several = cotangents(self, node, extra, g, saved)
-                follow = None
+                follow = follow_g = None
                 for i, edge in enumerate(edges):
                     if edge is None:
                         continue
@@ -382,11 +383,11 @@ def check_versions(node: Node) -> None:
         if t is not None and t._v is not None:
             expected = (versions[i] or 0) if versions else 0
             if t._v[0] != expected:
-                raise RuntimeError(errors.modified_in_place(node, t, t._v[0], expected))
+                raise explained(RuntimeError(errors.modified_in_place(node, t, t._v[0], expected)))
     if extra is not None and extra.cell is not None:
         cell, expected = extra.cell
         if cell[0] != expected:
-            raise RuntimeError(errors.modified_in_place(node, node.saved[0], cell[0], expected, output=True))
+            raise explained(RuntimeError(errors.modified_in_place(node, node.saved[0], cell[0], expected, output=True)))
 
 
 def reachable(edges: Sequence[Any], targets: Any) -> set[Any] | None:

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+
+E = TypeVar("E", bound=Exception)
+
+
+def explained(e: E) -> E:
+    """The error with PyTorch's sentence as its text, and what follows the first line break as a note.
+
+    A traceback shows both.  ``str(e)`` is what a program that catches the error compares and prints.
+    """
+    first, found, more = str(e.args[0]).partition("\n")
+    if found:
+        e.args = (first, *e.args[1:])
+        e.add_note(more)
+    return e
 
 
 class OutOfMemoryError(RuntimeError, MemoryError):

@@ -29,8 +29,9 @@ from . import dtypes, errors, modes
 from .arrays import namespace as ns
 from .arrays.namespace import dtype_of, is_numpy, namespace
 from .engine import NOWHERE, Box, Extra, Node, Port, Several
+from .errors import explained
 from .quiet import QUIET, reset_errors, set_errors
-from .tensor import Meta, Tensor, _new, init, node_slot, wrap
+from .tensor import Meta, Tensor, _new, node_slot, wrap
 
 table: dict[str, Primitive] = {}  # every declared operation, by name
 
@@ -566,9 +567,9 @@ def check_writable(x: Tensor, tracked: bool, uniform: bool = False) -> None:
             if m.created:  # type: ignore[union-attr]
                 raise RuntimeError(forbidden(x, past=False))
             if x._rg and base._node is None:
-                raise RuntimeError(errors.leaf_in_place(view=True))
+                raise explained(RuntimeError(errors.leaf_in_place(view=True)))
         if x._rg and x._node is None:
-            raise RuntimeError(errors.leaf_in_place(view=False))
+            raise explained(RuntimeError(errors.leaf_in_place(view=False)))
     a = x._a
     if type(a) is _ndarray and 0 in a.strides and a.size and not uniform and any(
         s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)
@@ -619,15 +620,15 @@ def assign(x: Tensor, result: Tensor, uniform: bool = False) -> Tensor:
     recording = _mode().grad and (x._rg or result._rg)
     check_writable(x, result._rg, uniform)
     if result._shape != x._shape:
-        raise RuntimeError(errors.cannot_grow(x._shape, result._shape))
+        raise explained(RuntimeError(errors.cannot_grow(x._shape, result._shape)))
     have, want = dtype_of(result._a), dtype_of(x._a)
     if have != want:
         if dtypes.kind_rank(have) > dtypes.kind_rank(want):
-            raise RuntimeError(
+            raise explained(RuntimeError(
                 f"result type {errors.scalar_type(have)} can't be cast to the desired output type "
                 f"{errors.scalar_type(want)}"
                 "\nConvert the tensor first (x = x.float()), or write out of place: x = x * 1.5."
-            )
+            ))
         result = table["Cast"](result, dtype=want)
     if recording:
         _snapshot(x, result._node)
@@ -978,10 +979,10 @@ def _lift(prim: Primitive, i: int, a: Any, arrays: tuple[Any, ...]) -> Any:
     if len(arrays) > 1 and ns.is_array(a):
         return wrap(a)
     which = "input" if i == 0 else "other"
-    raise TypeError(
+    raise explained(TypeError(
         f"{prim.name.lower()}(): argument '{which}' (position {i + 1}) must be Tensor, not {type(a).__name__}"
         "\nMake it a tensor first: torch.tensor(value)."
-    )
+    ))
 
 
 def check_broadcast(arrays: Sequence[Any]) -> None:
@@ -989,4 +990,4 @@ def check_broadcast(arrays: Sequence[Any]) -> None:
     for i in range(1, len(shapes)):
         a, b = shapes[0], shapes[i]
         if a != b and any(m != n and 1 not in (m, n) for m, n in zip(reversed(a), reversed(b), strict=False)):
-            raise RuntimeError(errors.size_mismatch(a, b))
+            raise explained(RuntimeError(errors.size_mismatch(a, b)))

@@ -213,10 +213,10 @@ class Tensor(TensorMethods, Box):
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
         if value and self._dtype.kind not in "fc":
-            raise RuntimeError(
+            raise explained(RuntimeError(
                 "only Tensors of floating point and complex dtype can require gradients"
                 f"\nThis one is {self.dtype}. Convert it first: x = x.float(), or write the numbers as 1.0, 2.0."
-            )
+            ))
         node = node_slot.__get__(self)
         if node is NOWHERE:  # a view of what requires grad; it may become a leaf of its own
             if value and type(self) is Tensor:
@@ -234,10 +234,10 @@ class Tensor(TensorMethods, Box):
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Ask for gradients of this leaf (in place), and return it."""
         if requires_grad and self._dtype.kind not in "fc":
-            raise RuntimeError(
+            raise explained(RuntimeError(
                 "only Tensors of floating point dtype can require gradients"
                 f"\nThis one is {self.dtype}. Convert it first: x = x.float().requires_grad_()."
-            )
+            ))
         self.requires_grad = requires_grad
         return self
 
@@ -401,7 +401,7 @@ class Tensor(TensorMethods, Box):
     def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
         """The same memory as a NumPy array; refused while a gradient is wanted, unless ``force``."""
         if self._rg and not force:
-            raise RuntimeError(errors.no_numpy())
+            raise explained(RuntimeError(errors.no_numpy()))
         a = self._own()
         return a if isinstance(a, np.ndarray) else np.asarray(_ground(a))
 
@@ -413,10 +413,10 @@ class Tensor(TensorMethods, Box):
         """The only element as a Python number."""
         a = _ground(self._a)
         if self.numel() != 1:
-            raise RuntimeError(
+            raise explained(RuntimeError(
                 f"a Tensor with {self.numel()} elements cannot be converted to Scalar"
                 "\nReduce it first (x.sum().item()), pick one (x[0].item()), or take all: x.tolist()."
-            )
+            ))
         return a.item() if hasattr(a, "item") else np.asarray(a).item()
 
     def tolist(self) -> Any:
@@ -426,10 +426,10 @@ class Tensor(TensorMethods, Box):
         n = self.numel()
         if n != 1:
             many = "more than one value" if n else "no values"
-            raise RuntimeError(
+            raise explained(RuntimeError(
                 f"Boolean value of Tensor with {many} is ambiguous"
                 "\nSay which is meant: (x > 0).all() or (x > 0).any()."
-            )
+            ))
         return bool(self.item())
 
     def _scalar(self) -> Any:
@@ -586,3 +586,4 @@ def _dense(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 from . import backward as _backward  # noqa: E402  at the end: it needs Tensor
+from .errors import explained

@@ -23,7 +23,7 @@ from .capture import Captured, Inline, Plain, Same, Uncompilable, Value, View, c
 from .derivative import Derivative
 from .environment import Environment
 from .program import Program
-from .run import Runner, has_numba, _define
+from .run import Runner, _define, has_numba
 from .simplify import simplify
 
 LIMIT = 16  # states of one function that are compiled

@@ -2,8 +2,9 @@
 
 A loop runs over blocks, so that its halves can go to several threads and its sums stay exact.  Within a
 block, slices begin at 0: an index that might be negative, as far as LLVM knows, would keep it from
-vectorising.  Where a function has only limited range (``sin`` of huge numbers), the block notes it and is
-done again the slow way.  Lengths are parameters, so one kernel serves all shapes.
+vectorising.  Where a function has only limited range (``sin`` of huge numbers), the loop says so, and all is
+done again by its wide form, which is compiled when that first happens.  Lengths are parameters, so one kernel
+serves all shapes.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Source:
     """A kernel: its text, what it takes in which order, and into how many blocks its work falls."""
 
     text: str
+    wide: str  # for a loop that returns whether an argument was out of range, the loop to run then
     arrays: list[Var]  # read, as flat arrays
     numbers: list[Var]  # read, as Python numbers
     outputs: list[Var]  # written, as flat arrays; for a line, returned
@@ -88,7 +90,7 @@ def line_source(line: Line, constants: Constants) -> Source:
     body = w.typed(numbers) + [w.assign(eq, wide=True) for eq in line.equations]
     body.append(f"return {', '.join(w.name(v) for v in line.outputs)}")
     text = [f"def line({', '.join(w.name(v) for v in numbers)}):", *_indent(body)]
-    return Source("\n".join(text), [], numbers, line.outputs, [])
+    return Source("\n".join(text), "", [], numbers, line.outputs, [])
 
 
 # --- loops ----------------------------------------------------------------------------------------------
@@ -117,17 +119,20 @@ class _LoopWriter(_Writer):
         parameters = [f"{self.name(v)}_" for v in (*self.arrays, *self.outputs)]
         parameters += [self.name(v) for v in self.numbers] + [f"{self.name(eq.out)}_" for eq in self.totals]
         parameters = ["first", "last", "per", *[f"n{k}" for k in range(len(dims))], *parameters]
-        block = ["start, stop = block * per, min(block * per + per, n0)", *self.slices()]
-        if self.risky:
-            block += ["far = False", *self.body(wide=False), "if far:", *_indent(self.body(wide=True))]
-        else:
-            block += self.body(wide=False)
-        block += [f"{self.name(eq.out)}_[block] = {self.name(eq.out)}" for eq in self.totals]
-        body = [*self.typed(self.numbers), *self.scratch(), "for block in range(first, last):", *_indent(block)]
-        text = "\n".join([f"def loop({', '.join(parameters)}):", *_indent(body)])
+        text, wide = (self.text(parameters, wide) for wide in (False, True))
         totals = [(eq.out, eq.name) for eq in self.totals]
         blocks = -(-dims[0] // per_block)
-        return Source(text, self.arrays, self.numbers, self.outputs, totals, blocks, (per_block, *dims))
+        lengths = (per_block, *dims)
+        return Source(text, wide if self.risky else "", self.arrays, self.numbers, self.outputs, totals, blocks, lengths)
+
+    def text(self, parameters: list[str], wide: bool) -> str:
+        watching = self.risky and not wide
+        block = ["start, stop = block * per, min(block * per + per, n0)", *self.slices(), *self.body(wide)]
+        block += [f"{self.name(eq.out)}_[block] = {self.name(eq.out)}" for eq in self.totals]
+        body = [*self.typed(self.numbers), *self.scratch(), "for block in range(first, last):", *_indent(block)]
+        if watching:
+            body = ["far = False", *body, "return far"]
+        return "\n".join([f"def loop({', '.join(parameters)}):", *_indent(body)])
 
     def lines(self, equations: list[Equation], wide: bool) -> list[str]:
         """The equations of one stage, with what warns of arguments too large, and their folding."""

@@ -226,10 +226,18 @@ class _Writer:
             self.lines.append(f"{part} = np.empty({source.blocks})")
             args.append(part)
         lengths = ", ".join(map(str, source.lengths))
-        if step.cost > threads.WORTH and source.blocks > 1:
-            self.lines.append(f"share(loop{number}, {source.blocks}, ({lengths}, {', '.join(args)},))")
+        args = [lengths, *args]
+        shared = step.cost > threads.WORTH and source.blocks > 1
+
+        def launch(kernel: str) -> str:
+            given = ", ".join(args)
+            return f"share({kernel}, {source.blocks}, ({given},))" if shared else f"{kernel}(0, {source.blocks}, {given})"
+
+        if source.wide:
+            self.hold(f"wide{number}", native(source.wide))
+            self.lines += [f"if {launch(f'loop{number}')}:", f"    {launch(f'wide{number}')}"]
         else:
-            self.lines.append(f"loop{number}(0, {source.blocks}, {lengths}, {', '.join(args)})")
+            self.lines.append(launch(f"loop{number}"))
         for v, kind in source.totals:
             part = f"{self.names[v]}p"
             folded = f"{part}.item()" if source.blocks == 1 else f"{_FOLD[kind]}({part}).item()"

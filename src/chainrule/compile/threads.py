@@ -28,19 +28,21 @@ def count() -> int:
 
 
 class _Job:
-    """Calls of one kernel over stretches of blocks."""
+    """Calls of one kernel over stretches of blocks; ``found`` if one returned True."""
 
-    __slots__ = ("args", "error", "kernel", "left", "stretches")
+    __slots__ = ("args", "error", "found", "kernel", "left", "stretches")
 
-    def __init__(self, kernel: Callable[..., None], stretches: Iterator[tuple[int, int]], args: Any, helpers: int) -> None:
+    def __init__(self, kernel: Callable[..., Any], stretches: Iterator[tuple[int, int]], args: tuple[Any, ...]) -> None:
         self.kernel, self.stretches, self.args = kernel, stretches, args
+        self.found = False
         self.left: SimpleQueue[None] = SimpleQueue()
         self.error: BaseException | None = None
 
     def work(self) -> None:
         kernel, args = self.kernel, self.args
         for first, last in self.stretches:  # a list's iterator: two threads never get the same item
-            kernel(first, last, *args)
+            if kernel(first, last, *args):
+                self.found = True
 
 
 def _serve() -> None:
@@ -63,17 +65,16 @@ def _start(wanted: int) -> None:
             _started += 1
 
 
-def share(kernel: Callable[..., None], blocks: int, args: tuple[Any, ...]) -> None:
-    """``kernel(first, last, *args)`` over all blocks, on all cores."""
+def share(kernel: Callable[..., Any], blocks: int, args: tuple[Any, ...]) -> bool:
+    """``kernel(first, last, *args)`` over all blocks, on all cores; whether some call returned True."""
     helpers = min(count(), blocks) - 1
     if helpers < 1:
-        kernel(0, blocks, *args)
-        return
+        return bool(kernel(0, blocks, *args))
     if _started < helpers or _owner != os.getpid():
         _start(helpers)
     n = min(blocks, (helpers + 1) * _STRETCHES)
     edges = [blocks * i // n for i in range(n + 1)]
-    job = _Job(kernel, iter(list(zip(edges, edges[1:], strict=False))), args, helpers)
+    job = _Job(kernel, iter(list(zip(edges, edges[1:], strict=False))), args)
     for _ in range(helpers):
         _jobs.put(job)
     try:
@@ -83,3 +84,4 @@ def share(kernel: Callable[..., None], blocks: int, args: tuple[Any, ...]) -> No
             job.left.get()
     if job.error is not None:
         raise job.error
+    return job.found

@@ -16,6 +16,7 @@ from .. import backward as _backward
 from ..arrays.dual import Dual
 from ..arrays.dual import make as make_dual
 from ..backward import edge_of
+from ..errors import explained
 from ..modes import enable_grad, is_grad_enabled
 from ..primitive import table
 from ..tensor import Tensor, init, lower, wrap
@@ -94,10 +95,10 @@ def _chosen(args: tuple[Any, ...], argnums: Argnums) -> tuple[int, ...]:
     numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     for n in numbers:
         if not -len(args) <= n < len(args):
-            raise RuntimeError(
+            raise explained(RuntimeError(
                 f"Got argnum={n}, but only {len(args)} positional inputs"
                 "\nArguments to differentiate must be passed by position."
-            )
+            ))
     return numbers
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from ..errors import explained
 from ..tensor import Tensor, lower, wrap
 
 _depth: ContextVar[int] = ContextVar("chainrule.depth", default=0)
@@ -35,10 +36,10 @@ def as_tensor(x: Any) -> Tensor:
     if isinstance(x, Tensor):
         return x
     if isinstance(x, (bool, int, float, complex)):
-        raise TypeError(
+        raise explained(TypeError(
             f"expected a Tensor as the argument to differentiate or map over, got {type(x).__name__}"
             f"\nWrite torch.tensor({float(x) if not isinstance(x, complex) else x})."
-        )
+        ))
     raise TypeError(f"expected Tensors (in any nesting of tuple, list, dict), got {type(x).__name__}")
 
 

@@ -14,6 +14,7 @@ import math
 import warnings
 
 from ..creation import eye
+from ..errors import explained
 from ..modes import no_grad
 from ..random import Generator
 from ..tensor import Tensor
@@ -34,7 +35,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
         return math.sqrt(2.0 / (1 + slope**2))
     if nonlinearity in _GAINS:
         return _GAINS[nonlinearity]
-    raise ValueError(f"Unsupported nonlinearity {nonlinearity}\nKnown are: {', '.join([*_GAINS, 'leaky_relu'])}.")
+    raise explained(ValueError(f"Unsupported nonlinearity {nonlinearity}\nKnown are: {', '.join([*_GAINS, 'leaky_relu'])}."))
 
 
 _GAINS = {

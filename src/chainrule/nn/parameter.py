@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 from ..creation import empty
+from ..errors import explained
 from ..tensor import Tensor, init
 
 
@@ -30,15 +31,15 @@ class Parameter(Tensor):
         if data is None:
             data = empty(0)
         elif not isinstance(data, Tensor):
-            raise AttributeError(
+            raise explained(AttributeError(
                 f"'{type(data).__name__}' object has no attribute 'detach'"
                 "\nA parameter is made of a tensor: nn.Parameter(torch.tensor([1.0, 2.0]))."
-            )
+            ))
         if requires_grad and data._dtype.kind not in "fc":
-            raise RuntimeError(
+            raise explained(RuntimeError(
                 "Only Tensors of floating point and complex dtype can require gradients"
                 f"\nThis one is {data.dtype}. Convert it, nn.Parameter(x.float()), or say requires_grad=False."
-            )
+            ))
         init(self, data._own(), requires_grad)
         self._v = data._cell()
         if data._rank != 2:

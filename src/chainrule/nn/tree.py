@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..errors import explained
 from ..tensor import Tensor
 from .parameter import Buffer, Parameter, typename
 
@@ -68,11 +69,11 @@ class Tree:
             self.register_parameter(name, value)
         elif params is not None and name in params:
             if value is not None:
-                raise TypeError(
+                raise explained(TypeError(
                     f"cannot assign '{typename(value)}' as parameter '{name}' (torch.nn.Parameter or None expected)"
                     f"\nWrap it, self.{name} = nn.Parameter(value), or write into the one there is: with "
                     f"torch.no_grad(): self.{name}.copy_(value)."
-                )
+                ))
             params[name] = None
         elif isinstance(value, Tree):
             if modules is None:
@@ -81,10 +82,10 @@ class Tree:
             modules[name] = value
         elif modules is not None and name in modules:
             if value is not None:
-                raise TypeError(
+                raise explained(TypeError(
                     f"cannot assign '{typename(value)}' as child module '{name}' (torch.nn.Module or None expected)"
                     f"\nTake the child away first: del self.{name}."
-                )
+                ))
             modules[name] = None
         elif isinstance(value, Buffer) or (buffers is not None and name in buffers):
             if value is not None and not isinstance(value, Tensor):

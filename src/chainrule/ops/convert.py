@@ -10,9 +10,10 @@ import numpy as np
 from .. import dtypes, errors
 from ..arrays.namespace import is_numpy
 from ..engine import Box
+from ..errors import explained
 from ..primitive import Primitive, assign, check_broadcast, check_writable, compute_into, table, written
 from ..random import default_generator, fill
-from ..tensor import Tensor, init, wrap
+from ..tensor import Tensor, wrap
 from .kinds import attach, export, in_place_of
 
 
@@ -76,8 +77,8 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
         d = dtypes.result_dtype([], list(lifted[1:]))
         lifted = (lifted[0], wrap(np.asarray(lifted[1], d)), lifted[2])
     if lifted[0]._dtype.kind != "b":
-        raise RuntimeError("where expected condition to be a boolean tensor, but got a tensor with dtype "
-                           f"{lifted[0].dtype}\nWrite the comparison: x != 0.")  # fmt: skip
+        raise explained(RuntimeError("where expected condition to be a boolean tensor, but got a tensor with dtype "
+                           f"{lifted[0].dtype}\nWrite the comparison: x != 0."))  # fmt: skip
     check_broadcast(lifted)
     return table["Where"](*lifted)
 
@@ -217,7 +218,7 @@ def _fitting_copy(x: Tensor, src: Tensor) -> Tensor:
     if src._shape != x._shape:
         check_broadcast((x, src))
         if (wider := np.broadcast_shapes(x._shape, src._shape)) != x._shape:
-            raise RuntimeError(errors.cannot_grow(x._shape, wider))
+            raise explained(RuntimeError(errors.cannot_grow(x._shape, wider)))
     return _copy(x, src)  # type: ignore[no-any-return]
 
 

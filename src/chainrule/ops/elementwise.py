@@ -10,6 +10,7 @@ import operator
 from typing import Any
 
 from ..arrays import namespace as ns
+from ..errors import explained
 from ..primitive import Elementwise
 from ..primitive import conj as conjugate
 from ..tensor import Tensor
@@ -741,8 +742,8 @@ def imag(input: Tensor) -> Tensor:
     Source: ``torch.imag``.
     """
     if input._dtype.kind != "c":
-        raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.\nThe imaginary part of a real "
-                           "number is 0: torch.zeros_like(x).")  # fmt: skip
+        raise explained(RuntimeError("imag is not implemented for tensors with non-complex dtypes.\nThe imaginary part of a real "
+                           "number is 0: torch.zeros_like(x)."))  # fmt: skip
     return _imag(input)
 
 

@@ -12,9 +12,21 @@ from .. import dtypes, errors
 from ..arrays import namespace as ns
 from ..arrays.namespace import is_numpy
 from ..engine import Box
+from ..errors import explained
 from ..modes import no_grad
-from ..primitive import _mode, _store, written
-from ..primitive import Primitive, bind, check_writable, follow_chain, make_node, overlap, record_one, table
+from ..primitive import (
+    Primitive,
+    _mode,
+    _store,
+    bind,
+    check_writable,
+    follow_chain,
+    make_node,
+    overlap,
+    record_one,
+    table,
+    written,
+)
 from ..tensor import Tensor, wrap
 from .kinds import attach, export
 from .shape import Reshape
@@ -210,7 +222,7 @@ def normal_key(key: Any, shape: tuple[int, ...]) -> tuple[Key, str]:
             if any(isinstance(v, Tensor) for v in (k.start, k.stop, k.step)):
                 k = slice(*(None if v is None else int(v) for v in (k.start, k.stop, k.step)))
             if k.step is not None and k.step <= 0:
-                raise ValueError("step must be greater than zero\nReverse with torch.flip(x, [dim]) instead of x[::-1].")
+                raise explained(ValueError("step must be greater than zero\nReverse with torch.flip(x, [dim]) instead of x[::-1]."))
             n = shape[dim] if dim < len(shape) else 0
             if label != "IndexBackward0" and k.indices(n) != (0, n, 1):
                 label = "SliceBackward0"
@@ -363,10 +375,10 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
 def as_value(value: Any, like: Tensor) -> Tensor:
     """A number as a tensor of ``like``'s dtype."""
     if not isinstance(value, (bool, int, float, complex, np.generic)):
-        raise TypeError(
+        raise explained(TypeError(
             f"can't assign a {type(value).__name__} to a torch.{errors.scalar_type(like._dtype)}Tensor"
             "\nAssign a number or a tensor: x[key] = torch.tensor(value)."
-        )
+        ))
     if isinstance(value, complex) and like._dtype.kind != "c":
         raise RuntimeError(f"value cannot be converted to type {like.dtype.name} without overflow")
     return wrap(np.asarray(value, like._dtype))

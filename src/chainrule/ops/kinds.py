@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..primitive import Elementwise, assign, compute_into, binary_lane, general, unary_lane
+from ..primitive import Elementwise, binary_lane, compute_into, general, unary_lane
 from ..tensor import Tensor
 
 public: dict[str, Any] = {}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import scalar_type
+from ..errors import explained, scalar_type
 from ..primitive import Primitive, check_broadcast, promote
 from ..tensor import Tensor
 from .activation import log_softmax
@@ -85,7 +85,7 @@ _REDUCTIONS = ("mean", "sum", "none")
 
 def _reduction(name: str) -> str:
     if name not in _REDUCTIONS:
-        raise ValueError(f"{name} is not a valid value for reduction\nExpected 'mean', 'sum' or 'none'.")
+        raise explained(ValueError(f"{name} is not a valid value for reduction\nExpected 'mean', 'sum' or 'none'."))
     return name
 
 
@@ -134,7 +134,7 @@ def nll_loss(
     if flat._rank == 2 and isinstance(flat._a, np.ndarray):
         bad = (flat._a != ignore_index) & ((flat._a < 0) | (flat._a >= classes))
         if bad.any():
-            raise IndexError(f"Target {int(flat._a[bad][0])} is out of bounds.\nClasses are 0 to {classes - 1}.")
+            raise explained(IndexError(f"Target {int(flat._a[bad][0])} is out of bounds.\nClasses are 0 to {classes - 1}."))
     ignored = flat == ignore_index
     safe = flat.masked_fill(ignored, 0)
     if weight is None:

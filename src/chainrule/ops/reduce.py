@@ -7,6 +7,7 @@ from collections import namedtuple
 from typing import Any
 
 from .. import dtypes, errors
+from ..errors import explained
 from ..primitive import Primitive, conj, table
 from ..tensor import Tensor
 from .kinds import export
@@ -267,10 +268,10 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
     """
     x = _to_dtype(_tensor(input, "mean"), dtype)
     if x._dtype.kind not in "fc":
-        raise RuntimeError(
+        raise explained(RuntimeError(
             "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
             f"Got: {errors.scalar_type(x._dtype)}\nWrite x.float().mean(), or x.mean(dtype=torch.float32)."
-        )
+        ))
     dim = axis if dim is None else dim
     return (_full if dim is None else _along)["mean"](x, axis=axes(x, dim), keepdims=keepdim)  # type: ignore[no-any-return]
 

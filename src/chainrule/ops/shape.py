@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import errors
 from ..arrays.namespace import is_numpy
+from ..errors import explained
 from ..primitive import Primitive, bind, record_one, table
 from ..tensor import Tensor
 from .kinds import attach, export
@@ -136,10 +137,10 @@ def _filled(x: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
         if rest and n % rest == 0:
             shape = tuple([n // rest if s == -1 else s for s in shape])
     if math.prod(shape) != n or any(s < 0 for s in shape):
-        raise RuntimeError(
+        raise explained(RuntimeError(
             f"shape '{list(shape)}' is invalid for input of size {n}"
             f"\nThe {n} elements of shape {list(x.shape)} must fill the new shape exactly; one size may be -1."
-        )
+        ))
     return shape
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..engine import Box, RemovableHandle
+from ..errors import explained
 from ..modes import enable_grad
 from ..nn.hooks import register
 from ..nn.module import clear_grad
@@ -94,17 +95,17 @@ class Optimizer:
         self.__dict__.update(self._fresh())
         self.defaults = defaults
         if isinstance(params, Tensor):
-            raise TypeError(
+            raise explained(TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
                 f"{typename(params)}\nPut it in a list: [w]."
-            )
+            ))
         groups: list[Any] = list(params)
         if not groups:
-            raise ValueError(
+            raise explained(ValueError(
                 "optimizer got an empty parameter list"
                 "\nA generator is empty after its first use, and modules kept in a plain list or dict are not found: "
                 "use nn.ModuleList or nn.ModuleDict."
-            )
+            ))
         self.state: defaultdict[Any, State] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
         for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
@@ -176,10 +177,10 @@ class Optimizer:
         if not isinstance(p, Tensor):
             raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {typename(p)}")
         if not (self.defaults.get("differentiable") or p.is_leaf or p.retains_grad):
-            raise ValueError(
+            raise explained(ValueError(
                 "can't optimize a non-leaf Tensor"
                 "\nThis one was computed from others: optimise those, or cut it off first, x.detach().requires_grad_()."
-            )
+            ))
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all optimised tensors, or set them to 0; else ``backward()`` adds to them."""
@@ -219,17 +220,17 @@ class Optimizer:
                     continue
                 rule = self._rule(group)
                 for p in group["params"]:
-                    if (g := p._grad) is None:
+                    if p._grad is None:
                         continue
-                    a = p._a
-                    if type(a) is not _ndarray:
-                        a = p._own()
+                    a, g = p._a, p._grad._a
+                    if type(a) is not _ndarray or type(g) is not _ndarray:
+                        a, g = _together(p, g)
                     old = states.get(p, _NEW)
-                    less, new = rule(a, g._a, {k: _raw(v) for k, v in old.items()} if old else old)
+                    less, new = rule(a, g, {k: _raw(v) for k, v in old.items()} if old else old)
                     if new is not None:
                         new = {k: p._wrap(v) for k, v in new.items()}
                     version = p._v or p._cell()
-                    fixed = type(a) is not _ndarray or isinstance(less, Box)  # not NumPy's: cannot be written into
+                    fixed = type(a) is not _ndarray or isinstance(less, Box)  # not memory that can be written to
                     if fixed:
                         a = a - less
                     # From here to the end nothing is called, so no signal can come between.
@@ -342,6 +343,12 @@ def number(option: Any) -> Any:
 
 def _raw(value: Any) -> Any:
     return value._a if isinstance(value, Tensor) else value
+
+
+def _together(p: Tensor, g: Any) -> tuple[Any, Any]:
+    """A parameter's array, of no dimension or not NumPy's, and its gradient: computed, if the parameter is numbers."""
+    a = p._own()
+    return a, np.asarray(g) if type(a) is _ndarray and not isinstance(g, Box) else g
 
 
 def _cast(p: Tensor, value: Any, key: Any = None) -> Any:
