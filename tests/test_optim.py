@@ -244,6 +244,7 @@ def interrupts() -> Iterator[None]:
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer signals here")
 @pytest.mark.usefixtures("interrupts")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the signal may hit a gc callback
 def test_an_interrupted_step_leaves_each_parameter_with_its_state_old_or_new() -> None:
     params = [with_grad(torch.zeros(200, requires_grad=True), *[1.0] * 200) for _ in range(40)]
     optimizer = SGD(params, lr=1.0, momentum=1.0)  # after n steps: buffer n, value -n (n + 1) / 2

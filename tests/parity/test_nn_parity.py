@@ -540,12 +540,12 @@ def twice(t: Any, params: Any) -> Any:
 
 
 @pytest.mark.parametrize("lines", ERRORS)
-def test_errors_begin_with_pytorchs_words(lines: Lines) -> None:
+def test_errors_have_pytorchs_words(lines: Lines) -> None:
     (theirs, their_warnings), (ours, our_warnings) = outcome(lines, torch), outcome(lines, chainrule)
     assert our_warnings == their_warnings
     if isinstance(theirs, list) and len(theirs) == 2 and theirs[0].endswith("Error"):
         assert ours[0] == theirs[0]
         known = theirs[1].replace("torch.nn.modules", "chainrule.nn")
-        assert ours[1].startswith(known), f"\n{ours[1]}\n{known}"
+        assert ours[1] == known
     else:
         assert ours == theirs

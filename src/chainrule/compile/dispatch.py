@@ -73,7 +73,8 @@ class Compiled:
         if result is MISS:
             self.entries.pop(0)
             self.calls.pop(0)
-            return self._fall_back(Uncompilable("it changes something that it depends on"), args, kwargs)
+            changed = ", ".join(dict.fromkeys(c.label for c in entry.environment.changed(args, kwargs)))
+            return self._fall_back(Uncompilable(f"it changes {changed or 'a tensor'}, which it depends on"), args, kwargs)
         if len(self.entries) >= LIMIT:
             self.eager = f"it was called in {LIMIT} different ways (shapes, dtypes, Python values)"
             self._warn(self.eager)

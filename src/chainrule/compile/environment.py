@@ -64,6 +64,18 @@ class Environment:
         self._open(function, _title(function))
         self._walk()
 
+    def changed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Check]:
+        """The checks that fail now."""
+        found = []
+        for check in self.checks:
+            try:
+                holds = eval(check.condition, self.names, {"args": args, "kwargs": kwargs})
+            except Exception:  # moved away
+                holds = False
+            if not holds:
+                found.append(check)
+        return found
+
     def _expect(self, condition: str, label: str) -> None:
         self.checks.append(Check(condition, label))
 

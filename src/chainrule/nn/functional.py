@@ -57,10 +57,12 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
             [0, 0, 1]])
     """
     if tensor._dtype != "int64":
-        raise explained(RuntimeError(
-            "one_hot is only applicable to index tensor of type LongTensor."
-            f"\nThese numbers are {tensor.dtype}; convert them: tensor.long()."
-        ))
+        raise explained(
+            RuntimeError(
+                "one_hot is only applicable to index tensor of type LongTensor."
+                f"\nThese numbers are {tensor.dtype}; convert them: tensor.long()."
+            )
+        )
     if not tensor.numel():
         if num_classes < 1:
             raise RuntimeError("Can not infer total number of classes from empty tensor.")
@@ -70,10 +72,12 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         most = int(tensor.max())
         num_classes = most + 1 if num_classes == -1 else num_classes
         if most >= num_classes:
-            raise explained(RuntimeError(
-                "Class values must be smaller than num_classes."
-                f"\nThe largest is {most}, so num_classes must be at least {most + 1}."
-            ))
+            raise explained(
+                RuntimeError(
+                    "Class values must be smaller than num_classes."
+                    f"\nThe largest is {most}, so num_classes must be at least {most + 1}."
+                )
+            )
     return (tensor.unsqueeze(-1) == arange(num_classes)).long()
 
 
@@ -155,10 +159,12 @@ def l1_loss(
 
 def _check_weight(weight: Tensor, input: Tensor) -> None:
     if weight._shape != input._shape:
-        raise explained(ValueError(
-            "Weights and input must have the same size."
-            f"\nThe weights have shape {list(weight.shape)}, the input {list(input.shape)}."
-        ))
+        raise explained(
+            ValueError(
+                "Weights and input must have the same size."
+                f"\nThe weights have shape {list(weight.shape)}, the input {list(input.shape)}."
+            )
+        )
 
 
 def nll_loss(
@@ -215,10 +221,12 @@ def binary_cross_entropy(
             "deprecated. Please ensure they have the same size."
         )
     if not bool(((input >= 0) & (input <= 1)).all()):
-        raise explained(RuntimeError(
-            "all elements of input should be between 0 and 1"
-            "\nThese are scores, not probabilities: use binary_cross_entropy_with_logits, or sigmoid first."
-        ))
+        raise explained(
+            RuntimeError(
+                "all elements of input should be between 0 and 1"
+                "\nThese are scores, not probabilities: use binary_cross_entropy_with_logits, or sigmoid first."
+            )
+        )
     each = (target - 1) * _log(1 - input) - target * _log(input)
     return _reduced(each if weight is None else each * weight, reduction)
 

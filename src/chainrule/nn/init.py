@@ -35,7 +35,9 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
         return math.sqrt(2.0 / (1 + slope**2))
     if nonlinearity in _GAINS:
         return _GAINS[nonlinearity]
-    raise explained(ValueError(f"Unsupported nonlinearity {nonlinearity}\nKnown are: {', '.join([*_GAINS, 'leaky_relu'])}."))
+    raise explained(
+        ValueError(f"Unsupported nonlinearity {nonlinearity}\nKnown are: {', '.join([*_GAINS, 'leaky_relu'])}.")
+    )
 
 
 _GAINS = {

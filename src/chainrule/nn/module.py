@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from .. import dtypes
 from ..engine import RemovableHandle
+from ..errors import explained
 from ..modes import no_grad
 from ..tensor import Tensor
 from . import hooks
@@ -47,9 +48,11 @@ class Module(Stateful):
         return {**super()._fresh(), **{kind: {} for kind in kinds}}
 
     def _no_forward(self, *args: Any, **kwargs: Any) -> Any:
-        raise NotImplementedError(
-            f'Module [{type(self).__name__}] is missing the required "forward" function'
-            "\nDefine it in the class, def forward(self, x): ..., indented as __init__ is."
+        raise explained(
+            NotImplementedError(
+                f'Module [{type(self).__name__}] is missing the required "forward" function'
+                "\nDefine it in the class, def forward(self, x): ..., indented as __init__ is."
+            )
         )
 
     forward: Fn = _no_forward

@@ -31,15 +31,19 @@ class Parameter(Tensor):
         if data is None:
             data = empty(0)
         elif not isinstance(data, Tensor):
-            raise explained(AttributeError(
-                f"'{type(data).__name__}' object has no attribute 'detach'"
-                "\nA parameter is made of a tensor: nn.Parameter(torch.tensor([1.0, 2.0]))."
-            ))
+            raise explained(
+                AttributeError(
+                    f"'{type(data).__name__}' object has no attribute 'detach'"
+                    "\nA parameter is made of a tensor: nn.Parameter(torch.tensor([1.0, 2.0]))."
+                )
+            )
         if requires_grad and data._dtype.kind not in "fc":
-            raise explained(RuntimeError(
-                "Only Tensors of floating point and complex dtype can require gradients"
-                f"\nThis one is {data.dtype}. Convert it, nn.Parameter(x.float()), or say requires_grad=False."
-            ))
+            raise explained(
+                RuntimeError(
+                    "Only Tensors of floating point and complex dtype can require gradients"
+                    f"\nThis one is {data.dtype}. Convert it, nn.Parameter(x.float()), or say requires_grad=False."
+                )
+            )
         init(self, data._own(), requires_grad)
         self._v = data._cell()
         if data._rank != 2:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ..engine import RemovableHandle
-from ..errors import explained
 from ..modes import no_grad
 from ..tensor import Tensor
 from .parameter import Parameter
@@ -154,7 +153,7 @@ class Stateful(Tree):
                 if keys:
                     wrong.insert(0, f"{what} key(s) in state_dict: " + ", ".join(f'"{k}"' for k in keys) + ". ")
         if wrong:
-            raise explained(RuntimeError(f"Error(s) in loading state_dict for {self._get_name()}:\n\t" + "\n\t".join(wrong)))
+            raise RuntimeError(f"Error(s) in loading state_dict for {self._get_name()}:\n\t" + "\n\t".join(wrong))
         return IncompatibleKeys(missing, unexpected)
 
     def _load_from_state_dict(

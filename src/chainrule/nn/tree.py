@@ -57,35 +57,40 @@ class Tree:
             if name in d["_buffers"]:
                 return d["_buffers"][name]
         hint = "" if "_modules" in d else _BEFORE_INIT
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'{hint}", name=name, obj=self)
+        missing = f"'{type(self).__name__}' object has no attribute '{name}'{hint}"
+        raise explained(AttributeError(missing, name=name, obj=self))
 
     def __setattr__(self, name: str, value: Any) -> None:
         d = self.__dict__
         params, modules, buffers = d.get("_parameters"), d.get("_modules"), d.get("_buffers")
         if isinstance(value, Parameter):
             if params is None:
-                raise AttributeError("cannot assign parameters before Module.__init__() call" + _BEFORE_INIT)
+                raise _too_early("parameters")
             self._forget(name, d, buffers, modules)
             self.register_parameter(name, value)
         elif params is not None and name in params:
             if value is not None:
-                raise explained(TypeError(
-                    f"cannot assign '{typename(value)}' as parameter '{name}' (torch.nn.Parameter or None expected)"
-                    f"\nWrap it, self.{name} = nn.Parameter(value), or write into the one there is: with "
-                    f"torch.no_grad(): self.{name}.copy_(value)."
-                ))
+                raise explained(
+                    TypeError(
+                        f"cannot assign '{typename(value)}' as parameter '{name}' (torch.nn.Parameter or None expected)"
+                        f"\nWrap it, self.{name} = nn.Parameter(value), or write into the one there is: with "
+                        f"torch.no_grad(): self.{name}.copy_(value)."
+                    )
+                )
             params[name] = None
         elif isinstance(value, Tree):
             if modules is None:
-                raise AttributeError("cannot assign module before Module.__init__() call" + _BEFORE_INIT)
+                raise _too_early("module")
             self._forget(name, d, params, buffers)
             modules[name] = value
         elif modules is not None and name in modules:
             if value is not None:
-                raise explained(TypeError(
-                    f"cannot assign '{typename(value)}' as child module '{name}' (torch.nn.Module or None expected)"
-                    f"\nTake the child away first: del self.{name}."
-                ))
+                raise explained(
+                    TypeError(
+                        f"cannot assign '{typename(value)}' as child module '{name}' (torch.nn.Module or None expected)"
+                        f"\nTake the child away first: del self.{name}."
+                    )
+                )
             modules[name] = None
         elif isinstance(value, Buffer) or (buffers is not None and name in buffers):
             if value is not None and not isinstance(value, Tensor):
@@ -119,7 +124,7 @@ class Tree:
 
     def _check_name(self, kind: str, name: Any, place: str, got: str = "") -> None:
         if place not in self.__dict__:
-            raise AttributeError(f"cannot assign {kind} before Module.__init__() call" + _BEFORE_INIT)
+            raise _too_early(kind)
         if not isinstance(name, str):
             raise TypeError(f"{kind} name should be a string. Got {typename(name)}")
         if "." in name:
@@ -302,6 +307,10 @@ class Tree:
         lines += [f"({name}): " + indented(repr(module)) for name, module in self._modules.items()]
         body = "\n  " + "\n  ".join(lines) + "\n" if lines else ""
         return f"{self._get_name()}({body})"
+
+
+def _too_early(kind: str) -> AttributeError:
+    return explained(AttributeError(f"cannot assign {kind} before Module.__init__() call{_BEFORE_INIT}"))
 
 
 def indented(text: str) -> str:

@@ -95,17 +95,21 @@ class Optimizer:
         self.__dict__.update(self._fresh())
         self.defaults = defaults
         if isinstance(params, Tensor):
-            raise explained(TypeError(
-                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
-                f"{typename(params)}\nPut it in a list: [w]."
-            ))
+            raise explained(
+                TypeError(
+                    "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
+                    f"{typename(params)}\nPut it in a list: [w]."
+                )
+            )
         groups: list[Any] = list(params)
         if not groups:
-            raise explained(ValueError(
-                "optimizer got an empty parameter list"
-                "\nA generator is empty after its first use, and modules kept in a plain list or dict are not found: "
-                "use nn.ModuleList or nn.ModuleDict."
-            ))
+            raise explained(
+                ValueError(
+                    "optimizer got an empty parameter list"
+                    "\nA generator is empty after its first use, and modules kept in a plain list or dict are not "
+                    "found: use nn.ModuleList or nn.ModuleDict."
+                )
+            )
         self.state: defaultdict[Any, State] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
         for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
@@ -177,10 +181,13 @@ class Optimizer:
         if not isinstance(p, Tensor):
             raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {typename(p)}")
         if not (self.defaults.get("differentiable") or p.is_leaf or p.retains_grad):
-            raise explained(ValueError(
-                "can't optimize a non-leaf Tensor"
-                "\nThis one was computed from others: optimise those, or cut it off first, x.detach().requires_grad_()."
-            ))
+            raise explained(
+                ValueError(
+                    "can't optimize a non-leaf Tensor"
+                    "\nThis one was computed from others: optimise those, or cut it off first: "
+                    "x = x.detach().requires_grad_()."
+                )
+            )
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all optimised tensors, or set them to 0; else ``backward()`` adds to them."""

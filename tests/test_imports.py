@@ -1,0 +1,52 @@
+"""What an import brings along, in fresh processes: NumPy, and nothing that a user has not asked for."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+OPTIONAL = (
+    "numba", "llvmlite", "scipy", "sympy", "matplotlib", "dask", "jax", "cupy", "torch", "array_api_compat", "starlette",
+    "uvicorn", "tqdm", "safetensors",
+)  # fmt: skip
+
+
+def loaded_by(code: str) -> set[str]:
+    """The top-level names of the modules that a program has imported at its end."""
+    ends = "import json, sys; print(json.dumps(list({m.partition('.')[0] for m in sys.modules})))"
+    done = subprocess.run([sys.executable, "-c", f"{code}\n{ends}"], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import chainrule",
+        "import chainrule as t; t.tensor([1., 2.], requires_grad=True).exp().sum().backward()",
+        "import chainrule as t; t.func.hessian(lambda x: (x**3).sum())(t.ones(2))",
+        "import chainrule as t; m = t.nn.Linear(2, 1); m(t.ones(3, 2)).sum().backward(); t.optim.SGD(m.parameters(), 0.1).step()",
+        "import chainrule.cli, chainrule.cli.run, chainrule.cli.derive, chainrule.explain.fonts",
+    ],
+    ids=["import", "backward", "hessian", "training", "command"],
+)
+def test_no_optional_library_is_imported(code: str) -> None:
+    assert "numpy" in (found := loaded_by(code))
+    assert found.isdisjoint(OPTIONAL), sorted(found.intersection(OPTIONAL))
+
+
+def test_importing_changes_nothing_global() -> None:
+    code = """
+import locale, os, random, sys, threading, warnings
+import numpy as np
+def state():
+    return (warnings.filters[:], warnings.showwarning, np.geterr(), np.get_printoptions(), random.getstate(),
+            str(np.random.get_state()), threading.active_count(), sys.excepthook, sys.meta_path[:], dict(os.environ),
+            locale.setlocale(locale.LC_ALL), sys.getrecursionlimit())
+before = state()
+import chainrule
+assert state() == before
+"""
+    loaded_by(code)
