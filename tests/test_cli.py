@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import os
 import re
@@ -297,12 +298,11 @@ class TestFonts:
         said: list[str] = []
         with fonts.watch(said.append), warnings.catch_warnings():
             warnings.simplefilter("always")
-            warnings.showwarning = warnings.showwarning  # what catch_warnings put back is not ours
             for label in ("函数", "导数"):
                 mpl.rcParams["font.sans-serif"] = ["SimHei"]
                 figure = Figure()
                 figure.suptitle(label)
-                figure.canvas.draw()
+                figure.savefig(io.BytesIO(), format="png")
         assert said == [f"figures show boxes: {fonts.ADVICE}"]
 
     def test_other_warnings_pass(self, fonts, recwarn: pytest.WarningsRecorder) -> None:
@@ -412,7 +412,7 @@ def test_a_wrong_derivative_is_found(monkeypatch: pytest.MonkeyPatch, capsys: py
         (["x", "--at", "x=1", "--order", "0"], "--order"),
         (["x", "--at", "x=1", "--order", "1000"], "--order"),
         (["x+y", "--at", "x=1", "y=1", "--order", "9"], "--order"),
-        (["a+b+c+d+e", "--at", "a=1,b=1,c=1,d=1,e=1", "--order", "8"], "1286 derivatives"),
+        (["a+b+c+d+f", "--at", "a=1,b=1,c=1,d=1,f=1", "--order", "8"], "1286 derivatives"),
         (["x", "--at", "x=1", "--order", "two"], "--order"),
     ],
 )  # fmt: skip

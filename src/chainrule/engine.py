@@ -276,6 +276,8 @@ class Sweep:
                     if wanted is not None and node not in wanted:
                         break
                 if saved is None:
+                    if nowhere(node):
+                        break
                     raise explained(RuntimeError(errors.freed_graph(node)))
                 if tensors is not None:
                     for t in tensors:
@@ -377,17 +379,30 @@ def before(sweep: Sweep, extra: Extra, g: Any) -> Any:
 
 def check_versions(node: Node) -> None:
     """PyTorch's error when a value that was saved for backward has been written to since."""
-    extra = node.extra
+    extra, edges = node.extra, node.edges
     versions = None if extra is None else extra.versions
-    for i, t in enumerate(node.tensors):
+    for i, t in reversed(list(enumerate(node.tensors))):  # the order in which PyTorch unpacks them
         if t is not None and t._v is not None:
             expected = (versions[i] or 0) if versions else 0
-            if t._v[0] != expected:
+            if not t._rg and edges[i] is not None and edges[i]._seq:
+                raise RuntimeError(errors.DETACHED)
+            if t._v[0] != expected and needs(node, i):
                 raise explained(RuntimeError(errors.modified_in_place(node, t, t._v[0], expected)))
     if extra is not None and extra.cell is not None:
         cell, expected = extra.cell
         if cell[0] != expected:
             raise explained(RuntimeError(errors.modified_in_place(node, node.saved[0], cell[0], expected, output=True)))
+
+
+def needs(node: Node, i: int) -> bool:
+    """Whether input ``i`` is needed for a cotangent that goes anywhere."""
+    going = tuple(e is not None and e is not NOWHERE for e in node.edges)
+    return node.prim is None or bool(node.prim.keeps(going)[0][i + 1])
+
+
+def nowhere(node: Node) -> bool:
+    """Whether no cotangent of the node goes anywhere, so that what it saved is not missed."""
+    return all(e is None or e is NOWHERE for e in node.edges)
 
 
 def reachable(edges: Sequence[Any], targets: Any) -> set[Any] | None:

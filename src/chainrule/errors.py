@@ -74,7 +74,8 @@ def modified_in_place(node: Any, saved: Any, version: int, expected: int, output
 
 def _op_name(node: Any) -> str:
     name: str = node.name()
-    return name[:-1].removesuffix("Backward") if name[-1:].isdigit() else name
+    operation, backward, digit = name.rpartition("Backward")
+    return operation + digit.strip("0") if backward and digit.isdigit() else name
 
 
 def no_grad_fn(index: int, tensor: Any) -> str:
@@ -119,6 +120,10 @@ def leaf_in_place(view: bool) -> str:
     )
 
 
+DETACHED = (
+    "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_(). This is not supported, please "
+    "use out-of-place `.detach()` instead"
+)
 OVERLAPS = (
     "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
     "location. Please clone() the tensor before performing the operation."

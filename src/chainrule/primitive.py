@@ -588,7 +588,11 @@ def may_write(x: Tensor, others: Sequence[Any]) -> None:
 
 def overlap(a: Any, b: Any) -> str:
     """Which of their memory dense arrays have in common: "none", "part" (or all, in another order) or "all"."""
+    if a is b:
+        return "all"
     (a0, a1), (b0, b1) = byte_bounds(a), byte_bounds(b)
+    if (a0, a1, a.shape, a.strides) == (b0, b1, b.shape, b.strides):
+        return "all"
     if not (a.size and b.size and a1 - a0 == a.nbytes and b1 - b0 == b.nbytes and a0 < b1 and b0 < a1):
         return "none"  # at what is not dense PyTorch does not look
     alike = a0 == b0 and a.shape == b.shape
@@ -712,10 +716,6 @@ class Behind(Tensor):
     def _node(self, node: Any) -> None:
         self.__class__ = Tensor  # type: ignore[assignment]
         self._node = node
-
-    @property
-    def grad(self) -> Any:
-        return self._grad
 
 
 def leave_behind(root: Tensor) -> None:

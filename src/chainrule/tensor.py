@@ -259,7 +259,8 @@ class Tensor(TensorMethods, Box):
     @property
     def grad(self) -> Tensor | None:
         """The gradient that ``backward()`` has accumulated here, or None."""
-        if self._grad is None and not self.is_leaf and not (self._meta is not None and self._meta.retains):
+        node = node_slot.__get__(self)
+        if self._grad is None and node is not None and node is not NOWHERE and not self.retains_grad:
             warnings.warn(errors.NON_LEAF_GRAD, UserWarning, stacklevel=2)
         found: Tensor | None = self._grad
         return found
@@ -325,6 +326,7 @@ class Tensor(TensorMethods, Box):
                 "training, and gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and hence "
                 "detach_() cannot be called on these gradients."
             )
+        self._cell()  # backward looks closer at what has one: a saved value may have lost its history here
         self._node, self._rg = None, False
         if self._meta is not None and self._meta.views:
             self._tell_views()

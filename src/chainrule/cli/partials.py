@@ -54,7 +54,8 @@ def partials(formula: Expression, at: Mapping[str, float], order: int) -> tuple[
     batch = {name: np.full(sum(sizes), x) for name, x in at.items()}
     for values, stencil, part in zip(batch.values(), stencils, parts[1:], strict=True):
         values[part] = stencil.points
-    found = table(formula, batch, order)
+    with np.errstate(all="ignore"):  # the points around may lie where the formula has no value
+        found = table(formula, batch, order)
     result = []
     for orders, values in found.items():
         if any(orders):

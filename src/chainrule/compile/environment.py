@@ -10,11 +10,12 @@ code names them.
 from __future__ import annotations
 
 import dataclasses
+import dis
 import functools
 import sys
 import types
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Set
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from .capture import Uncompilable
 
 LITERALS = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis))
 LIBRARIES = frozenset(sys.stdlib_module_names | {"chainrule", "numpy"}) - {"__main__"}
+_STATEFUL = ("chainrule.nn", "chainrule.optim", "chainrule.utils", "chainrule.compile", "chainrule.distributions")
 LIMIT = 20_000  # things looked at
 
 
@@ -167,7 +169,7 @@ class Environment:
                            (f"{e}.keywords", value.keywords, label)]  # fmt: skip
         elif isinstance(value, type):
             self._class(value, label)
-        elif not isinstance(value, types.BuiltinFunctionType):
+        elif not isinstance(value, types.BuiltinFunctionType) and not type(value).__module__.startswith("chainrule.ops"):
             self._class(type(value), type(value).__name__)
             self._object(value, label)
 
@@ -183,19 +185,19 @@ class Environment:
                     self.names["empty"] = _empty
         if not own:
             return
-        names = set(_names(f.__code__))
-        self._used |= names
+        names, attributes = _names(f.__code__)
+        self._used |= attributes
         for attribute in ("__defaults__", "__kwdefaults__"):
             if getattr(f, attribute):
                 self._todo.append((f"{e}.{attribute}", getattr(f, attribute), f"the defaults of {title}"))
-        self._globals(f.__globals__, names)
+        self._globals(f.__globals__, names, attributes)
 
-    def _globals(self, space: dict[str, Any], names: set[str]) -> None:
-        for name in names & space.keys():
+    def _globals(self, space: dict[str, Any], names: Set[str], attributes: Set[str]) -> None:
+        for name in sorted(names & space.keys()):
             value = space[name]
             if isinstance(value, types.ModuleType):
                 if not _library(value.__name__) and self._first(value):
-                    self._globals(vars(value), names)
+                    self._globals(vars(value), attributes, attributes)
             else:
                 self._todo.append((f"{self._hold(space)}[{name!r}]", value, name))
 
@@ -207,7 +209,7 @@ class Environment:
             for name, value in vars(base).items():
                 value = getattr(value, "fget", None) or getattr(value, "__func__", value)
                 if isinstance(value, types.FunctionType):
-                    self._used |= set(_names(value.__code__))
+                    self._used |= _names(value.__code__)[1]
                     if own:
                         self._open(value, name)
                 elif own and not name.startswith("__") and not isinstance(value, _DESCRIPTORS):
@@ -221,7 +223,7 @@ class Environment:
         return True
 
     def _object(self, value: Any, label: str) -> None:
-        if _library(type(value).__module__) and not type(value).__module__.startswith("chainrule"):
+        if _library(type(value).__module__) and not type(value).__module__.startswith(_STATEFUL):
             return
         held = self._hold(value)
         if hasattr(value, "__dict__"):
@@ -241,14 +243,23 @@ def _slots(cls: type) -> list[str]:
     return [n for n in ((found,) if isinstance(found, str) else found) if not n.startswith("__")]
 
 
-def _names(code: types.CodeType) -> Iterator[str]:
-    """The global and attribute names that some code, and the functions defined in it, mention."""
-    yield from code.co_names
+@functools.cache
+def _names(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
+    """The global names and the attribute names that some code, and the functions defined in it, mention."""
+    names, attributes = set(), set()
+    for step in dis.get_instructions(code):
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            names.add(step.argval)
+        elif step.opname.startswith(("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER")):
+            attributes.add(step.argval)
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            yield from _names(constant)
+            inner = _names(constant)
+            names |= inner[0]
+            attributes |= inner[1]
         elif isinstance(constant, str) and constant.isidentifier():
-            yield constant  # getattr(x, "name")
+            attributes.add(constant)  # getattr(x, "name")
+    return frozenset(names), frozenset(attributes)
 
 
 def _library(module: str | None) -> bool:

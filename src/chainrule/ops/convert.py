@@ -11,7 +11,7 @@ from .. import dtypes, errors
 from ..arrays.namespace import is_numpy
 from ..engine import Box
 from ..errors import explained
-from ..primitive import Primitive, assign, check_broadcast, check_writable, compute_into, table, written
+from ..primitive import Primitive, assign, check_broadcast, check_writable, compute_into, overlap, table, written
 from ..random import default_generator, fill
 from ..tensor import Tensor, wrap
 from .kinds import attach, export, in_place_of
@@ -197,8 +197,9 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
     prim = _zero if value is _ZERO else _fill_tensor if isinstance(value, Tensor) else _fill
-    check_writable(self, isinstance(value, Tensor) and value._rg, uniform=True)
-    return assign(self, prim(self, 0 if value is _ZERO else value), uniform=True)
+    tensor = isinstance(value, Tensor)
+    check_writable(self, tensor and value._rg, uniform=not tensor)
+    return assign(self, prim(self, 0 if value is _ZERO else value), uniform=not tensor)
 
 
 _ZERO = object()
@@ -211,6 +212,9 @@ def zero_(self: Tensor) -> Tensor:
 
 def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """``src``'s elements, broadcast and converted, written here; the gradient goes to ``src``."""
+    if src._v is self._v is not None and overlap(self._a, src._a) == "all":
+        check_writable(self, src._rg, uniform=True)
+        return assign(self, _copy(self, src), uniform=True)
     return compute_into(self, _fitting_copy, (src,), {})
 
 
