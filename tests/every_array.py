@@ -23,7 +23,8 @@ Lift = Callable[[Array], torch.Tensor]
 def single(case: Case) -> None:
     """float32 in, float32 out, in every derivative; two dtypes in, each gradient in its own."""
     wide = results(case, torch.from_numpy)
-    small = case.with_args([a.astype(np.float32) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in case.args])
+    floats = [i for i in case.arrays if case.args[i].dtype.kind == "f"]
+    small = case.with_args([a.astype(np.float32) if i in floats else a for i, a in enumerate(case.args)])
     for found, wanted in zip(results(small, torch.from_numpy), wide, strict=True):
         if wanted.dtype == torch.float64:
             assert found.dtype == torch.float32, f"{found.dtype} from float32"
@@ -43,11 +44,16 @@ def layouts(case: Case) -> None:
         other = case.with_args([arrange(a) if isinstance(a, np.ndarray) and a.ndim else a for a in case.args])
         for r, w in zip(results(other, torch.from_numpy), wanted, strict=True):
             close(r.detach().numpy(), w, 1e-13)
-    one = [a[..., :1] if i in case.shapes and a.ndim and a.shape[-1] else a for i, a in enumerate(case.args)]
-    expanded = [np.broadcast_to(o, a.shape) if i in case.shapes else a for i, (o, a) in enumerate(zip(one, case.args, strict=True))]
+    expanded = [spread_first(a) if i in case.shapes else a for i, a in enumerate(case.args)]
     dense = [a.copy() if isinstance(a, np.ndarray) else a for a in expanded]
-    for r, w in zip(results(case.with_args(expanded), torch.from_numpy), results(case.with_args(dense), torch.from_numpy), strict=True):
+    found, same = (results(case.with_args(args), torch.from_numpy) for args in (expanded, dense))
+    for r, w in zip(found, same, strict=True):
         close(r.detach().numpy(), w.detach().numpy(), 1e-13)
+
+
+def spread_first(a: Array) -> Array:
+    """The first entry of each row in every place of it, without memory of their own."""
+    return np.broadcast_to(a[..., :1], a.shape) if a.size and a.ndim else a
 
 
 def reversed_memory(a: Array) -> Array:
@@ -95,36 +101,39 @@ def steps(like: torch.Tensor, k: int) -> torch.Tensor:
 def wirtinger(case: Case) -> None:
     """PyTorch's convention: for real L the gradient is ∂L/∂(real part) + i ∂L/∂(imaginary part)."""
     for tag, mixed in enumerate(mixtures(case)):
-        draw = case.random(f"complex {tag}").uniform
-        zs = [torch.from_numpy(np.asarray(a)) for a in mixed]
-        vs = [torch.from_numpy(np.asarray(draw(-1, 1, z.shape) + (1j * draw(-1, 1, z.shape) if z.is_complex() else 0))) for z in zs]
-        out = case(*zs)
-        u = draw(0.5, 1.5, out.shape) + (1j * draw(0.5, 1.5, out.shape) if out.is_complex() else 0)
-        weights = torch.from_numpy(np.asarray(u))
+        convention(case, [torch.from_numpy(np.asarray(z)) for z in mixed], case.random(f"complex {tag}"))
 
-        def value(*zs: Any, weights: Any = weights) -> torch.Tensor:
-            return inner(weights, case(*zs))
 
-        def gradient(zs: Sequence[Any], create_graph: bool, weights: Any = weights) -> list[torch.Tensor]:
-            zs = [z.detach().requires_grad_() for z in zs] if not create_graph else list(zs)
-            return list(autograd.grad(case(*zs), zs, weights, create_graph=create_graph))
+def convention(case: Case, zs: list[torch.Tensor], draw: np.random.Generator) -> None:
+    """First and second derivatives, and the tangent, at ``zs`` along one random direction, against differences."""
+    vs = [like(z, draw, -1.0) for z in zs]
+    u = like(case(*zs), draw, 0.5)
 
-        def along(t: float, zs: Any = zs, vs: Any = vs) -> list[Any]:
-            return [z + t * v for z, v in zip(zs, vs, strict=True)]
+    def gradient(zs: Sequence[Any], create_graph: bool = False) -> list[torch.Tensor]:
+        return list(autograd.grad(case(*zs), list(zs), u, create_graph=create_graph))
 
-        first = gradient(zs, False)
-        fitting(first, zs)
-        expected = slope(lambda t: value(*along(t)).item())
-        found = sum(inner(g, v).item() for g, v in zip(first, vs, strict=True))
-        close(found, expected, 1e-8, size([abs(g) for g in first], [abs(v) for v in vs]))
-        close(inner(weights, func.jvp(case, tuple(zs), tuple(vs))[1]).item(), expected, 1e-8)
+    def leaves(t: float = 0.0) -> list[torch.Tensor]:
+        return [(z + t * v).detach().requires_grad_() for z, v in zip(zs, vs, strict=True)]
 
-        leaves = [z.detach().requires_grad_() for z in zs]
-        total: Any = sum(inner(w, g) for w, g in zip(vs, gradient(leaves, True), strict=True))
-        second = gradients(total, leaves)
-        found = sum(inner(g, v).item() for g, v in zip(second, vs, strict=True))
-        expected = slope(lambda t: sum(inner(w, g).item() for w, g in zip(vs, gradient(along(t), False), strict=True)))
-        close(found, expected, 1e-7, size([abs(g) for g in first], [abs(v) for v in vs]))
+    def along(gs: Sequence[torch.Tensor]) -> torch.Tensor:
+        total: Any = sum(inner(g, v) for g, v in zip(gs, vs, strict=True))
+        return total
+
+    first = gradient(leaves())
+    fitting(first, zs)
+    terms = size([abs(g) for g in first], [abs(v) for v in vs])
+    expected = slope(lambda t: inner(u, case(*leaves(t))).item())
+    close(along(first).item(), expected, 1e-8, terms)
+    close(inner(u, func.jvp(case, tuple(zs), tuple(vs))[1]).item(), expected, 1e-8, terms)
+    moving = leaves()
+    second = gradients(along(gradient(moving, create_graph=True)), moving)
+    close(along(second).item(), slope(lambda t: along(gradient(leaves(t))).item()), 1e-7, terms)
+
+
+def like(z: torch.Tensor, draw: np.random.Generator, low: float) -> torch.Tensor:
+    """Random numbers of z's shape and kind, real and imaginary part from ``low`` to ``low + 1.5``."""
+    parts = [draw.uniform(low, low + 1.5, tuple(z.shape)) for _ in range(2)]
+    return torch.from_numpy(np.asarray(parts[0] + 1j * parts[1] if z.is_complex() else parts[0]))
 
 
 def inner(u: torch.Tensor, z: torch.Tensor) -> torch.Tensor:

@@ -45,7 +45,7 @@ class Case:
         if not self.prim.differentiable:
             return []
         has_rule = [True] * len(self.args) if self.prim.variadic else [p is not None for p in self.prim.pulls]
-        return [i for i, a in enumerate(self.args) if isinstance(a, np.ndarray) and a.dtype.kind in "fc" and has_rule[i]]
+        return [i for i in self.arrays if self.args[i].dtype.kind in "fc" and has_rule[i]]
 
     @property
     def arrays(self) -> list[int]:
@@ -74,7 +74,8 @@ class Case:
     def direction(self, tag: Any = 0) -> list[torch.Tensor]:
         """A random number for each element of the moving arguments."""
         draw = self.random(f"direction {tag}").uniform
-        return [torch.from_numpy(np.asarray(draw(0.2, 1, x.shape) * np.where(draw(-1, 1, x.shape) < 0, -1, 1))) for x in self.xs()]
+        signed = [draw(0.2, 1, x.shape) * np.where(draw(-1, 1, x.shape) < 0, -1, 1) for x in self.xs()]
+        return [torch.from_numpy(np.asarray(v)) for v in signed]
 
     def with_args(self, args: Sequence[Any]) -> Case:
         return replace(self, args=tuple(map(frozen, args)))
@@ -229,17 +230,18 @@ def forward(case: Case) -> None:
     u, xs, vs = case.weights(), case.xs(), case.direction()
     groups = [[i] for i in range(len(xs))] + ([list(range(len(xs)))] if len(xs) > 1 else [])
     for group in groups:
-        def f(*moving: Any, group: list[int] = group) -> Any:
-            full = list(xs)
-            for i, x in zip(group, moving, strict=True):
-                full[i] = x
-            return case(*full)
-
+        at = [case.moving[i] for i in group]
         x, v = tuple(xs[i] for i in group), tuple(vs[i] for i in group)
+
+        def f(*moving: Any, at: list[int] = at) -> Any:
+            return case(*moving, at=at)
+
+        def phi(t: float, f: Any = f, x: Any = x, v: Any = v) -> float:
+            return (u * f(*moved(x, t, v))).sum().item()
+
         out, tangent = func.jvp(f, x, v)
         fitting([tangent], [out])
-        found = (u * tangent).sum().item()
-        close(found, slope(lambda t: (u * f(*moved(x, t, v))).sum().item()), 1e-8, size([u], [tangent]))
+        close((u * tangent).sum().item(), slope(phi), 1e-8, size([u], [tangent]))
 
 
 def transposed(case: Case) -> None:
@@ -364,7 +366,10 @@ def nested(case: Case) -> None:
             full.append(torch.from_numpy(np.stack([np.stack(r) for r in rows] if i in inner and i in outer else rows)))
         f = func.vmap(lambda *xs, at=both: case(*xs, at=at), in_dims=tuple(0 if i in inner else None for i in both))
         found = func.vmap(f, in_dims=tuple(0 if i in outer else None for i in both))(*full)
-        looped = [[case(*[pick(grid, r, k, i, outer, inner) for i in both], at=both).numpy() for k in range(2)] for r in range(3)]
+        looped = [
+            [case(*[pick(grid, row, k, i, outer, inner) for i in both], at=both).numpy() for k in range(2)]
+            for row in range(3)
+        ]
         close(found.numpy(), np.array(looped), 1e-13)
 
 

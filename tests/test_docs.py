@@ -97,13 +97,14 @@ def name(x: Any) -> str:
 @pytest.fixture(autouse=True)
 def untouched() -> Iterator[None]:
     """An example may seed, change defaults and declare operations: all of it is undone."""
-    generator, dtype, options = torch.default_generator.get_state(), torch.get_default_dtype(), dict(vars(printing._options))
+    generator, dtype = torch.default_generator.get_state(), torch.get_default_dtype()
+    options = printing.get_printoptions()
     tables: list[tuple[dict[str, Any], dict[str, Any]]] = [(t, dict(t)) for t in (primitive.table, public)]
     methods = set(vars(torch.Tensor))
     yield
     torch.default_generator.set_state(generator)
     torch.set_default_dtype(dtype)
-    vars(printing._options).update(options)
+    torch.set_printoptions(**options)
     for now, before in tables:
         now.clear()
         now.update(before)
@@ -184,7 +185,7 @@ def test_commands(block: Block, tmp_path: Path) -> None:
                 [sys.executable, "-m", *words], cwd=tmp_path, env=env, text=True, encoding="utf-8",
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False,
             )  # fmt: skip
-            agree(f"{block.where}: {command}", want.rstrip() + "\n" if want.strip() else "", done.stdout.rstrip() + "\n" * bool(done.stdout))
+            agree(f"{block.where}: {command}", *(f"{t.rstrip()}\n" if t.strip() else "" for t in (want, done.stdout)))
 
 
 @pytest.mark.parametrize("block", QUOTED, ids=name)
@@ -197,7 +198,8 @@ def test_files_are_used() -> None:
     """A file that a page shows is one that its commands run."""
     for block in ALL:
         if block.file:
-            assert any(block.file in c.text for c in COMMANDS if c.page == block.page), f"{block.where}: {block.file} is never run"
+            used = any(block.file in c.text for c in COMMANDS if c.page == block.page)
+            assert used, f"{block.where}: {block.file} is never run"
 
 
 def test_no_python_block_is_left_out() -> None:
@@ -244,7 +246,8 @@ def imported(tree: ast.Module, package: str, modules: set[str]) -> Iterator[str]
     """The modules of ours that a module imports when it is itself imported."""
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.level:
-            base = ".".join([*package.split(".")[: len(package.split(".")) + 1 - node.level], *filter(None, [node.module])])
+            parts = package.split(".")
+            base = ".".join([*parts[: len(parts) + 1 - node.level], *filter(None, [node.module])])
             for alias in node.names:
                 whole = f"{base}.{alias.name}"
                 yield whole if whole in modules else base

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 OPTIONAL = (
-    "numba", "llvmlite", "scipy", "sympy", "matplotlib", "dask", "jax", "cupy", "torch", "array_api_compat", "starlette",
-    "uvicorn", "tqdm", "safetensors",
+    "numba", "llvmlite", "scipy", "sympy", "matplotlib", "dask", "jax", "cupy", "torch", "array_api_compat",
+    "starlette", "uvicorn", "tqdm", "safetensors",
 )  # fmt: skip
 
 
@@ -27,7 +27,8 @@ def loaded_by(code: str) -> set[str]:
         "import chainrule",
         "import chainrule as t; t.tensor([1., 2.], requires_grad=True).exp().sum().backward()",
         "import chainrule as t; t.func.hessian(lambda x: (x**3).sum())(t.ones(2))",
-        "import chainrule as t; m = t.nn.Linear(2, 1); m(t.ones(3, 2)).sum().backward(); t.optim.SGD(m.parameters(), 0.1).step()",
+        "from chainrule import nn, ones, optim; m = nn.Linear(2, 1); m(ones(3, 2)).sum().backward();"
+        "optim.SGD(m.parameters(), 0.1).step()",
         "import chainrule.cli, chainrule.cli.run, chainrule.cli.derive, chainrule.explain.fonts",
     ],
     ids=["import", "backward", "hessian", "training", "command"],

@@ -36,7 +36,9 @@ def main() -> None:
     grid = xs.numpy()
 
     plt.rcParams.update(STYLE)
-    figure, (top, low) = plt.subplots(2, 1, figsize=(9, 5.6), sharex=True, height_ratios=[1.25, 1], layout="constrained")
+    figure, (top, low) = plt.subplots(
+        2, 1, figsize=(9, 5.6), sharex=True, height_ratios=[1.25, 1], layout="constrained"
+    )
     top.plot(grid, ys, color=BLUE, lw=2.6)
     low.plot(grid, slopes, color=RED, lw=2.6)
     reach = 0.75

@@ -401,8 +401,8 @@ def needs(node: Node, i: int) -> bool:
 
 
 def nowhere(node: Node) -> bool:
-    """Whether no cotangent of the node goes anywhere, so that what it saved is not missed."""
-    return all(e is None or e is NOWHERE for e in node.edges)
+    """Whether none of several cotangents goes anywhere, so that what the node saved is not missed."""
+    return node.place is None and len(node.edges) > 1 and all(e is None or e is NOWHERE for e in node.edges)
 
 
 def reachable(edges: Sequence[Any], targets: Any) -> set[Any] | None:

@@ -588,11 +588,7 @@ def may_write(x: Tensor, others: Sequence[Any]) -> None:
 
 def overlap(a: Any, b: Any) -> str:
     """Which of their memory dense arrays have in common: "none", "part" (or all, in another order) or "all"."""
-    if a is b:
-        return "all"
     (a0, a1), (b0, b1) = byte_bounds(a), byte_bounds(b)
-    if (a0, a1, a.shape, a.strides) == (b0, b1, b.shape, b.strides):
-        return "all"
     if not (a.size and b.size and a1 - a0 == a.nbytes and b1 - b0 == b.nbytes and a0 < b1 and b0 < a1):
         return "none"  # at what is not dense PyTorch does not look
     alike = a0 == b0 and a.shape == b.shape
@@ -958,14 +954,14 @@ def _operator(prim: Primitive, arrays: tuple[Any, ...], out: Any) -> Any:
 def general(prim: Primitive, arrays: tuple[Any, ...], out: Any = None, params: dict[str, Any] | None = None) -> Any:
     """``prim`` on what a user passed: checked, lifted, bound; the result stored in ``out`` if given."""
     lifted = tuple([a if isinstance(a, Tensor) else _lift(prim, i, a, arrays) for i, a in enumerate(arrays)])
+    if out is not None and _mode().grad and any(isinstance(a, Tensor) and a._rg for a in (out, *lifted)):
+        raise RuntimeError(f"{prim.name.lower()}(): functions with out=... arguments don't support automatic "
+                           "differentiation, but one of the arguments requires grad.")  # fmt: skip
     if prim.broadcasts and len(arrays) > 1:
         check_broadcast(lifted)
     result = bind(prim, lifted, params or {})
     if out is None:
         return result
-    if (out._rg or result._rg) and _mode().grad:
-        raise RuntimeError(f"{prim.name.lower()}(): functions with out=... arguments don't support automatic "
-                           "differentiation, but one of the arguments requires grad.")  # fmt: skip
     if out._shape != result._shape:
         out._a = np.empty(result._shape, out._dtype)
     return assign(out, result)

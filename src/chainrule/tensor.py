@@ -112,6 +112,10 @@ class Tensor(TensorMethods, Box):
             self._a = a = np.array(a)
         return a
 
+    def _value(self) -> Any:
+        """What stands for this tensor where numbers are asked for."""
+        return self._a
+
     def _cell(self) -> list[int]:
         if self._v is None:
             self._v = [0]
@@ -405,7 +409,7 @@ class Tensor(TensorMethods, Box):
         if self._rg and not force:
             raise explained(RuntimeError(errors.no_numpy()))
         a = self._own()
-        return a if isinstance(a, np.ndarray) else np.asarray(_ground(a))
+        return a if type(a) is np.ndarray and self._rank == 2 else np.asarray(_ground(self))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         a = self.numpy()
@@ -413,7 +417,7 @@ class Tensor(TensorMethods, Box):
 
     def item(self) -> Any:
         """The only element as a Python number."""
-        a = _ground(self._a)
+        a = _ground(self)
         if self.numel() != 1:
             raise explained(RuntimeError(
                 f"a Tensor with {self.numel()} elements cannot be converted to Scalar"
@@ -422,7 +426,7 @@ class Tensor(TensorMethods, Box):
         return a.item() if hasattr(a, "item") else np.asarray(a).item()
 
     def tolist(self) -> Any:
-        return np.asarray(_ground(self._a)).tolist()
+        return np.asarray(_ground(self)).tolist()
 
     def __bool__(self) -> bool:
         n = self.numel()
@@ -475,7 +479,10 @@ class Tensor(TensorMethods, Box):
     def __repr__(self) -> str:
         from .printing import format_tensor
 
-        a = _ground(self._a)
+        try:
+            a = _ground(self)
+        except RuntimeError:  # it stands for many values: shown for one who prints while looking for a mistake
+            return f"{type(self).__name__}(shape={list(self.shape)}, of {self._a!r})"
         try:
             node = self.grad_fn
             name = None if node is None else node.name().rpartition("::")[2]
@@ -566,9 +573,7 @@ def as_tensor_like(value: Any, t: Tensor) -> Tensor:
 def _ground(a: Any) -> Any:
     """The plain array at the bottom; for a transform's array, an error that says why it has none."""
     while isinstance(a, Box):
-        if not isinstance(a, Tensor) or a._rank % 2:
-            _no_value(a)
-        a = a._a
+        a = a._value() if isinstance(a, Tensor) else _no_value(a)
     return a
 
 

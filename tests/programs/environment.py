@@ -4,9 +4,8 @@ import os
 import pickle
 import sys
 
-import torch
-
 import neighbour
+import torch
 
 
 class Point:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..primitive import Primitive
-from ..tensor import Tensor, init
+from ..tensor import Tensor, _no_value, init
 from . import namespace as ns
 
 
@@ -19,6 +19,9 @@ class Batched(Tensor):
     @property
     def _shape(self) -> tuple[int, ...]:
         return tuple(self._a.shape[1:])
+
+    def _value(self) -> Any:
+        _no_value(self)
 
     def _interpret(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:  # type: ignore[override]
         rank = self._rank

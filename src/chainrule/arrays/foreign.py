@@ -206,7 +206,8 @@ class Merged:
         where = [i for i, k in enumerate(parts) if k is not None and not isinstance(k, slice)]
         lengths = iter(shape)
         sizes = [0 if k is None else next(lengths) for k in parts]
-        arrays = np.broadcast_arrays(*[np.where(np.asarray(parts[i]) < 0, parts[i] + sizes[i], parts[i]) for i in where])
+        given = [np.asarray(parts[i]) for i in where]
+        arrays = np.broadcast_arrays(*[np.where(k < 0, k + sizes[i], k) for i, k in zip(where, given, strict=True)])
         self.basic: Key = tuple([slice(None) if i in where else k for i, k in enumerate(parts)])
         self.sizes = tuple([sizes[i] for i in where])
         self.length = math.prod(self.sizes)

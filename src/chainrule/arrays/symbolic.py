@@ -96,7 +96,8 @@ class Symbolic:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.a.shape
+        """The lengths of the axes."""
+        return tuple(self.a.shape)
 
     def __getitem__(self, key: Any) -> Symbolic:
         return Symbolic(self.a[key], self.dtype)
@@ -127,28 +128,30 @@ def _number(v: Any) -> Any:
 
 def of(x: Any, dtype: Any = None) -> Symbolic:
     """Numbers or expressions as a Symbolic."""
-    if isinstance(x, Symbolic):
-        return x if dtype is None or dtype == x.dtype else cast(x, np.dtype(dtype))
-    return Symbolic(x, _common((x,)) if dtype is None else np.dtype(dtype))
+    if not isinstance(x, Symbolic):
+        x = Symbolic(x, _common((x,)))
+    return x if dtype is None or dtype == x.dtype else cast(x, np.dtype(dtype))
 
 
 def cast(x: Symbolic, dtype: np.dtype[Any]) -> Symbolic:
+    """What the expressions become as numbers of another dtype; widths, such as float32's, do not matter here."""
     sympy, have, want = _sympy(), x.dtype.kind, dtype.kind
-    change: Callable[[Any], Any] | None = None
+    a = x.a
     if want == "b" and have != "b":
-        change = lambda v: sympy.Ne(v, 0)
+        a = _map(lambda v: sympy.Ne(v, 0), a)
     elif have == "b" and want != "b":
-        change = lambda v: _choose(v, sympy.Integer(1), sympy.Integer(0))
-    elif want in "iu" and have == "f":
-        change = lambda v: sympy.sign(v) * sympy.floor(sympy.Abs(v))
+        a = _map(lambda v: _choose(v, sympy.Integer(1), sympy.Integer(0)), a)
     elif have == "c" and want != "c":
-        change = sympy.re
-    return Symbolic(x.a if change is None else _map(change, x.a), dtype)
+        a = _map(sympy.re, a)
+    elif have == "f" and want in "iu":
+        a = _map(_truncated, a)
+    return Symbolic(a, dtype)
 
 
 def _common(arrays: Sequence[Any]) -> np.dtype[Any]:
     """The dtype of a result of these: arrays, Python numbers, expressions."""
-    return np.result_type(*[a.dtype if hasattr(a, "dtype") else a if isinstance(a, complex | int) else 1.0 for a in arrays])
+    known = [a.dtype if hasattr(a, "dtype") else a if isinstance(a, (int, complex)) else 1.0 for a in arrays]
+    return np.result_type(*known)
 
 
 def _elementwise(f: Callable[..., Any], dtype: np.dtype[Any] | None = None) -> Callable[..., Symbolic]:
@@ -166,8 +169,11 @@ def _elementwise(f: Callable[..., Any], dtype: np.dtype[Any] | None = None) -> C
 def _power(x: Any, y: Any) -> Any:
     """``x**y``, with the numbers in x rounded first where their exact power would be huge."""
     if y.is_Rational and abs(y) > 512 and x not in (0, 1, -1):
-        number, rest = x.as_independent(*x.free_symbols, as_Add=False) if x.is_Mul else (x, 1) if x.is_number else (1, x)
-        return number.evalf() ** y * rest**y if number not in (1, -1) else x**y
+        if x.is_number:
+            return x.evalf() ** y
+        number, rest = x.as_independent(*x.free_symbols, as_Add=False)
+        if number not in (1, -1):
+            return number.evalf() ** y * rest**y
     return x**y
 
 
@@ -176,6 +182,11 @@ def _choose(c: Any, x: Any, y: Any) -> Any:
     if c is sympy.true or c is sympy.false or x == y:
         return x if c is sympy.true or x == y else y
     return sympy.Piecewise((x, c), (y, True))
+
+
+def _truncated(x: Any) -> Any:
+    sympy = _sympy()
+    return sympy.sign(x) * sympy.floor(sympy.Abs(x))
 
 
 def _nearest(x: Any) -> Any:
@@ -199,9 +210,16 @@ def _first_largest(row: Sequence[Any]) -> Any:
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "add": operator.add, "sub": operator.sub, "mul": operator.mul, "truediv": operator.truediv, "pow": _power,
     "mod": lambda x, y: x - y * _sympy().floor(x / y), "floordiv": lambda x, y: _sympy().floor(x / y),
-    "and": lambda x, y: _sympy().And(x, y), "or": lambda x, y: _sympy().Or(x, y), "xor": lambda x, y: _sympy().Xor(x, y),
+    "and": lambda x, y: _sympy().And(x, y), "or": lambda x, y: _sympy().Or(x, y),
+    "xor": lambda x, y: _sympy().Xor(x, y),
 }  # fmt: skip
-_RELATIONS = {"eq": "Eq", "ne": "Ne", "lt": "Lt", "le": "Le", "gt": "Gt", "ge": "Ge"}
+_RELATIONS: dict[str, Callable[..., Any]] = {
+    "eq": lambda x, y: _sympy().Eq(x, y), "ne": lambda x, y: _sympy().Ne(x, y), "lt": lambda x, y: _sympy().Lt(x, y),
+    "le": lambda x, y: _sympy().Le(x, y), "gt": lambda x, y: _sympy().Gt(x, y), "ge": lambda x, y: _sympy().Ge(x, y),
+}  # fmt: skip
+_UNARIES: dict[str, Callable[..., Any]] = {
+    "neg": operator.neg, "pos": lambda x: x, "invert": lambda x: _sympy().Not(x),
+}  # fmt: skip
 
 
 def _attach() -> None:
@@ -220,12 +238,10 @@ def _attach() -> None:
         straight, swapped = operators(_elementwise(f))
         setattr(Symbolic, f"__{name}__", straight)
         setattr(Symbolic, f"__r{name}__", swapped)
-    for name, relation in _RELATIONS.items():
-        f = lambda x, y, relation=relation: getattr(_sympy(), relation)(x, y)
+    for name, f in _RELATIONS.items():
         setattr(Symbolic, f"__{name}__", operators(_elementwise(f, _BOOL))[0])
-    unaries = {"neg": operator.neg, "pos": lambda x: x, "invert": lambda x: _sympy().Not(x)}
-    for name, g in unaries.items():
-        setattr(Symbolic, f"__{name}__", _elementwise(g))
+    for name, f in _UNARIES.items():
+        setattr(Symbolic, f"__{name}__", _elementwise(f))
 
 
 _attach()
@@ -247,13 +263,14 @@ class Namespace:
         self.pi, self.e, self.inf, self.nan = sympy.pi, sympy.E, sympy.oo, sympy.nan
         half = sympy.Rational(1, 2)
         unary = {
-            "exp": sympy.exp, "expm1": lambda x: sympy.exp(x) - 1, "log": sympy.log, "log1p": lambda x: sympy.log(1 + x),
+            "exp": sympy.exp, "expm1": lambda x: sympy.exp(x) - 1,
+            "log": sympy.log, "log1p": lambda x: sympy.log(1 + x),
             "log2": lambda x: sympy.log(x, 2), "log10": lambda x: sympy.log(x, 10), "sqrt": lambda x: x**half,
             "sin": sympy.sin, "cos": sympy.cos, "tan": sympy.tan, "asin": sympy.asin, "acos": sympy.acos,
             "atan": sympy.atan, "sinh": sympy.sinh, "cosh": sympy.cosh, "tanh": sympy.tanh, "asinh": sympy.asinh,
             "acosh": sympy.acosh, "atanh": sympy.atanh, "square": lambda x: x * x, "sign": sympy.sign,
             "floor": sympy.floor, "ceil": sympy.ceiling, "round": _nearest, "erf": sympy.erf, "conj": sympy.conjugate,
-            "trunc": lambda x: sympy.sign(x) * sympy.floor(sympy.Abs(x)), "sigmoid": lambda x: 1 / (1 + sympy.exp(-x)),
+            "trunc": _truncated, "sigmoid": lambda x: 1 / (1 + sympy.exp(-x)),
             "softplus": lambda x: sympy.log(1 + sympy.exp(x)), "relu": lambda x: sympy.Max(x, 0),
         }  # fmt: skip
         binary = {
@@ -357,13 +374,15 @@ class Namespace:
         """Entries at positions that may themselves be formulas: a choice among all."""
         n = x.shape[axis]
         hit = self.moveaxis(of(indices), axis, -1)[..., None] == np.arange(n)
-        picked = self.sum(self.where(hit, self.moveaxis(of(x), axis, -1)[..., None, :], 0), axis=-1)
-        return self.moveaxis(picked, -1, axis)
+        picked: Symbolic = self.sum(self.where(hit, self.moveaxis(of(x), axis, -1)[..., None, :], 0), axis=-1)
+        placed: Symbolic = self.moveaxis(picked, -1, axis)
+        return placed
 
     def put_along_axis(self, x: Any, index: Any, axis: int, size: int) -> Symbolic:
         hit = self.moveaxis(of(index), axis, -1)[..., None] == np.arange(size)
         spread = self.where(hit, self.moveaxis(of(x), axis, -1)[..., None], 0)
-        return self.moveaxis(self.sum(spread, axis=-2), -1, axis)
+        placed: Symbolic = self.moveaxis(self.sum(spread, axis=-2), -1, axis)
+        return placed
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"no symbolic form of {name} yet: add it to chainrule.arrays.symbolic.Namespace")

@@ -31,7 +31,7 @@ class Source:
     wide: str  # for a loop that returns whether an argument was out of range, the loop to run then
     arrays: list[Var]  # read, as flat arrays
     numbers: list[Var]  # read, as Python numbers
-    outputs: list[Var]  # written, as flat arrays; for a line, returned
+    outputs: list[Var]  # written, as flat arrays; those of a line that have no axes are returned
     totals: list[tuple[Var, str]]  # full reductions: a partial result for each block, and how to fold them
     blocks: int = 1
     lengths: tuple[int, ...] = ()  # for a loop: entries per block along the first axis, then the axes' lengths
@@ -84,13 +84,30 @@ def _indent(lines: list[str], by: int = 1) -> list[str]:
 
 
 def line_source(line: Line, constants: Constants) -> Source:
-    """Straight code from numbers to numbers."""
+    """Straight code from numbers, and entries of arrays, to the same."""
     w = _Writer(constants)
-    numbers = w.outside(line.equations)
-    body = w.typed(numbers) + [w.assign(eq, wide=True) for eq in line.equations]
-    body.append(f"return {', '.join(w.name(v) for v in line.outputs)}")
-    text = [f"def line({', '.join(w.name(v) for v in numbers)}):", *_indent(body)]
-    return Source("\n".join(text), "", [], numbers, line.outputs, [])
+    arrays = [v for v in line.loads if v.shape]
+    loaded = {x: f"{w.name(v)}_[{place}]" for v in arrays for x, place in zip(line.loads[v], _places(v), strict=True)}
+    whole = {line.loads[v][0]: v for v in line.loads if not v.shape}
+    read = w.outside(line.equations)
+    read += [x for entries in line.stores.values() for x in entries if (x in loaded or x in whole) and x not in read]
+    numbers = [x for x in read if x not in loaded]
+    body = w.typed(numbers) + [f"{w.name(x)} = {loaded[x]}" for x in read if x in loaded]
+    body += [w.assign(eq, wide=True) for eq in line.equations]
+    returned = [v for v in line.outputs if not v.shape or v not in line.stores]
+    written = [v for v in line.outputs if v not in returned]
+    for v in written:
+        body += [f"{w.name(v)}_[{place}] = {w.operand(x, v.dtype)}" for x, place in zip(line.stores[v], _places(v), strict=True)]
+    results = [w.operand(line.stores[v][0], v.dtype) if v in line.stores else w.name(v) for v in returned]
+    body.append(f"return {', '.join(results)}" if results else "return")
+    parameters = [f"{w.name(v)}_" for v in (*arrays, *written)] + [w.name(x) for x in numbers]
+    text = [f"def line({', '.join(parameters)}):", *_indent(body)]
+    return Source("\n".join(text), "", arrays, [whole.get(x, x) for x in numbers], [*written, *returned], [])
+
+
+def _places(v: Var) -> list[str]:
+    """The indices of the entries of an array."""
+    return [", ".join(map(str, place)) for place in np.ndindex(v.shape)]
 
 
 # --- loops ----------------------------------------------------------------------------------------------

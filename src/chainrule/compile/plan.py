@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass, field
 
 from . import scalar
-from .program import Equation, Program, Var
+from .program import Atom, Equation, Program, Var
 
 REDUCTIONS = {"Sum": "+", "Amax": "max", "Amin": "min"}
 MOST_ARRAYS = 16  # in one loop: more would leave the registers and the cache's ways
@@ -31,10 +31,15 @@ class Call:
 
 @dataclass(slots=True)
 class Line:
-    """Straight code over numbers."""
+    """Straight code over numbers: whole variables of one entry, or the entries of arrays.
+
+    ``loads`` name the entries of arrays that are read, ``stores`` those of arrays that are written.
+    """
 
     equations: list[Equation]
     outputs: list[Var] = field(default_factory=list)
+    loads: dict[Var, list[Var]] = field(default_factory=dict)
+    stores: dict[Var, list[Atom]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -22,13 +22,17 @@ from ..quiet import QUIET, reset_errors, set_errors
 from . import lanes, mathlib, threads
 from .emit import Source, line_source, loop_source
 from .memory import Pool, _pair
-from .plan import Call, Loop, Step, plan
+from .plan import Call, Line, Loop, Step, plan
 from .program import Names, Program, Var, signature
+from .unroll import unroll
 
 # Calls whose result never shares memory with an argument.
 _FRESH = frozenset("""Matmul Mv Dot Cat Stack Sum Prod Amax Amin PutAdd Put PutAlong Gather CumSum ArgMax ArgMin All
     Any_""".split())
 _FOLD = {"Sum": "np.add.reduce", "Amax": "np.maximum.reduce", "Amin": "np.minimum.reduce"}
+
+
+MANY = 4  # steps from which small arrays are better unrolled
 
 
 def has_numba() -> bool:
@@ -56,8 +60,12 @@ class Runner:
     """``runner(*arrays)`` gives a program's outputs, as a tuple."""
 
     def __init__(self, program: Program, use_numba: bool) -> None:
-        self.program = program
         self.steps = plan(program, use_numba)
+        if use_numba and len(self.steps) >= MANY and (small := unroll(program)) is not None:
+            line, constants = small
+            self.steps = [line]
+            program = Program(program.inputs, constants, line.equations, program.outputs)
+        self.program = program
         self.kernels: list[Source] = []
         writer = _Writer(self, program)
         self.text = writer.text()
@@ -95,6 +103,10 @@ class _Writer:
         for v in (*self.program.inputs, *self.program.constants):
             self.origins[v] = {v}
         for i, step in enumerate(steps):
+            if isinstance(step, Line):
+                self.origins.update({v: {v} for v in step.outputs})
+                self.last_use.update({v: i for eq in step.equations for v in eq.vars})
+                continue
             for eq in step.equations:
                 shown: set[Var] = set()
                 if isinstance(step, Call) and eq.name not in _FRESH:
@@ -208,14 +220,17 @@ class _Writer:
         source = loop_source(step, constants) if isinstance(step, Loop) else line_source(step, constants)  # type: ignore[arg-type]
         number = len(self.runner.kernels)
         self.runner.kernels.append(source)
-        args = [self.flat(v) for v in source.arrays]
         numbers = [self.number(v) for v in source.numbers]
-        self.hold(f"line{number}", native(source.text)) if not isinstance(step, Loop) else None
         if not isinstance(step, Loop):
-            outs = ", ".join(f"{self.names[v]}n" for v in source.outputs)
-            self.lines.append(f"{outs} = line{number}({', '.join(numbers)})")
-            self.at_hand.update({v: {"number"} for v in source.outputs})
+            self.hold(f"line{number}", native(source.text))
+            returned = [v for v in source.outputs if not v.shape or v not in step.stores]
+            written = [v for v in source.outputs if v not in returned]
+            self.lines += [self.buffer(v, i) for v in written]
+            call = f"line{number}({', '.join([self.array(v) for v in (*source.arrays, *written)] + numbers)})"
+            self.lines.append(f"{', '.join(self.names[v] + 'n' for v in returned)} = {call}" if returned else call)
+            self.at_hand.update({v: {"number"} for v in returned})
             return
+        args = [self.flat(v) for v in source.arrays]
         self.hold(f"loop{number}", native(source.text))
         for v in source.outputs:
             self.lines.append(self.buffer(v, i))

@@ -351,10 +351,11 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
             target = self[key].shape
             if target != value.shape:
                 value = value.expand(*target) if len(value.shape) <= len(target) else value.reshape(target)
-        wanted = (self._rg, value._rg and value._rank == self._rank)
-        inner = (self._a, value._a if value._rank == self._rank else value)
-        result = wrap(self._a, self._rank)
-        result._node = make_node(prim, self._rank, (self, value), inner, params, self._a, wanted, result)
+        rank = max(self._rank, value._rank)  # written to with a transform's value, this becomes one of its kind
+        wanted = tuple([t._rg and t._rank == rank for t in (self, value)])
+        inner = tuple([t._a if t._rank == rank else t for t in (self, value)])
+        result = wrap(self._a, rank)
+        result._node = make_node(prim, rank, (self, value), inner, params, inner[0], wanted, result)
         result._rg = True
         if prim is _index_put:
             _saves_index(result)
