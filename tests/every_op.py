@@ -58,7 +58,7 @@ class Case:
     def __call__(self, *xs: Any, at: Sequence[int] | None = None) -> Any:
         """The result, with ``xs`` in place of the moving arguments (or of those ``at`` the given positions)."""
         full = [torch.from_numpy(a) if isinstance(a, np.ndarray) else a for a in self.args]
-        for i, x in zip(self.moving if at is None else at, xs, strict=True):
+        for i, x in zip(at or (self.moving if xs else ()), xs, strict=True):
             full[i] = x
         return self.prim(*full, **self.params)
 
@@ -89,8 +89,17 @@ def frozen(a: Any) -> Any:
 
 
 def primitives() -> list[Primitive]:
-    """Each operation once, whatever the number of names it has in graphs."""
-    return list({type(p): p for p in table.values()}.values())
+    """Each operation once, whatever the number of names it has in graphs; not those that need a missing library."""
+    return [p for p in {type(p): p for p in table.values()}.values() if available(p)]
+
+
+def available(prim: Primitive) -> bool:
+    try:
+        for case in cases(prim):
+            case()
+    except torch.MissingExtra:
+        return False
+    return True
 
 
 # Beside the declared samples, where shapes are free: one entry, none, many axes, and their broadcasting.

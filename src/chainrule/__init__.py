@@ -90,7 +90,9 @@ def __getattr__(name: str) -> object:
     if name in _PACKAGES:
         return _importlib.import_module(f"{__name__}.{name}")
     if name in _LAZY:
-        return getattr(_importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+        found: object = getattr(_importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+        globals()[name] = found
+        return found
     raise _explained(AttributeError(
         f"module 'chainrule' has no attribute {name!r}\nPyTorch's API is covered in part: the documentation lists what is."
     ))

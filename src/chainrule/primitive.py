@@ -542,6 +542,7 @@ def note_view(prim: Primitive, of: Tensor, out: Tensor, params: dict[str, Any], 
     views = up.views
     if views is None:
         up.views = [weakref.ref(out)]
+        v.append(weakref.ref(m.base))  # so that any alias that is written to can tell the views
     else:
         views.append(weakref.ref(out))
         n = len(views)
@@ -639,14 +640,15 @@ def assign(x: Tensor, result: Tensor, uniform: bool = False) -> Tensor:
 
 def written(x: Tensor, result: Tensor | None) -> None:
     """Note that ``x``'s memory was written to, and the history of ``result``, which now is there, if it has one."""
-    x._cell()[0] += 1
+    cell = x._cell()
+    cell[0] += 1
     if result is not None:
         _rebase(x, result)
-    m = x._meta
-    if m is not None:
-        root = x if m.base is None else m.base
-        if root._rg and root._meta.views:
-            leave_behind(root)
+    if len(cell) > 1:
+        for ref in cell[1:]:
+            root = ref()
+            if root is not None and root._rg and root._meta.views:
+                leave_behind(root)
 
 
 def _snapshot(x: Tensor, node: Any) -> None:
@@ -717,7 +719,7 @@ class Behind(Tensor):
 def leave_behind(root: Tensor) -> None:
     """Note in every view of a base that was written to that its history is of the past."""
     m = root._meta
-    views, m.views = m.live_views(), None
+    views, m.views = m.live_views(), []
     for view in views:
         if type(view) is Tensor:
             view._rg = True
@@ -733,10 +735,7 @@ def follow_base(view: Tensor) -> None:
         fresh = table["AsStrided"](m.base, chain=m.chain)
     view._node, view._rg = fresh._node, fresh._rg
     m.seen = view._version
-    up = m.base._meta
-    if up.views is None:
-        up.views = []
-    up.views.append(weakref.ref(view))
+    m.base._meta.views.append(weakref.ref(view))
 
 
 def tell_views(root: Tensor) -> None:

@@ -75,8 +75,8 @@ class Tensor(TensorMethods, Box):
     tensor([ 6., 12.])
     """
 
-    # _a the array; _rg requires_grad; _node what made it; _v version cell [n], shared with views and
-    # detached aliases, None while nobody writes or shares; _meta what few have
+    # _a the array; _rg requires_grad; _node what made it; _v version cell [n, bases that have views], shared
+    # with views and detached aliases, None while nobody writes or shares; _meta what few have
     __slots__ = ("__dict__", "__weakref__", "_a", "_grad", "_meta", "_node", "_rg", "_v")
     _rank = 2
     __array_priority__ = 1000

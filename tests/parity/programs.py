@@ -1,31 +1,26 @@
 """Random programs over tensors, as data: lines of Python that any library with PyTorch's names can run.
 
-``generate(seed)`` writes a program, ``trace(program, T)`` runs it and notes what can be seen after every line,
-``difference`` finds where two traces part, ``shrink`` leaves out what a difference does not need.  A line that
-raises is part of the trace (its class and first sentence) and the program goes on; names it would have bound
-are left unbound, so lines that use them raise NameError on both sides alike.
+``generate(seed)`` writes a program, ``trace(program, T)`` runs it and notes what can be seen after every line.
+A line that raises is part of the trace (its class and first sentence) and the program goes on; names it would
+have bound are left unbound, so lines that use them raise NameError on both sides alike.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 import random
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 Program = tuple[str, ...]
 Shape = tuple[int, ...]
+Step = tuple[tuple[str, str] | None, dict[str, dict[str, Any]]]  # the error, and what is seen of each tensor
 
 SHAPES: list[Shape] = [(), (1,), (3,), (3,), (2, 3), (2, 3), (3, 2), (1, 3), (2, 1), (2, 2, 3), (0,)]
-OVERLAP = "unsupported operation: more than one element of the written-to tensor refers to a single memory location"
-FREED = "Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed)"
-OVERLAPS = "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location"
-VIEWS = {"Select", "Slice", "View", "ReshapeAlias", "T", "Transpose", "Unsqueeze", "Squeeze", "Expand", "Alias", "Permute", "Unbind"}
 NUMBERS = [-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0]
 
 
@@ -309,123 +304,13 @@ def span(t: Any) -> tuple[int, int]:
     return start, start + sum((n - 1) * s for n, s in zip(t.shape, t.stride(), strict=True)) * t.element_size()
 
 
-def trace(program: Program, T: Any) -> list[tuple[tuple[str, str] | None, dict[str, dict[str, Any]]]]:  # noqa: N803
+def trace(program: Program, T: Any, every: bool = True) -> list[Step]:  # noqa: N803
+    """Run a program; look after every line, or only at the end: looking may rebuild histories."""
     env: dict[str, Any] = {"T": T}
-    steps = []
+    steps: list[Step] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for line in program:
+        for number, line in enumerate(program, 1):
             error = run_line(line, env)
-            steps.append((error, see(env)))
+            steps.append((error, see(env) if every or number == len(program) else {}))
     return steps
-
-
-def difference(program: Program, ours: Any, theirs: Any, tolerance: float = 1e-12) -> tuple[str, str] | None:
-    """(kind, words) of the first place where the traces part; None if nowhere."""
-    before: dict[str, dict[str, Any]] = {}
-    for number, (line, (e1, s1), (e2, s2)) in enumerate(zip(program, ours, theirs, strict=True)):
-        kind, name, a, b = part(e1, s1, e2, s2, tolerance)
-        if kind:
-            kind = accepted(program[: number + 1], kind, a, b, before) or kind
-            return kind, f"line {number}: {line}: {kind} {name}\n  ours   {a}\n  theirs {b}"
-        before = s1
-    return None
-
-
-def part(e1: Any, s1: Any, e2: Any, s2: Any, tolerance: float) -> tuple[str, str, Any, Any]:
-    """What differs after one line: (kind, name, ours, theirs)."""
-    if e1 != e2:
-        kind = "missed raise" if e1 is None else "needless raise" if e2 is None else "class" if e1[0] != e2[0] else "message"
-        return kind, "", e1, e2
-    for name in s2:
-        for field, b in s2[name].items():
-            a = s1[name].get(field)
-            if field != "span" and not same(field, a, b, tolerance):
-                return field, name, a, b
-    return "", "", None, None
-
-
-ACCEPTED = {
-    "layout": "where operands are laid out differently, NumPy and PyTorch choose differently how to lay out the result",
-    "half done": "PyTorch's backward that raises midway has added to some .grad; chainrule adds only when all is known",
-    "overlap": "PyTorch writes while it reads: where target and operand share memory in part it refuses, or does not notice "
-               "and gives what the order of its loop gives; chainrule computes first, and refuses where it can see it",
-    "expanded": "PyTorch deprecates writing through an index to an expanded tensor; chainrule refuses",
-    "twice wrong": "where a statement is wrong for two reasons, the two libraries do not always name the same one",
-    "unused hook": "the views of one unbind() share a node in PyTorch, which calls hooks of unused ones with None",
-    "past write": "a write through detach(): chainrule's views of the base learn of it only when they are next written to",
-}  # fmt: skip
-
-
-def accepted(program: Program, kind: str, ours: Any, theirs: Any, before: dict[str, dict[str, Any]]) -> str | None:
-    """Which of the accepted differences the last line makes, if one."""
-    line = program[-1]
-    if kind == "strides":
-        return "layout"
-    if kind == "grad" and "backward" in line:
-        return "half done"
-    if kind == "value" and overlapping(line, before):
-        return "overlap"
-    if kind in ("missed raise", "message") and theirs == ("RuntimeError", OVERLAPS):
-        return "overlap"
-    if kind in ("grad_fn", "message") and re.search("modified inplace|AsStrided|not have been used", str(theirs)) and (
-        any(".detach()" in done for done in program)
-    ):  # fmt: skip
-        return "past write"
-    if kind == "message" and ours[0] == theirs[0] == "RuntimeError" and {ours[1], theirs[1]} & {OVERLAP, OVERLAPS, FREED}:
-        return "twice wrong"
-    if theirs == ("TypeError", "unsupported operand type(s) for *: 'NoneType' and 'int'") and "register_hook" in str(program):
-        return "unused hook"
-    if kind == "needless raise" and "[" in line and ours == ("RuntimeError", OVERLAP):
-        return "expanded"
-    return None
-
-
-def overlapping(line: str, before: dict[str, dict[str, Any]]) -> bool:
-    """Whether two of the tensors that a line names share memory."""
-    spans = [before[n]["span"] for n in set(re.findall(r"v\d+", line)) if n in before]
-    return any(a[0] <= b[1] and b[0] <= a[1] for a, b in itertools.combinations(spans, 2))
-
-
-def same(field: str, a: Any, b: Any, tolerance: float) -> bool:
-    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-        return close(a, b, tolerance)
-    if field == "base" and "?" in (a, b):  # a base without a name: which one cannot be said
-        return True
-    if field == "grad_fn" and b == "AsStridedBackward0" and a is not None:  # rebuilt, after a write that changed nothing
-        return a == b or a.removesuffix("Backward0") in VIEWS
-    return a == b
-
-
-def close(a: Any, b: Any, tolerance: float) -> bool:
-    if a is None or b is None or a.shape != b.shape or a.dtype != b.dtype:
-        return False
-    if a.tobytes() == b.tobytes():
-        return True
-    with np.errstate(all="ignore"):
-        finite = np.isfinite(b)
-        scale = np.abs(b[finite]).max(initial=1.0)
-        return np.array_equal(a[~finite], b[~finite], equal_nan=True) and bool((np.abs(a - b)[finite] <= tolerance * scale).all())
-
-
-def shrink(program: Program, fails: Callable[[Program], bool]) -> Program:
-    """Leave out lines, larger pieces first, as long as the program still fails."""
-    size = max(1, len(program) // 2)
-    while True:
-        shorter = next((p for p in _without(program, size) if p and fails(p)), None)
-        if shorter is not None:
-            program = shorter
-        elif size > 1:
-            size //= 2
-        else:
-            return program
-
-
-def _without(program: Program, size: int) -> Iterator[Program]:
-    for end in range(len(program), 0, -1):
-        start = max(0, end - size)
-        yield program[:start] + program[end:]
-
-
-def script(program: Program, library: str = "chainrule") -> str:
-    return "\n".join([f"import {library} as T", *program])

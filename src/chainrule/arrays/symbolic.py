@@ -372,9 +372,10 @@ class Namespace:
 
     def take_along_axis(self, x: Any, indices: Any, *, axis: int) -> Symbolic:
         """Entries at positions that may themselves be formulas: a choice among all."""
-        n = x.shape[axis]
-        hit = self.moveaxis(of(indices), axis, -1)[..., None] == np.arange(n)
-        picked: Symbolic = self.sum(self.where(hit, self.moveaxis(of(x), axis, -1)[..., None, :], 0), axis=-1)
+        at, rows = self.moveaxis(of(indices), axis, -1), self.moveaxis(of(x), axis, -1)
+        picked = rows[..., :1]
+        for k in range(x.shape[axis]):
+            picked = self.where(at == k, rows[..., k : k + 1], picked)
         placed: Symbolic = self.moveaxis(picked, -1, axis)
         return placed
 

@@ -19,9 +19,10 @@ from . import namespace as ns
 
 
 class Recorder(Protocol):
-    """Who writes down: gives the traced result of one primitive."""
+    """Who writes down: gives the traced result of one primitive, and may object to a print."""
 
     def record(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any: ...
+    def shown(self, a: Traced) -> None: ...
 
 
 # Not marked composite, since a Dual need not look inside, but made of simpler operations all the same.
@@ -71,6 +72,7 @@ class Traced(Box):
         return getattr(wrap(self), name)
 
     def __repr__(self) -> str:
+        self.recorder.shown(self)
         return f"Traced(shape={self.shape}, dtype={self.dtype})"
 
 

@@ -9,6 +9,7 @@ the program does not have.  Other threads go on as always, if a little slower.
 
 from __future__ import annotations
 
+import builtins
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -133,13 +134,22 @@ def _watching(capture: Capture, tensors: Sequence[Tensor]) -> Iterator[None]:
     with _lock:
         plain = [t for t in tensors if type(t) is Tensor]
         token = _current.set(capture)
+        show = builtins.print
+
+        def refuse(*args: Any, **kwargs: Any) -> None:
+            if (open_ := _current.get()) is not None:
+                open_.refuse(Uncompilable("it prints, which a program does not"))
+            show(*args, **kwargs)
+
         try:
+            builtins.print = refuse
             for t in plain:
                 t.__class__ = Lifted
             for name in _slots:
                 setattr(Tensor, name, _Watched(name))
             yield
         finally:
+            builtins.print = show
             for name, slot in _slots.items():
                 setattr(Tensor, name, slot)
             for t in plain:
@@ -185,6 +195,10 @@ class Capture:
     def refuse(self, why: Exception) -> NoReturn:
         self.refusal = why
         raise why
+
+    def shown(self, a: Traced) -> None:
+        if self.open and _current.get() is self:
+            self.refuse(Uncompilable("it prints a tensor, whose numbers are not known yet"))
 
     def read(self, t: Tensor, name: str, value: Any) -> Any:
         if id(t) in self.made:

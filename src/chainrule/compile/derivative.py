@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import Box, Extra, Node, Port, Several
+from ..engine import Box, Node, Several
 from ..primitive import bind
-from ..tensor import Tensor, wrap
+from ..tensor import wrap
 from . import scalar
 from .capture import Captured
 from .program import Program, Var
@@ -45,21 +45,12 @@ class Derivative:
         """The backward program, compiled when first asked for."""
         return Runner(self.backward, self.use_numba)
 
-    def nodes(self, tensors: tuple[Tensor, ...], saved: tuple[Any, ...]) -> list[Node]:
-        """What the differentiable outputs of one call have for a history."""
-        edges: list[Any] = [None] * self.count
-        for i in self.wanted:
-            t = tensors[i]
-            edges[i] = t if t._node is None else t._node
-        kept = tuple([t if n else None for t, n in zip(tensors, self.needed, strict=True)])
-        arrays = tuple([None if t is None else t._a for t in kept])
-        versions = tuple([0 if t is None else t._version for t in kept])
-        node = CompiledFunctionBackward(tuple(edges), (None, arrays, saved), kept, self, Extra(versions=versions))
-        return [node] if len(self.cotangents) == 1 else [Port(node, i) for i in range(len(self.cotangents))]
-
 
 class CompiledFunctionBackward(Node):
-    """A call of a compiled function; its ``params`` are the :class:`Derivative`."""
+    """A call of a compiled function.
+
+    ``params`` is its :class:`Derivative`; ``saved`` are None, the arrays read and what the program saved.
+    """
 
     __slots__ = ()
 

@@ -7,7 +7,7 @@ function that sees whether it applies, gathers the arrays, runs the program and 
 from __future__ import annotations
 
 import functools
-import linecache
+import sysconfig
 import traceback
 import warnings
 from collections.abc import Callable
@@ -17,18 +17,18 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes, modes
+from ..engine import Extra, Port
 from ..primitive import follow_chain
 from ..tensor import Tensor, _new
 from .capture import Captured, Inline, Plain, Same, Uncompilable, Value, View, capture, capturing
-from .derivative import Derivative
+from .derivative import CompiledFunctionBackward, Derivative
 from .environment import Environment
-from .program import Program
 from .run import Runner, _define, has_numba
 from .simplify import simplify
 
 LIMIT = 16  # states of one function that are compiled
 MISS = object()
-_PACKAGE = str(Path(__file__).resolve().parents[1])
+_PACKAGE, _STDLIB = str(Path(__file__).resolve().parents[1]), sysconfig.get_path("stdlib")
 
 
 class Compiled:
@@ -59,31 +59,32 @@ class Compiled:
     def _compile(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.eager is not None or capturing():
             return self.function(*args, **kwargs)
+        environment = None
         try:
-            entry = Entry(self, args, kwargs)
-        except Inline:
-            return self.function(*args, **kwargs)
-        except Uncompilable as e:
-            return self._fall_back(e, args, kwargs)
-        except Exception as e:  # the function's own error, or a limit of compilation: run as it is, it will tell
+            environment = Environment(self.function, args, kwargs)
+            entry = Entry(self, environment, args, kwargs)
+            if changed := environment.changed(args, kwargs):
+                raise Uncompilable(f"it changes {', '.join(changed)}, which it depends on")
+        except Exception as e:  # among them the function's own errors: run as it is, it will tell
+            if environment is not None:
+                environment.changed(args, kwargs, undo=True)
+            if isinstance(e, Inline):
+                return self.function(*args, **kwargs)
             return self._fall_back(e, args, kwargs)
         self.entries = [entry, *self.entries]
         self.calls = [e.call for e in self.entries]
-        result = entry.call(args, kwargs)
-        if result is MISS:
-            self.entries.pop(0)
-            self.calls.pop(0)
-            changed = ", ".join(dict.fromkeys(c.label for c in entry.environment.changed(args, kwargs)))
-            return self._fall_back(Uncompilable(f"it changes {changed or 'a tensor'}, which it depends on"), args, kwargs)
         if len(self.entries) >= LIMIT:
             self.eager = f"it was called in {LIMIT} different ways (shapes, dtypes, Python values)"
             self._warn(self.eager)
-        return result
+        result = entry.call(args, kwargs)
+        return self.function(*args, **kwargs) if result is MISS else result  # an array of a subclass, say
 
     def _fall_back(self, e: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        result = MISS if self.fullgraph else self.function(*args, **kwargs)
         why = str(e).partition("\n")[0] + _line(e)
-        if result is MISS:
+        if self.fullgraph and isinstance(e, Uncompilable):
+            raise Uncompilable(f"{self!r} cannot be compiled as a whole: {why}") from e
+        result = self.function(*args, **kwargs)
+        if self.fullgraph:
             raise Uncompilable(f"{self!r} cannot be compiled as a whole: {why}") from e
         self.eager = why
         self._warn(why)
@@ -107,7 +108,7 @@ class Compiled:
 
 def _line(e: BaseException) -> str:
     """Where in the user's code an error arose."""
-    frames = [f for f in traceback.extract_tb(e.__traceback__) if not f.filename.startswith((_PACKAGE, "<"))]
+    frames = [f for f in traceback.extract_tb(e.__traceback__) if not f.filename.startswith((_PACKAGE, _STDLIB, "<"))]
     if not frames:
         return ""
     return f"\n  {frames[-1].filename}:{frames[-1].lineno}: {frames[-1].line}"
@@ -116,9 +117,11 @@ def _line(e: BaseException) -> str:
 class Entry:
     """A program for one state of arguments and environment."""
 
-    def __init__(self, owner: Compiled, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.environment = env = Environment(owner.function, args, kwargs)
-        captured = capture(owner.function, args, kwargs, [f.tensor for f in env.tensors.values()])
+    def __init__(
+        self, owner: Compiled, environment: Environment, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self.environment = environment
+        captured = capture(owner.function, args, kwargs, [f.tensor for f in environment.tensors.values()])
         self.program = simplify(captured.program)
         self.derivative = Derivative(captured, self.program, owner.use_numba) if captured.wanted else None
         self.runner = Runner(self.derivative.forward if self.derivative else self.program, owner.use_numba)
@@ -159,7 +162,10 @@ class _Writer:
     def write(self) -> tuple[str, dict[str, Any]]:
         conditions = [c.condition for c in self.entry.environment.checks]
         self.names["default_dtype"] = dtypes._default[0]
-        conditions += [f"mode().grad is {modes.current().grad}", "default[0] is default_dtype"]
+        known = {id(modes.ON): "ON", id(modes.OFF): "OFF"}.get(id(modes.current()))
+        self.names.update(ON=modes.ON, OFF=modes.OFF)
+        conditions.append(f"mode() is {known}" if known else f"mode().grad is {modes.current().grad}")
+        conditions.append("default[0] is default_dtype")
         fetch: list[str] = []
         for found in self.entry.environment.tensors.values():
             conditions, fetch = self.tensor(found, conditions, fetch)
@@ -202,12 +208,20 @@ class _Writer:
         return conditions, fetch
 
     def history(self, n: int) -> list[str]:
+        """What the differentiable results remember of this call: one node, or a port of it for each."""
         d = self.entry.derivative
         if d is None:
             return []
-        self.names["derivative"] = d
+        self.names.update(derivative=d, Memory=CompiledFunctionBackward, Extra=Extra, Port=Port)
+        edges = [f"t{i} if t{i}._node is None else t{i}._node" if i in d.wanted else "None" for i in range(n)]
+        kept = [i for i in range(n) if d.needed[i]]
+        arrays, tensors = ("".join(f"{x}{i}, " if d.needed[i] else "None, " for i in range(n)) for x in "at")
         saved = "".join(f"r{i}, " for i in range(self.captured.outputs, len(d.forward.outputs)))
-        return [f"nodes = derivative.nodes(({''.join(f't{i}, ' for i in range(n))}), ({saved}))"]
+        versions = "".join(f"t{i}._v and t{i}._v[0], " if d.needed[i] else "None, " for i in range(n))
+        fresh = " and ".join(f"t{i}._v is None" for i in kept) or "True"
+        lines = [f"extra = None if {fresh} else Extra(versions=({versions}))"]
+        lines.append(f"node = Memory(({', '.join(edges)},), (None, ({arrays}), ({saved})), ({tensors}), derivative, extra)")
+        return lines
 
     def wrapped(self) -> list[str]:
         """The results as tensors, in the structure of the output."""
@@ -228,7 +242,9 @@ class _Writer:
                         continue
                     lines += [f"o{i} = new(Tensor)", f"o{i}._a = r{i}", f"o{i}._grad = o{i}._meta = o{i}._v = None"]
                     if i in self.captured.differentiable:
-                        lines += [f"o{i}._rg, o{i}._node = True, nodes[{self.captured.differentiable.index(i)}]"]
+                        several = len(self.captured.differentiable) > 1
+                        node = f"Port(node, {self.captured.differentiable.index(i)})" if several else "node"
+                        lines += [f"o{i}._rg, o{i}._node = True, {node}"]
                     else:
                         lines += [f"o{i}._rg, o{i}._node = {leaf}, None"]
         return [*lines, f"return {_structure(self.captured.out, iter(leaves), self.hold)}"]
@@ -250,5 +266,3 @@ def _structure(out: Any, leaves: Any, hold: Callable[[str, Any], str]) -> str:
         return f"{hold(f'rebuild{id(out)}', rebuild)}([{', '.join(parts)}])"
     return str(next(leaves))
 
-
-_ = linecache, Program

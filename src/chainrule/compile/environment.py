@@ -9,6 +9,7 @@ code names them.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import dis
 import functools
@@ -40,10 +41,11 @@ class Found:
 
 @dataclasses.dataclass(slots=True)
 class Check:
-    """A condition on one thing.  ``parts``: names it mentions, to say what changed."""
+    """A condition on one thing, what to call it, and the statement that makes it hold again, if there is one."""
 
     condition: str
     label: str
+    undo: str = ""
 
 
 class Environment:
@@ -66,20 +68,23 @@ class Environment:
         self._open(function, _title(function))
         self._walk()
 
-    def changed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Check]:
-        """The checks that fail now."""
-        found = []
+    def changed(self, args: tuple[Any, ...], kwargs: dict[str, Any], undo: bool = False) -> list[str]:
+        """What is no longer as it was; with ``undo``, made so again where that can be done."""
+        found, here = [], {"args": args, "kwargs": kwargs}
         for check in self.checks:
             try:
-                holds = eval(check.condition, self.names, {"args": args, "kwargs": kwargs})
+                holds = eval(check.condition, self.names, here)
             except Exception:  # moved away
                 holds = False
             if not holds:
-                found.append(check)
-        return found
+                found.append(check.label)
+                if undo and check.undo:
+                    with contextlib.suppress(Exception):  # part of a tuple, say
+                        exec(check.undo, self.names, here)
+        return list(dict.fromkeys(found))
 
-    def _expect(self, condition: str, label: str) -> None:
-        self.checks.append(Check(condition, label))
+    def _expect(self, condition: str, label: str, undo: str = "") -> None:
+        self.checks.append(Check(condition, label, undo))
 
     def _hold(self, value: Any) -> str:
         """A name for an object in the generated conditions."""
@@ -112,7 +117,7 @@ class Environment:
             if len(found.expressions) == 1 and value._grad is not None:
                 self._todo.append((f"{e}._grad", value._grad, f"{label}.grad"))
         elif value is None or value is Ellipsis or kind is bool:
-            self._expect(f"{e} is {value!r}", label)
+            self._expect(f"{e} is {value!r}", label, f"{e} = {value!r}")
         elif kind in LITERALS:
             if kind in (float, complex) and not value:
                 test = f"repr({e}) == {repr(value)!r}"  # 0.0 equals -0.0
@@ -120,22 +125,26 @@ class Environment:
                 test = f"({e} is {self._hold(value)} or {e} == {self._hold(value)})"  # nan equals itself this way
             else:
                 test = f"{e} == {value!r}"
-            self._expect(f"type({e}) is {kind.__name__} and {test}", label)
+            self._expect(f"type({e}) is {kind.__name__} and {test}", label, f"{e} = {self._hold(value)}")
         elif kind in (tuple, list, deque) or (isinstance(value, tuple) and hasattr(kind, "_fields")):
             if len(value) > 4 and all(type(v) in LITERALS for v in value):
                 copy, types_ = self._hold(kind(value)), self._hold([*map(type, value)])
-                self._expect(f"{e} == {copy} and [*map(type, {e})] == {types_}", label)
+                self._expect(f"{e} == {copy} and [*map(type, {e})] == {types_}", label, f"{e}[:] = {copy}")
                 return
-            self._expect(f"type({e}) is {self._hold(kind)} and len({e}) == {len(value)}", label)
+            undo = f"{e}[:] = {self._hold([*value])}" if kind is list else ""
+            self._expect(f"type({e}) is {self._hold(kind)} and len({e}) == {len(value)}", label, undo)
             self._todo += [(f"{e}[{i}]", v, f"{label}[{i}]") for i, v in enumerate(value)]
         elif isinstance(value, dict) and all(isinstance(k, LITERALS) for k in value):
             keys = self._hold(tuple(value))
-            self._expect(f"type({e}) is {self._hold(kind)} and tuple({e}) == {keys}", label)
+            undo = f"{e}.clear(); {e}.update({self._hold({**value})})"
+            self._expect(f"type({e}) is {self._hold(kind)} and tuple({e}) == {keys}", label, undo)
             self._todo += [(f"{e}[{k!r}]", v, f"{label}[{k!r}]") for k, v in value.items()]
         elif isinstance(value, (set, frozenset)):
-            self._expect(f"{e} == {self._hold(frozenset(value))}", label)
+            copy = self._hold(frozenset(value))
+            self._expect(f"{e} == {copy}", label, f"{e}.clear(); {e}.update({copy})")
         elif isinstance(value, (np.ndarray, np.generic)):
-            self._expect(f"same({e}, {self._hold(np.array(value))})", label)
+            copy = self._hold(np.array(value))
+            self._expect(f"same({e}, {copy})", label, f"{e}[...] = {copy}")
             self.names["same"] = _same
         elif dataclasses.is_dataclass(value) and not isinstance(value, type):
             self._expect(f"type({e}) is {self._hold(kind)}", label)
@@ -159,7 +168,7 @@ class Environment:
             return
         self.names[f"opened_{self._hold(value)}"] = True
         if isinstance(value, types.MethodType):
-            self._todo.append((f"{self._hold(value)}.__self__", value.__self__, label))
+            self._todo.append((f"{self._hold(value)}.__self__", value.__self__, "self"))
             self._open(value.__func__, label)
         elif isinstance(value, types.FunctionType):
             self._function(value)

@@ -103,19 +103,15 @@ class _Writer:
         for v in (*self.program.inputs, *self.program.constants):
             self.origins[v] = {v}
         for i, step in enumerate(steps):
-            if isinstance(step, Line):
-                self.origins.update({v: {v} for v in step.outputs})
-                self.last_use.update({v: i for eq in step.equations for v in eq.vars})
-                continue
             for eq in step.equations:
                 shown: set[Var] = set()
                 if isinstance(step, Call) and eq.name not in _FRESH:
                     shown = set().union(*(self.origins[v] for v in eq.vars))
-                for v in eq.outs:
-                    self.origins[v] = shown | {v}
+                self.origins.update({v: shown | {v} for v in eq.outs})
                 for v in eq.vars:
-                    for o in self.origins[v]:
-                        self.last_use[o] = i
+                    self.last_use.update(dict.fromkeys(self.origins.get(v, ()), i))
+            if isinstance(step, Line):
+                self.origins.update({v: {v} for v in step.outputs})
         self.leaving: set[Var] = set()  # variables whose memory a result may show
         for a in self.program.outputs:
             if isinstance(a, Var):

@@ -1,0 +1,155 @@
+"""Where two traces of one program part; which differences are accepted, and why; the shortest program that shows one."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from programs import Program, Step, generate, trace
+
+Seen = dict[str, dict[str, Any]]
+
+ACCEPTED = {
+    "layout": "where operands are laid out differently, NumPy and PyTorch choose differently how to lay out the result",
+    "half done": "PyTorch's backward that raises midway has added to some .grad; chainrule adds only when all is known",
+    "overlap": "PyTorch writes while it reads: where target and operand share memory in part it refuses, or does not notice "
+               "and gives what the order of its loop gives; chainrule computes first, and refuses where it can see it",
+    "expanded": "PyTorch deprecates writing through an index to an expanded tensor; chainrule refuses",
+    "twice wrong": "where a statement is wrong for two reasons, the two libraries do not always name the same one",
+    "unused hook": "the views of one unbind() share a node in PyTorch, which calls hooks of unused ones with None",
+    "relu twice": "PyTorch's derivative of relu under create_graph requires grad, though it is constant",
+    "detached base": "detach_() of a base whose views are out of date: those go on to require grad",
+    "data replaced": "x.data = y changes what PyTorch saved of x for backward; chainrule saved the numbers",
+}  # fmt: skip
+
+OVERLAP = "unsupported operation: more than one element of the written-to tensor refers to a single memory location"
+OVERLAPS = "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location"
+FREED = "Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed)"
+VIEWS = {"Select", "Slice", "View", "ReshapeAlias", "T", "Transpose", "Unsqueeze", "Squeeze", "Expand", "Alias", "Permute", "Unbind"}
+
+
+def compare(program: Program, ours: Any, theirs: Any) -> tuple[str, str] | None:
+    """(kind, words) of the first difference between two libraries, looked at after every line, then only at the end."""
+    for every in (True, False):
+        found = difference(program, trace(program, ours, every), trace(program, theirs, every))
+        if found:
+            return found
+    return None
+
+
+def difference(program: Program, ours: list[Step], theirs: list[Step], tolerance: float = 1e-12) -> tuple[str, str] | None:
+    """(kind, words) of the first place where the traces part; None if nowhere."""
+    before: Seen = {}
+    for number, (line, (e1, s1), (e2, s2)) in enumerate(zip(program, ours, theirs, strict=True)):
+        kind, name, a, b = part(e1, s1, e2, s2, tolerance)
+        if kind:
+            kind = accepted(program[: number + 1], kind, a, b, before, e1 is not None) or kind
+            return kind, f"line {number}: {line}: {kind} {name}\n  ours   {a}\n  theirs {b}"
+        before = s1
+    return None
+
+
+def part(e1: Any, s1: Seen, e2: Any, s2: Seen, tolerance: float) -> tuple[str, str, Any, Any]:
+    """What differs after one line: (kind, name, ours, theirs)."""
+    if e1 != e2:
+        kind = "missed raise" if e1 is None else "needless raise" if e2 is None else "class" if e1[0] != e2[0] else "message"
+        return kind, "", e1, e2
+    for name in s2:
+        for field, b in s2[name].items():
+            a = s1[name].get(field)
+            if field != "span" and not same(field, a, b, tolerance):
+                return field, name, a, b
+    return "", "", None, None
+
+
+def accepted(program: Program, kind: str, ours: Any, theirs: Any, before: Seen, raised: bool) -> str | None:
+    """Which of the accepted differences the last line makes, if one."""
+    line, done = program[-1], "\n".join(program)
+    if kind == "strides":
+        return "layout"
+    if kind == "value" and overlapping(line, before):
+        return "overlap"
+    if kind in ("value", "grad") and ".data = " in done:
+        return "data replaced"
+    if kind == "grad" and "backward" in line and raised:
+        return "half done"
+    if kind == "requires_grad" and "relu" in done and "create_graph" in done:
+        return "relu twice"
+    if kind in ("requires_grad", "grad_fn") and ".detach_()" in done:
+        return "detached base"
+    if kind == "message" and ours[0] == theirs[0] == "RuntimeError" and twice_wrong(ours[1], theirs[1]):
+        return "twice wrong"
+    if kind in ("missed raise", "message") and theirs[1] == OVERLAPS:
+        return "overlap"
+    if kind == "missed raise" and "'NoneType' and 'int'" in theirs[1] and "register_hook" in done:
+        return "unused hook"
+    if kind == "needless raise" and "[" in line and ours[1] == OVERLAP:
+        return "expanded"
+    return None
+
+
+def twice_wrong(ours: str, theirs: str) -> bool:
+    return bool({ours, theirs} & {OVERLAP, OVERLAPS, FREED}) or "modified inplace" in theirs
+
+
+def overlapping(line: str, before: Seen) -> bool:
+    """Whether two of the tensors that a line names share memory."""
+    spans = [before[n]["span"] for n in set(re.findall(r"v\d+", line)) if n in before]
+    return any(a[0] <= b[1] and b[0] <= a[1] for a, b in itertools.combinations(spans, 2))
+
+
+def same(field: str, a: Any, b: Any, tolerance: float) -> bool:
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return close(a, b, tolerance)
+    if field == "base" and "?" in (a, b):  # a base without a name: which one cannot be said
+        return True
+    if field == "grad_fn" and b == "AsStridedBackward0" and a is not None:  # rebuilt, after a write that changed nothing
+        return a == b or a.removesuffix("Backward0") in VIEWS
+    return bool(a == b)
+
+
+def close(a: Any, b: Any, tolerance: float) -> bool:
+    if a is None or b is None or a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    if a.tobytes() == b.tobytes():
+        return True
+    with np.errstate(all="ignore"):
+        finite = np.isfinite(b)
+        scale = np.abs(b[finite]).max(initial=1.0)
+        near = bool((np.abs(a - b)[finite] <= tolerance * scale).all())
+    return near and np.array_equal(a[~finite], b[~finite], equal_nan=True)
+
+
+def shrink(program: Program, fails: Callable[[Program], bool]) -> Program:
+    """Leave out lines, larger pieces first, as long as the program still fails."""
+    size = max(1, len(program) // 2)
+    while True:
+        shorter = next((p for p in without(program, size) if p and fails(p)), None)
+        if shorter is not None:
+            program = shorter
+        elif size > 1:
+            size //= 2
+        else:
+            return program
+
+
+def without(program: Program, size: int) -> Iterator[Program]:
+    for end in range(len(program), 0, -1):
+        start = max(0, end - size)
+        yield program[:start] + program[end:]
+
+
+def report(seed: int, ours: Any, theirs: Any) -> str | None:
+    """The shortest program like the seed's that shows its difference, if it has one that is not accepted."""
+    program = generate(seed)
+    found = compare(program, ours, theirs)
+    if found is None or found[0] in ACCEPTED:
+        return None
+    kind = found[0]
+    program = shrink(program, lambda p: (compare(p, ours, theirs) or ("",))[0] == kind)
+    words = (compare(program, ours, theirs) or found)[1]
+    script = "\n".join(["import chainrule as T", *program])
+    return f"seed {seed}: {kind}; again: python tests/parity/test_programs_parity.py {seed}\n{words}\n\n{script}"
