@@ -2,7 +2,7 @@
 
 A page holds four kinds of block:
 
-- ``python`` beginning with ``>>>``: a doctest.  The sessions of a page are one session, from top to bottom.
+- ``python`` beginning with ``>>>``: a doctest.  The dialogues of a page are one dialogue, from top to bottom.
 - other ``python``: a program of its own.  What it prints stands beside its ``print`` as a comment, and in
   the comment lines right below where it prints more; an empty line ends them.
 - ``console``: commands after ``$ ``.  Those of ``chainrule`` are run in an empty folder and must print what
@@ -10,7 +10,7 @@ A page holds four kinds of block:
 - any other language: shown only.
 
 A comment before a block says more: ``<!-- needs: sympy -->`` skips it where that library is missing (such a
-session stands alone), ``<!-- file: fit.py -->`` makes it a file for the page's commands instead of running it,
+dialogue stands alone), ``<!-- file: fit.py -->`` makes it a file for the page's commands instead of running it,
 ``<!-- source: chainrule.engine.deposit -->`` says that it quotes the source code, letter for letter.
 """
 
@@ -64,7 +64,7 @@ class Block:
     source: str = ""
 
     @property
-    def session(self) -> bool:
+    def dialogue(self) -> bool:
         return self.language == "python" and self.text.lstrip().startswith(">>>")
 
     @property
@@ -84,9 +84,9 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 ALL = [b for page in PAGES for b in blocks(page)]
-ALONE = [b for b in ALL if b.language == "python" and not b.file and not b.source and (b.needs or not b.session)]
+ALONE = [b for b in ALL if b.language == "python" and not b.file and not b.source and (b.needs or not b.dialogue)]
 QUOTED = [b for b in ALL if b.source]
-SESSIONS = {p: s for p in PAGES if (s := [b for b in ALL if b.page == p and b.session and not b.needs])}
+DIALOGUES = {p: s for p in PAGES if (s := [b for b in ALL if b.page == p and b.dialogue and not b.needs])}
 COMMANDS = [b for b in ALL if b.language == "console"]
 
 
@@ -118,7 +118,7 @@ def missing(needs: tuple[str, ...]) -> None:
             pytest.skip(f"needs {library}")
 
 
-def run_session(block: Block, names: dict[str, Any]) -> None:
+def run_dialogue(block: Block, names: dict[str, Any]) -> None:
     test = doctest.DocTestParser().get_doctest(block.text, names, block.where, str(block.page), block.line - 1)
     report = io.StringIO()
     doctest.DocTestRunner(optionflags=SAME).run(test, out=report.write, clear_globs=False)
@@ -156,17 +156,17 @@ def agree(where: str, want: str, got: str) -> None:
     assert checker.check_output(want, got, SAME), f"{where}\n{checker.output_difference(example, got, SAME)}"
 
 
-@pytest.mark.parametrize("page", SESSIONS, ids=name)
-def test_sessions(page: Path) -> None:
+@pytest.mark.parametrize("page", DIALOGUES, ids=name)
+def test_dialogues(page: Path) -> None:
     names: dict[str, Any] = {}
-    for block in SESSIONS[page]:
-        run_session(block, names)
+    for block in DIALOGUES[page]:
+        run_dialogue(block, names)
 
 
 @pytest.mark.parametrize("block", ALONE, ids=name)
 def test_program(block: Block) -> None:
     missing(block.needs)
-    run: Callable[..., None] = (lambda b: run_session(b, {})) if block.session else run_program
+    run: Callable[..., None] = (lambda b: run_dialogue(b, {})) if block.dialogue else run_program
     run(block)
 
 
@@ -212,12 +212,20 @@ def test_no_python_block_is_left_out() -> None:
 
 
 def test_readmes_are_level() -> None:
-    """Both have the same code, the same headings in number and depth, the same pictures and the same figures."""
-    one, other = (p.read_text(encoding="utf-8") for p in READMES)
+    """Both have the same code, the same headings in number and depth, the same pictures, tables and figures."""
     assert [(b.language, b.text) for b in blocks(READMES[0])] == [(b.language, b.text) for b in blocks(READMES[1])]
-    one, other = BLOCK.sub("", one), BLOCK.sub("", other)
-    for what in (r"^(#+) ", r"^(\|)", r"!\[[^]]*\]\(([^)]*)\)", r"\d[\d.]*(?= (?:µs|ms|×))"):
+    one, other = (BLOCK.sub("", p.read_text(encoding="utf-8")) for p in READMES)
+    for what in (r"^(#+) ", r"^(\|)", r"!\[[^]]*\]\(([^)]*)\)"):
         assert re.findall(what, one, re.MULTILINE) == re.findall(what, other, re.MULTILINE), what
+
+
+def test_measured_figures_agree() -> None:
+    """Both READMEs show the figures of docs/performance.md."""
+    pages = [*READMES, ROOT / "docs" / "performance.md"]
+    rows = [re.findall(r"^\|.*\d (?:µs|ms) .*$", p.read_text(encoding="utf-8"), re.MULTILINE) for p in pages]
+    one, other, source = [[re.findall(r"[\d.]+ (?:µs|ms|×)", row) for row in r] for r in rows]
+    assert one == other == source[: len(one)]
+    assert one
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

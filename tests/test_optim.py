@@ -260,7 +260,7 @@ def test_an_interrupted_step_leaves_each_parameter_with_its_state_old_or_new() -
         for p in params:
             n = optimizer.state[p]["momentum_buffer"]._a[0] if p in optimizer.state else 0
             assert (p._a == -n * (n + 1) / 2).all()
-    assert interrupted > 20
+    assert interrupted > 5  # else nothing was tried
 
 
 def test_a_failing_rule_leaves_the_parameter_and_its_state() -> None:

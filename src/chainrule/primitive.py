@@ -28,7 +28,7 @@ from numpy.lib.array_utils import byte_bounds
 from . import dtypes, errors, modes
 from .arrays import namespace as ns
 from .arrays.namespace import dtype_of, is_numpy, namespace
-from .engine import NOWHERE, Box, Extra, Node, Port, Several
+from .engine import NOWHERE, Box, Extra, Node, Port, Several, more
 from .errors import explained
 from .quiet import QUIET, reset_errors, set_errors
 from .tensor import Meta, Tensor, _new, node_slot, wrap
@@ -683,15 +683,27 @@ def _rebase(x: Tensor, result: Tensor) -> None:
     if node is not None and node.extra is not None and node.extra.cell is not None:
         node.extra.cell = (x._cell(), x._cell()[0])  # what it saved as its output now lives in x
     if m is None or m.base is None:
+        if m is not None and m.retains:
+            retain_anew(x, node)
         x._node, x._rg = node, result._rg
-        root = x
     else:
         root, put = m.base, table["CopySlices"]
         wanted = (root._rg, result._rg)
-        root._node = make_node(put, root._rank, (root, result), (root._a, result._a), {"chain": m.chain},
-                               root._a, wanted, root)  # fmt: skip
-        root._node.tensors = root._node.tensors or ()  # backward frees it, as in PyTorch
-        root._rg = True
+        node = make_node(put, root._rank, (root, result), (root._a, result._a), {"chain": m.chain},
+                         root._a, wanted, root)  # fmt: skip
+        node.tensors = node.tensors or ()  # backward frees it, as in PyTorch
+        if root._meta.retains:
+            retain_anew(root, node)
+        root._node, root._rg = node, True
+
+
+def retain_anew(t: Tensor, node: Any) -> None:
+    """Retain the gradient of what ``t`` now is, no longer of what it was."""
+    old = node_slot.__get__(t)
+    if old is not None and old.extra is not None:
+        old.extra.capture = None
+    if node is not None:
+        more(node).capture = weakref.ref(t)
 
 
 class Behind(Tensor):
@@ -733,6 +745,8 @@ def follow_base(view: Tensor) -> None:
     m = view._meta
     with modes.enable_grad():
         fresh = table["AsStrided"](m.base, chain=m.chain)
+    if m.retains:
+        retain_anew(view, fresh._node)
     view._node, view._rg = fresh._node, fresh._rg
     m.seen = view._version
     m.base._meta.views.append(weakref.ref(view))

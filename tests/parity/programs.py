@@ -224,7 +224,7 @@ class Writer:
         y = self.name()
         self.add(self.choose([
             f"{x}.requires_grad_()", f"{x}.requires_grad_(False)", f"{x}.detach_()", f"{x}.grad = None", f"{x}.grad.zero_()",
-            f"{x}.retain_grad()", f"{x}.retain_grad()", f"{x}.register_hook(lambda g: g * 2)", f"{x}.grad.mul_(2)",
+            f"{x}.retain_grad()", f"{x}.retain_grad()", f"{x}.register_hook(lambda g: g * 2) if {x}._base is None or {x}.grad_fn is not None else None", f"{x}.grad.mul_(2)",
             f"{x} = {x}.detach().requires_grad_()", f"{x}.data = {self.like(x)}.data.clone()",
             f"T.mul({x}, {x}, out={self.like(x)})", *([f"{x}.detach().numpy()[...] = 1.0"] if self.shapes[x] else []),
         ]))  # fmt: skip
@@ -250,7 +250,8 @@ def generate(seed: int, most: int = 30) -> Program:
     length = w.random.randint(4, most)
     while len(w.lines) < length:
         w.random.choices(kinds, weights)[0](w)
-    return tuple(w.lines)
+    ends = dict.fromkeys(w.name() for _ in range(3))
+    return (*w.lines, *[f"{x}.sum().backward(retain_graph=True)" for x in ends])
 
 
 # --- running -----------------------------------------------------------------------------------------

@@ -19,9 +19,10 @@ ACCEPTED = {
                "and gives what the order of its loop gives; chainrule computes first, and refuses where it can see it",
     "expanded": "PyTorch deprecates writing through an index to an expanded tensor; chainrule refuses",
     "twice wrong": "where a statement is wrong for two reasons, the two libraries do not always name the same one",
-    "unused hook": "the views of one unbind() share a node in PyTorch, which calls hooks of unused ones with None",
+    "one node": "the views of one unbind() share a node in PyTorch, which calls hooks of unused ones with None, and runs "
+                "(and frees) what leads to one of them when the gradient of another is asked for",
     "relu twice": "PyTorch's derivative of relu under create_graph requires grad, though it is constant",
-    "detached base": "detach_() of a base whose views are out of date: those go on to require grad",
+    "detached base": "a base whose views are out of date is detached, or told not to require grad: those do not learn of it",
     "data replaced": "x.data = y changes what PyTorch saved of x for backward; chainrule saved the numbers",
 }  # fmt: skip
 
@@ -78,14 +79,16 @@ def accepted(program: Program, kind: str, ours: Any, theirs: Any, before: Seen, 
         return "half done"
     if kind == "requires_grad" and "relu" in done and "create_graph" in done:
         return "relu twice"
-    if kind in ("requires_grad", "grad_fn") and ".detach_()" in done:
+    if kind in ("requires_grad", "grad_fn") and (".detach_()" in done or ".requires_grad_(False)" in done):
         return "detached base"
     if kind == "message" and ours[0] == theirs[0] == "RuntimeError" and twice_wrong(ours[1], theirs[1]):
         return "twice wrong"
     if kind in ("missed raise", "message") and theirs[1] == OVERLAPS:
         return "overlap"
     if kind == "missed raise" and "'NoneType' and 'int'" in theirs[1] and "register_hook" in done:
-        return "unused hook"
+        return "one node"
+    if kind == "missed raise" and theirs[1] == FREED and "unbind" in done and "autograd.grad" in done:
+        return "one node"
     if kind == "needless raise" and "[" in line and ours[1] == OVERLAP:
         return "expanded"
     return None

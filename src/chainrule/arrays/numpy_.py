@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,6 @@ from numpy import (  # noqa: F401  re-exported: this module is the namespace
     logical_not,
     logical_or,
     logical_xor,
-    matmul,
     moveaxis,
     nan,
     not_equal,
@@ -73,13 +73,16 @@ from numpy import (  # noqa: F401  re-exported: this module is the namespace
 )  # fmt: skip
 
 asarray = np.asarray
+matrix_transpose = attrgetter("mT")
+
+
+def matmul(x: Any, y: Any) -> Any:
+    return x.dot(y) if x.ndim == 2 == y.ndim else np.matmul(x, y)  # dot has less ceremony
+
+
 _add, _mul, _max, _min = np.add.reduce, np.multiply.reduce, np.maximum.reduce, np.minimum.reduce
 maximum, minimum, pow, full, ones = np.maximum, np.minimum, np.power, np.full, np.ones
 copysign, sum_dtype = np.copysign, None
-
-
-def matrix_transpose(x: Any) -> Any:
-    return x.mT
 
 
 def sum(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:

@@ -50,6 +50,8 @@ class Taylor(Tensor):
                 return make(prim.batch(n + 1, inner, moving, params), rank)
             if len(series) == 2:
                 return make(convolve(prim, args, series, params, n), rank)
+        if prim.name == "Div":
+            return make(divide(prim, *(a._a if m else constant(a, n) for a, m in zip(args, moving, strict=True))), rank)
         return self._integrate(prim, args, moving, heads, params)
 
     def _integrate(self, prim: Primitive, args: Sequence[Any], moving: list[bool], heads: Any, params: Any) -> Any:
@@ -122,3 +124,17 @@ def convolve(prim: Primitive, args: Sequence[Any], series: list[int], params: An
             part = xp.concat([xp.zeros_like(part[:1])] * k + [part], axis=-len(part.shape))
         total = part if total is None else total + part
     return total
+
+
+def divide(prim: Primitive, x: Any, y: Any) -> Any:
+    """x/y by long division: the terms of q·y = x give each qₖ from those before it.
+
+    The slope of a quotient holds a quotient, so integrating it would take twice as long with every order.
+    """
+    q: list[Any] = []
+    for k in range(x.shape[0]):
+        rest = x[k]
+        for i in range(k):
+            rest = rest - q[i] * y[k - i]
+        q.append(bind(prim, (rest, y[0]), {}))
+    return ns.boxes.stack(q, axis=0)

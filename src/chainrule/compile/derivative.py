@@ -58,24 +58,28 @@ class CompiledFunctionBackward(Node):
         return _Tensors(self.tensors)
 
     def pull(self, xp: Any, g: Any, saved: Any) -> Sequence[Any]:
-        derivative: Derivative = self.params
+        d: Derivative = self.params
+        if type(saved) is tuple and not isinstance(g, (Box, Several)):  # numbers, one output: the common case
+            found: Sequence[Any] = d.runner.run(*saved[1], *saved[2], g)
+        else:
+            found = self._pull_several(d, g.parts if isinstance(g, Several) else {0: g}, saved)
+        if len(d.wanted) == d.count:
+            return found
+        grads = dict(zip(d.wanted, found, strict=True))
+        return [grads.get(i) for i in range(d.count)]
+
+    def _pull_several(self, d: Derivative, parts: dict[int, Any], saved: Any) -> Sequence[Any]:
         graph = isinstance(saved, _Tensors)
-        parts = g.parts if isinstance(g, Several) else {0: g}
-        cotangents = [parts.get(i) for i in range(len(derivative.cotangents))]
-        for i, v in enumerate(derivative.cotangents):
+        cotangents = [parts.get(i) for i in range(len(d.cotangents))]
+        for i, v in enumerate(d.cotangents):
             if cotangents[i] is None:  # an output that was not used
                 zero = np.zeros(v.shape, v.dtype)
                 cotangents[i] = wrap(zero) if graph else zero
         if graph:
-            found = derivative.replayed.evaluate([*saved, *cotangents], bind, wrap)
-        elif any(isinstance(c, Box) for c in cotangents):
-            found = derivative.replayed.evaluate([*saved[1], *cotangents], bind)
-        else:
-            found = derivative.runner.run(*saved[1], *saved[2], *cotangents)
-        grads: list[Any] = [None] * derivative.count
-        for i, a in zip(derivative.wanted, found, strict=True):
-            grads[i] = a
-        return grads
+            return d.replayed.evaluate([*saved, *cotangents], bind, wrap)
+        if any(isinstance(c, Box) for c in cotangents):
+            return d.replayed.evaluate([*saved[1], *cotangents], bind)
+        return d.runner.run(*saved[1], *saved[2], *cotangents)  # type: ignore[no-any-return]
 
 
 class _Tensors(tuple[Any, ...]):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.namespace import dtype_of
 from ..errors import explained, scalar_type
 from ..primitive import Primitive, check_broadcast, promote
 from ..tensor import Tensor
@@ -19,8 +20,8 @@ class MseLoss(Primitive):
 
     composite = True
     forward = lambda xp, x, y, *, axis, reduction: reduced(xp, xp.square(x - y), axis, reduction)
-    vjp_x = lambda xp, g, x, y, axis, reduction: weighted(xp, 2 * (x - y), g, axis, reduction)
-    vjp_y = lambda xp, g, x, y, axis, reduction: weighted(xp, 2 * (y - x), g, axis, reduction)
+    vjp_x = lambda xp, g, x, y, axis, reduction: weighted(xp, x - y, 2 * g, axis, reduction)
+    vjp_y = lambda xp, g, x, y, axis, reduction: weighted(xp, y - x, 2 * g, axis, reduction)
     jvp_x = lambda xp, t, x, y, axis, reduction: reduced(xp, 2 * (x - y) * t, axis, reduction)
     jvp_y = lambda xp, t, x, y, axis, reduction: reduced(xp, 2 * (y - x) * t, axis, reduction)
     samples = [
@@ -80,6 +81,7 @@ def weighted(xp: Any, each: Any, g: Any, axis: tuple[int, ...], reduction: str) 
 
 
 _mse, _nll = MseLoss(), NllLoss()
+_ALL = [tuple(range(-n, 0)) for n in range(65)]
 _REDUCTIONS = ("mean", "sum", "none")
 
 
@@ -103,8 +105,11 @@ def mse_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: An
         check_broadcast((input, target))
         shape = np.broadcast_shapes(input._shape, target._shape)
         input, target = input.expand(*shape), target.expand(*shape)
-    axis = tuple(range(-input.ndim, 0))
-    return _mse(*promote((input, target)), axis=axis, reduction=_reduction(reduction))  # type: ignore[no-any-return]
+    if reduction not in _REDUCTIONS:
+        _reduction(reduction)
+    if dtype_of(input._a) != dtype_of(target._a):
+        input, target = promote((input, target))
+    return _mse(input, target, axis=_ALL[len(input._shape)], reduction=reduction)  # type: ignore[no-any-return]
 
 
 def nll_loss(

@@ -45,7 +45,7 @@ def spread(xp: Any, g: Any, shape: tuple[int, ...], axis: tuple[int, ...]) -> An
 
 
 def count(shape: tuple[int, ...], axis: tuple[int, ...]) -> int:
-    return math.prod(shape[a] for a in axis)
+    return math.prod(shape) if len(axis) == len(shape) else math.prod([shape[a] for a in axis])
 
 
 class Sum(Reduction):
