@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -157,6 +158,8 @@ def test_plots(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_formula_may_use_every_function_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     for name in FUNCTIONS:
+        if name == "erf" and importlib.util.find_spec("scipy") is None:
+            continue
         two = name in ("pow", "min", "max", "minimum", "maximum")
         formula = f"{name}(x/2 + {1 if name == 'acosh' else 0}, {'0.1)' if two else ')'}".replace(", )", ")")
         (found,) = answer(capsys, formula, "--at", "x=1.2")["derivatives"]

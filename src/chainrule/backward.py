@@ -37,7 +37,7 @@ def fit(xp: Any, g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
 def _roots(outputs: Sequence[Any], grads: Sequence[Any], create_graph: bool) -> list[tuple[Any, Any]]:
     roots = []
     for i, (y, g) in enumerate(zip(outputs, grads, strict=True)):
-        if not y._rg or y._node is engine.NOWHERE:
+        if not y._rg or type(y._node) is engine.Nowhere:
             raise explained(RuntimeError(errors.no_grad_fn(i, y)))
         if g is None:
             if y._shape and y.numel() != 1:
@@ -232,7 +232,7 @@ def grad(
 def _grad_of_one(y: Tensor, x: Tensor, g: Any, keep: bool) -> Tensor | None:
     """The commonest gradient by the shortest way: of one number over NumPy with respect to one tensor."""
     root, target = y if y._node is None else y._node, edge_of(x)
-    if root is engine.NOWHERE:
+    if type(root) is engine.Nowhere:
         raise explained(RuntimeError(errors.no_grad_fn(0, y)))
     sweep = engine.Sweep(numpy_, fit, wrap, keep, False)
     if target._seq:

@@ -184,7 +184,7 @@ def _public_edge(edge: Any) -> tuple[Any, int]:
         return (None, 0)
     if isinstance(edge, Port):
         return (edge.parent, edge.number)
-    if edge is NOWHERE:
+    if type(edge) is Nowhere:
         return (None, 0)
     return (edge if edge._seq else AccumulateGrad(edge), 0)
 
@@ -211,11 +211,11 @@ class Nowhere(Node):
 
     __slots__ = ()
 
+    def __init__(self) -> None:
+        super().__init__((), (), None, None, None)
+
     def pull(self, xp: Any, g: Any, saved: Any) -> Sequence[Any]:
         return ()
-
-
-NOWHERE = Nowhere((), (), None, None, None)
 
 
 class Several:
@@ -396,13 +396,13 @@ def check_versions(node: Node) -> None:
 
 def needs(node: Node, i: int) -> bool:
     """Whether input ``i`` is needed for a cotangent that goes anywhere."""
-    going = tuple(e is not None and e is not NOWHERE for e in node.edges)
+    going = tuple(e is not None and type(e) is not Nowhere for e in node.edges)
     return node.prim is None or bool(node.prim.keeps(going)[0][i + 1])
 
 
 def nowhere(node: Node) -> bool:
     """Whether none of several cotangents goes anywhere, so that what the node saved is not missed."""
-    return node.place is None and len(node.edges) > 1 and all(e is None or e is NOWHERE for e in node.edges)
+    return node.place is None and len(node.edges) > 1 and all(e is None or type(e) is Nowhere for e in node.edges)
 
 
 def reachable(edges: Sequence[Any], targets: Any) -> set[Any] | None:
@@ -444,7 +444,7 @@ def free(edge: Any) -> None:
     stack = [edge]
     while stack:
         node = stack.pop()
-        if node is None or not node._seq or node is NOWHERE or node in seen:
+        if node is None or not node._seq or type(node) is Nowhere or node in seen:
             continue
         seen.add(node)
         stack.extend(node.edges)

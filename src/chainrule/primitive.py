@@ -28,7 +28,7 @@ from numpy.lib.array_utils import byte_bounds
 from . import dtypes, errors, modes
 from .arrays import namespace as ns
 from .arrays.namespace import dtype_of, is_numpy, namespace
-from .engine import NOWHERE, Box, Extra, Node, Port, Several, more
+from .engine import Box, Extra, Node, Nowhere, Port, Several, more
 from .errors import explained
 from .quiet import QUIET, reset_errors, set_errors
 from .tensor import Meta, Tensor, _new, node_slot, wrap
@@ -532,7 +532,7 @@ def note_view(prim: Primitive, of: Tensor, out: Tensor, params: dict[str, Any], 
     if not grad:
         m.created = "no_grad"
         if m.base._rg:  # PyTorch's views require grad when their base does, history or not
-            out._rg, out._node = True, NOWHERE
+            out._rg, out._node = True, Nowhere()
     v = of._v
     if v is None:
         of._v = v = [0]
@@ -613,7 +613,7 @@ def compute_into(x: Tensor, function: Callable[..., Tensor], args: tuple[Any, ..
 def forbidden(x: Tensor, past: bool) -> str:
     m, node = x._meta, node_slot.__get__(x)
     number = node.number if type(node) is Port else m.number
-    return errors.forbidden_view(m.created, None if node is NOWHERE else node, number, past)
+    return errors.forbidden_view(m.created, None if type(node) is Nowhere else node, number, past)
 
 
 def assign(x: Tensor, result: Tensor, uniform: bool = False) -> Tensor:
@@ -755,12 +755,12 @@ def follow_base(view: Tensor) -> None:
 def tell_views(root: Tensor) -> None:
     """Note in every view of a base that was told to require grad, or not to, that they now do, or do not."""
     for view in root._meta.live_views():
-        if view._node is NOWHERE and not root._rg:
+        if type(view._node) is Nowhere and not root._rg:
             view._rg, view._node = False, None
         elif root._rg and not view._rg:
             view._rg = True
             if view._meta.seen == view._version:
-                view._node = NOWHERE
+                view._node = Nowhere()
             else:
                 view.__class__ = Behind
 

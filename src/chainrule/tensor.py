@@ -16,7 +16,7 @@ import numpy as np
 
 from . import dtypes, engine, errors
 from .arrays.namespace import dtype_of, is_array, is_numpy
-from .engine import NOWHERE, Box, Port, RemovableHandle
+from .engine import Box, Nowhere, Port, RemovableHandle
 from .methods import TensorMethods
 
 _new = object.__new__
@@ -222,7 +222,7 @@ class Tensor(TensorMethods, Box):
                 f"\nThis one is {self.dtype}. Convert it first: x = x.float(), or write the numbers as 1.0, 2.0."
             ))
         node = node_slot.__get__(self)
-        if node is NOWHERE:  # a view of what requires grad; it may become a leaf of its own
+        if type(node) is Nowhere:  # a view of what requires grad; it may become a leaf of its own
             if value and type(self) is Tensor:
                 self._node = None
             return
@@ -248,13 +248,13 @@ class Tensor(TensorMethods, Box):
     @property
     def is_leaf(self) -> bool:
         """True for tensors made by the user, not by an operation on tensors that require grad."""
-        return self._node is None or self._node is NOWHERE
+        return self._node is None or type(self._node) is Nowhere
 
     @property
     def grad_fn(self) -> Any:
         """The node that made this tensor; None for a leaf."""
         node = self._node
-        return node.parent if type(node) is Port else None if node is NOWHERE else node
+        return node.parent if type(node) is Port else None if type(node) is Nowhere else node
 
     @property
     def output_nr(self) -> int:
@@ -264,7 +264,7 @@ class Tensor(TensorMethods, Box):
     def grad(self) -> Tensor | None:
         """The gradient that ``backward()`` has accumulated here, or None."""
         node = node_slot.__get__(self)
-        if self._grad is None and node is not None and node is not NOWHERE and not self.retains_grad:
+        if self._grad is None and node is not None and type(node) is not Nowhere and not self.retains_grad:
             warnings.warn(errors.NON_LEAF_GRAD, UserWarning, stacklevel=2)
         found: Tensor | None = self._grad
         return found
@@ -342,7 +342,7 @@ class Tensor(TensorMethods, Box):
     ) -> None:  # fmt: skip
         """Add this tensor's gradient into ``.grad`` of every leaf it depends on; see ``autograd.backward``."""
         if gradient is None and not create_graph and inputs is None and type(self) is Tensor and self._rg and (
-            self._node is not NOWHERE
+            type(self._node) is not Nowhere
         ):  # fmt: skip
             g = _backward.one(self)
             if g is not None:
@@ -361,7 +361,7 @@ class Tensor(TensorMethods, Box):
         """Keep this non-leaf tensor's gradient in its ``.grad`` too."""
         if not self._rg:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-        if node_slot.__get__(self) is not NOWHERE and not self.is_leaf:
+        if type(node_slot.__get__(self)) is not Nowhere and not self.is_leaf:
             meta(self).retains = True
             engine.more(self._node).capture = weakref.ref(self)
 

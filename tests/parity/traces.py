@@ -23,7 +23,10 @@ ACCEPTED = {
                 "(and frees) what leads to one of them when the gradient of another is asked for",
     "relu twice": "PyTorch's derivative of relu under create_graph requires grad, though it is constant",
     "detached base": "a base whose views are out of date is detached, or told not to require grad: those do not learn of it",
-    "data replaced": "x.data = y changes what PyTorch saved of x for backward; chainrule saved the numbers",
+    "behind its back": "numbers that were saved and then changed through .data or .numpy(): which of them backward sees",
+    "half written": "PyTorch has noted the history of a write before it refuses the write, and refuses backward too",
+    "leaf until asked": "a view whose base came to require grad is a leaf for PyTorch until its grad_fn is looked at",
+    "leaf view": "a view told to require grad, of a base that does not: after a write PyTorch rebuilds views from that base",
 }  # fmt: skip
 
 OVERLAP = "unsupported operation: more than one element of the written-to tensor refers to a single memory location"
@@ -73,18 +76,24 @@ def accepted(program: Program, kind: str, ours: Any, theirs: Any, before: Seen, 
         return "layout"
     if kind == "value" and overlapping(line, before):
         return "overlap"
-    if kind in ("value", "grad") and ".data = " in done:
-        return "data replaced"
+    if kind in ("value", "grad") and re.search(r"\.data\b|\.numpy\(\)", done):
+        return "behind its back"
+    if kind == "grad" and re.search(r"v\d+\.requires_grad_\(\)", done):
+        return "leaf view"
     if kind == "grad" and "backward" in line and raised:
         return "half done"
     if kind == "requires_grad" and "relu" in done and "create_graph" in done:
         return "relu twice"
-    if kind in ("requires_grad", "grad_fn") and (".detach_()" in done or ".requires_grad_(False)" in done):
+    if (kind in ("requires_grad", "grad_fn", "grad") or "does not require grad" in str(ours)) and (".detach_()" in done or ".requires_grad_(False)" in done):
         return "detached base"
     if kind == "message" and ours[0] == theirs[0] == "RuntimeError" and twice_wrong(ours[1], theirs[1]):
         return "twice wrong"
     if kind in ("missed raise", "message") and theirs[1] == OVERLAPS:
         return "overlap"
+    if kind == "missed raise" and theirs[1] == OVERLAP and "backward" in line:
+        return "half written"
+    if kind in ("missed raise", "message") and theirs[1].startswith("a leaf Variable") and not before:
+        return "leaf until asked"
     if kind == "missed raise" and "'NoneType' and 'int'" in theirs[1] and "register_hook" in done:
         return "one node"
     if kind == "missed raise" and theirs[1] == FREED and "unbind" in done and "autograd.grad" in done:
@@ -95,7 +104,7 @@ def accepted(program: Program, kind: str, ours: Any, theirs: Any, before: Seen, 
 
 
 def twice_wrong(ours: str, theirs: str) -> bool:
-    return bool({ours, theirs} & {OVERLAP, OVERLAPS, FREED}) or "modified inplace" in theirs
+    return bool({ours, theirs} & {OVERLAP, OVERLAPS, FREED}) or "modified inplace" in ours + theirs
 
 
 def overlapping(line: str, before: Seen) -> bool:

@@ -10,6 +10,7 @@ the program does not have.  Other threads go on as always, if a little slower.
 from __future__ import annotations
 
 import builtins
+import math
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -26,10 +27,13 @@ from ..arrays.traced import Traced, bare
 from ..backward import fit
 from ..engine import Sweep
 from ..func import tree
-from ..primitive import Primitive, compute
+from ..primitive import Elementwise, Primitive, compute
 from ..random import default_generator
 from ..tensor import Lifted, Tensor, wrap
 from .program import Atom, Equation, Program, Var, var_of
+
+
+LARGE = 1 << 16  # entries; larger examples are made of one
 
 
 class Uncompilable(RuntimeError):
@@ -183,8 +187,9 @@ def _no_random() -> Iterator[None]:
 class Capture:
     """One run being recorded."""
 
-    def __init__(self) -> None:
+    def __init__(self, faithful: bool) -> None:
         self.program = Program()
+        self.faithful = faithful  # whether examples are what they would be, or large ones only alike
         self.open = True
         self.read_: dict[int, tuple[Tensor, Traced]] = {}  # tensors from before, by identity
         self.made: dict[int, Tensor] = {}  # tensors made meanwhile, held so that identities stay theirs
@@ -218,7 +223,7 @@ class Capture:
                 self.refuse(Uncompilable("it reads a tensor from a place where it cannot be found again"))
             var = var_of(a)
             self.program.inputs.append(var)
-            known = self.read_[id(t)] = t, Traced(self, var, a)
+            known = self.read_[id(t)] = t, Traced(self, var, a if self.faithful else thin(a))
         return known[1]
 
     def check_write(self, t: Tensor, name: str, value: Any) -> None:
@@ -239,11 +244,24 @@ class Capture:
                 "Return what is needed later; a list or attribute filled inside holds no numbers."
             )
         atoms = tuple(self.atom(a) for a in args)
-        found = compute(prim, tuple(a.example if isinstance(a, Traced) else a for a in args), params)
+        found = self._run(prim, tuple(a.example if isinstance(a, Traced) else a for a in args), params)
         outs = (found,) if prim.outputs is None else tuple(found)
         traced = tuple(Traced(self, var_of(o), o) for o in outs)
         self.program.equations.append(Equation(prim, atoms, params, tuple(t.var for t in traced)))
         return traced[0] if prim.outputs is None else traced
+
+    def _run(self, prim: Primitive, examples: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """What the primitive makes of the examples; for large ones, something of that shape and dtype."""
+        if self.faithful:
+            return compute(prim, examples, params)
+        if not isinstance(prim, Elementwise):
+            found = compute(prim, examples, params)
+            return thin(found) if prim.outputs is None else tuple(map(thin, found))
+        shape = np.broadcast_shapes(*(a.shape for a in examples if is_numpy(a)))
+        if math.prod(shape) <= LARGE:
+            return compute(prim, examples, params)
+        corners = [a[(slice(0, 1),) * a.ndim] if is_numpy(a) else a for a in examples]
+        return np.broadcast_to(compute(prim, tuple(corners), params), shape)
 
     def atom(self, a: Any) -> Atom:
         if isinstance(a, Traced):
@@ -259,7 +277,8 @@ class Capture:
             if np.array_equal(self.program.constants[var], held):
                 return var
         var = var_of(a)
-        self.program.constants[var] = np.array(a)
+        uniform = a.size > LARGE and (a == a.flat[0]).all()
+        self.program.constants[var] = np.broadcast_to(np.array(a.flat[0]), a.shape) if uniform else np.array(a)
         versions.append((a, var))
         return var
 
@@ -319,6 +338,13 @@ class Capture:
         }  # fmt: skip
 
 
+def thin(a: Any) -> Any:
+    """A large array as one entry, shown everywhere."""
+    if a.size <= LARGE:
+        return a
+    return np.broadcast_to(a[(slice(0, 1),) * a.ndim], a.shape)
+
+
 def _harmless(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes, np.dtype, type)):
         return value
@@ -328,13 +354,14 @@ def _harmless(value: Any) -> Any:
 
 
 def capture(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], tensors: Sequence[Tensor]
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], tensors: Sequence[Tensor], faithful: bool
 ) -> Captured:
     """Run ``function`` and say what it did with ``tensors``.
 
-    Raises Uncompilable, Inline, or what the function itself raises.
+    Raises Uncompilable, Inline, or what the function itself raises.  If not ``faithful``, large arrays are
+    stood for by one of their entries, so an error may come from that.
     """
-    c = Capture()
+    c = Capture(faithful)
     try:
         with _no_random(), _watching(c, tensors):
             return c.finish(function(*args, **kwargs))

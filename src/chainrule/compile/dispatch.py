@@ -62,7 +62,7 @@ class Compiled:
         environment = None
         try:
             environment = Environment(self.function, args, kwargs)
-            entry = Entry(self, environment, args, kwargs)
+            entry = self._captured(environment, args, kwargs)
             if changed := environment.changed(args, kwargs):
                 raise Uncompilable(f"it changes {', '.join(changed)}, which it depends on")
         except Exception as e:  # among them the function's own errors: run as it is, it will tell
@@ -78,6 +78,15 @@ class Compiled:
             self._warn(self.eager)
         result = entry.call(args, kwargs)
         return self.function(*args, **kwargs) if result is MISS else result  # an array of a subclass, say
+
+    def _captured(self, environment: Environment, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Entry:
+        try:
+            return Entry(self, environment, args, kwargs, faithful=False)
+        except (Uncompilable, Inline):
+            raise
+        except Exception:  # perhaps only because large examples were not the real ones
+            environment.changed(args, kwargs, undo=True)
+            return Entry(self, environment, args, kwargs, faithful=True)
 
     def _fall_back(self, e: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         why = str(e).partition("\n")[0] + _line(e)
@@ -118,10 +127,10 @@ class Entry:
     """A program for one state of arguments and environment."""
 
     def __init__(
-        self, owner: Compiled, environment: Environment, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, owner: Compiled, environment: Environment, args: tuple[Any, ...], kwargs: dict[str, Any], faithful: bool
     ) -> None:
         self.environment = environment
-        captured = capture(owner.function, args, kwargs, [f.tensor for f in environment.tensors.values()])
+        captured = capture(owner.function, args, kwargs, [f.tensor for f in environment.tensors.values()], faithful)
         self.program = simplify(captured.program)
         self.derivative = Derivative(captured, self.program, owner.use_numba) if captured.wanted else None
         self.runner = Runner(self.derivative.forward if self.derivative else self.program, owner.use_numba)

@@ -51,7 +51,8 @@ class _Simplifier:
 
     def constant(self, a: Any) -> Var:
         a = np.asarray(a)
-        key = ("constant", a.shape, a.dtype, a.tobytes())
+        one = a[(slice(0, 1),) * a.ndim] if a.ndim and not any(a.strides) else a  # one entry, shown everywhere
+        key = ("constant", a.shape, a.dtype, one.shape, one.tobytes())
         if key not in self.seen:
             self.seen[key] = (var_of(a),)
             self.result.constants[self.seen[key][0]] = a
@@ -68,6 +69,8 @@ class _Simplifier:
             return known if isinstance(known, (int, float)) else None
         if not known.size or known.dtype.kind not in "fiub":
             return None
+        if not any(known.strides):
+            return known.flat[0].item()  # type: ignore[no-any-return]
         bits = np.ascontiguousarray(known).reshape(-1).view(f"u{known.itemsize}")  # tells -0.0 from 0.0
         number: int | float | bool = known.flat[0].item()
         return number if (bits == bits[0]).all() else None
@@ -265,6 +268,11 @@ def _permute(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
     axes = tuple(range(-n, -len(params["axes"]))) + tuple(params["axes"])
     if axes == tuple(range(-n, 0)):
         return args[0]
+    swapped = (*range(-n, -2), -1, -2)
+    eq = s.definition(args[0], "Matmul")
+    if eq is not None and n >= 2 and axes == swapped and all(len(v.shape) == n for v in eq.args):
+        y, x = (s.new("Permute", (v,), (*v.shape[:-2], v.shape[-1], v.shape[-2]), v.dtype, axes=swapped) for v in eq.args[::-1])
+        return s.new("Matmul", (y, x), out.shape, out.dtype)  # (x y)ᵀ = yᵀ xᵀ, in memory as it is wanted
     eq = s.definition(args[0], "Permute")
     if eq is None:
         return None

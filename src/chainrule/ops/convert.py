@@ -16,6 +16,7 @@ from ..primitive import Primitive, assign, check_broadcast, check_writable, comp
 from ..random import default_generator, fill
 from ..tensor import Tensor, wrap
 from .kinds import attach, export, in_place_of
+from .reduce import axes
 
 
 class Stop(Primitive):
@@ -211,10 +212,14 @@ def zero_(self: Tensor) -> Tensor:
     return fill_(self, _ZERO)
 
 
+def same_place(a: Any, b: Any) -> bool:
+    return bool((byte_bounds(a), a.shape, a.strides) == (byte_bounds(b), b.shape, b.strides))
+
+
 def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """``src``'s elements, broadcast and converted, written here; the gradient goes to ``src``."""
     a, b = self._a, src._a
-    if type(a) is np.ndarray and 0 in a.strides and (byte_bounds(a), a.strides) == (byte_bounds(b), b.strides):
+    if type(a) is np.ndarray and 0 in a.strides and same_place(a, b):
         return assign(self, _copy(self, src), uniform=True)  # onto itself
     return compute_into(self, _fitting_copy, (src,), {})
 
@@ -284,7 +289,7 @@ def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False) -> T
     x = input.abs()
     kwargs = {"dim": dim, "keepdim": keepdim}
     if p in (2, "fro"):
-        return (x * x).sum(**kwargs).sqrt()
+        return table["Norm"](x if input.is_complex() else input, axis=axes(input, dim), keepdims=keepdim)  # type: ignore[no-any-return]
     if p == 1:
         return x.sum(**kwargs)
     if p == math.inf:

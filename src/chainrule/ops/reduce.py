@@ -140,6 +140,36 @@ def modulus2(xp: Any, x: Any) -> Any:
     return xp.real(x * xp.conj(x)) if x.dtype.kind == "c" else x * x
 
 
+class Std(Var):
+    """The square root of :class:`Var`; where all entries are equal its slope is taken as 0."""
+
+    composite = True
+    forward = lambda xp, x, *, axis, keepdims, correction: xp.sqrt(
+        xp.sum(xp.square(centred(xp, x, axis)), axis=axis, keepdims=keepdims) / freedom(x.shape, axis, correction)
+    )
+    vjp_x = lambda xp, g, out, x, axis, correction: (
+        spread(xp, g / (freedom(x.shape, axis, correction) * not_zero(xp, out)), x.shape, axis) * centred(xp, x, axis)
+    )
+    jvp_x = lambda xp, t, out, x, axis, keepdims, correction: (
+        xp.sum(t * centred(xp, x, axis), axis=axis, keepdims=keepdims)
+        / (freedom(x.shape, axis, correction) * not_zero(xp, out))
+    )
+
+
+class Norm(Reduction):
+    """``sqrt(sum(x²))`` over ``axis``, of real x; at 0 the slope is taken as 0."""
+
+    composite = True
+    forward = lambda xp, x, *, axis, keepdims: xp.sqrt(xp.sum(x * x, axis=axis, keepdims=keepdims))
+    vjp_x = lambda xp, g, out, x, axis: spread(xp, g / not_zero(xp, out), x.shape, axis) * x
+    jvp_x = lambda xp, t, out, x, axis, keepdims: xp.sum(t * x, axis=axis, keepdims=keepdims) / not_zero(xp, out)
+
+
+def not_zero(xp: Any, out: Any) -> Any:
+    """``out`` with 1 for 0: to divide by where the numerator is 0 too."""
+    return xp.where(out == 0, xp.ones_like(out), out)
+
+
 def centred(xp: Any, x: Any, axis: tuple[int, ...]) -> Any:
     return x - xp.sum(x, axis=axis, keepdims=True) / count(x.shape, axis)
 
@@ -214,9 +244,11 @@ class CumSum(Primitive):
 
 # --- what users call ---------------------------------------------------------------------------------------
 
-_full = {"sum": Sum(), "mean": Mean(), "prod": Prod(), "var": Var()}
+_full = {"sum": Sum(), "mean": Mean(), "prod": Prod(), "var": Var(), "std": Std()}
 _along = {"sum": Sum("SumBackward1"), "mean": Mean("MeanBackward1"), "prod": Prod("ProdBackward1")}
 _amax, _amin, _max, _min = Amax(), Amin(), Amax("MaxBackward1"), Amin("MinBackward1")
+_norm = Norm("LinalgVectorNormBackward0")
+Norm()
 _logsumexp, _argmax, _argmin, _all, _any, _cumsum = LogSumExp(), ArgMax(), ArgMin(), All(), Any_(), CumSum()
 
 
@@ -292,11 +324,15 @@ def var(
 
     Source: ``torch.var``.
     """
+    return _spread_of("var", input, dim, unbiased, keepdim, correction)
+
+
+def _spread_of(name: str, x: Tensor, dim: Any, unbiased: bool | None, keepdim: bool, correction: float | None) -> Tensor:
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     if correction is None:
         correction = 1 if unbiased is None or unbiased else 0
-    return _full["var"](input, axis=axes(input, dim), keepdims=keepdim, correction=correction)  # type: ignore[no-any-return]
+    return _full[name](x, axis=axes(x, dim), keepdims=keepdim, correction=correction)  # type: ignore[no-any-return]
 
 
 def std(
@@ -306,7 +342,7 @@ def std(
 
     Source: ``torch.std``.
     """
-    return var(input, dim, unbiased, keepdim, correction=correction).sqrt()
+    return _spread_of("std", input, dim, unbiased, keepdim, correction)
 
 
 def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
