@@ -7,6 +7,7 @@ checker cannot follow.  This writes their signatures down, in ``__init__.pyi`` a
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import types
 from pathlib import Path
@@ -22,6 +23,12 @@ ROOT = Path(chainrule.__file__).parent
 HEADER = '"""Made by tools/make_stubs.py from the declarations; do not edit."""\n\n'
 IMPORTS = """from __future__ import annotations
 
+from builtins import bool as _bool
+from builtins import complex as _complex
+from builtins import float as _float
+from builtins import int as _int
+from builtins import tuple as _tuple
+from builtins import type as _type
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -77,8 +84,6 @@ def signature(name: str, function: Any) -> str:
         if name == "__setitem__":
             return "    def __setitem__(self, key: Any, value: Any) -> None: ..."
         ignore = "  # type: ignore[override]" if name in ("__eq__", "__ne__") else ""
-        if name.startswith("__i") and name not in ("__invert__",):
-            ignore = "  # type: ignore[misc]"
         return f"    def {name}(self{other}) -> Tensor: ...{ignore}"
     try:
         parameters = list(inspect.signature(function).parameters.values())
@@ -107,6 +112,8 @@ def methods() -> str:
             lines.append(f"    @property\n    def {name}(self) -> Tensor: ...")
         elif name != "_interpret":
             lines.append(signature(name, function))
+    lines = [re.sub(r"\b(int|float|bool|complex|tuple|type)\b(?=[ |,\])=:\[]|$)(?!: ignore)", r"_\1", line.partition("(")[2]).join(
+        [line.partition("(")[0] + "(", ""]) if "(" in line else line for line in lines]
     return HEADER + IMPORTS + f"class {TensorMethods.__name__}:\n" + "\n".join(lines) + "\n"
 
 

@@ -52,7 +52,7 @@ def _roots(outputs: Sequence[Any], grads: Sequence[Any], create_graph: bool) -> 
 
 
 def _given(i: int, y: Any, g: Any, create_graph: bool) -> Any:
-    if not isinstance(g, engine.Box):
+    if not isinstance(g, Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
     if tuple(g.shape) != tuple(y.shape):
         raise explained(RuntimeError(
@@ -245,7 +245,7 @@ def _grad_of_one(y: Tensor, x: Tensor, g: Any, keep: bool) -> Tensor | None:
     if target not in leaves:
         return None
     found = wrap(leaves[target])
-    return found if x._meta is None or not x._meta.hooks else x._meta.run_hooks(found)  # type: ignore[no-any-return]
+    return found if x._meta is None or not x._meta.hooks else x._meta.run_hooks(found)
 
 
 def _batched(ys: Any, xs: Any, gs: Any, create_graph: bool, allow_unused: Any, materialize: bool) -> tuple[Any, ...]:
@@ -289,7 +289,7 @@ def _tuple(x: Any) -> tuple[Any, ...]:
 def _grads(outputs: tuple[Any, ...], grads: Any) -> tuple[Any, ...]:
     if grads is None:
         return (None,) * len(outputs)
-    grads = _tuple(grads)
-    if len(grads) != len(outputs):
-        raise RuntimeError(f"got {len(outputs)} tensors and {len(grads)} gradients")
-    return grads
+    found = _tuple(grads)
+    if len(found) != len(outputs):
+        raise RuntimeError(f"got {len(outputs)} tensors and {len(found)} gradients")
+    return found

@@ -17,7 +17,7 @@ class device:
                 f"device '{type}' is not available: chainrule computes on the CPU with NumPy. For an accelerator put "
                 "its library's array underneath: torch.asarray(cupy_array) or torch.asarray(jax_array)."
             )
-        self.type = name
+        self.type: str = name
         self.index = int(number) if number else index
 
     def __repr__(self) -> str:

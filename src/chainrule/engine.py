@@ -345,7 +345,7 @@ def cotangents(sweep: Sweep, node: Node, extra: Extra | None, g: Any, saved: Any
         fit = sweep.fit
         found = [c if m is None or c is None else fit(xp, c, *m) for c, m in zip(found, extra.metas, strict=True)]
     if extra is not None and extra.hooked and (hooks := extra.hooks("post")):
-        wrap = (lambda a: a) if sweep.create_graph else sweep.wrap
+        wrap: Callable[[Any], Any] = (lambda a: a) if sweep.create_graph else sweep.wrap
         tensors = tuple(None if c is None else wrap(c) for c in found)
         for hook in list(hooks.values()):
             changed = hook(tensors, (wrap(g),))

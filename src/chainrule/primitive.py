@@ -27,6 +27,7 @@ from numpy.lib.array_utils import byte_bounds
 
 from . import dtypes, errors, modes
 from .arrays import namespace as ns
+from .arrays import numpy_
 from .arrays.namespace import dtype_of, is_numpy, namespace
 from .engine import Box, Extra, Node, Nowhere, Port, Several, more
 from .errors import explained
@@ -36,6 +37,10 @@ from .tensor import Meta, Tensor, _new, node_slot, wrap
 table: dict[str, Primitive] = {}  # every declared operation, by name
 
 # Types and dtypes that the fast lane takes: real floats, where NumPy's promotion is PyTorch's.
+_S32: Any
+_S64: Any
+_F32: Any
+_F64: Any
 _S32, _S64, _F32, _F64 = np.float32, np.float64, np.dtype("float32"), np.dtype("float64")
 _ndarray = np.ndarray
 _VARARGS = 4  # the flag of a code object that takes *args
@@ -335,7 +340,7 @@ def bind(prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any]) -> An
 def compute(prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any]) -> Any:
     """``prim`` on raw arrays: numbers come out."""
     xp = namespace(arrays)
-    if xp is ns.numpy_:
+    if xp is numpy_:
         return compute_numpy(prim, arrays, params)
     return prim.forward(xp, *arrays, **params)
 
@@ -343,7 +348,7 @@ def compute(prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any]) ->
 def compute_numpy(prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any]) -> Any:
     token = set_errors(QUIET)
     try:
-        return prim.forward(ns.numpy_, *arrays, **params)
+        return prim.forward(numpy_, *arrays, **params)
     except MemoryError as e:
         if isinstance(e, errors.OutOfMemoryError):
             raise
@@ -362,7 +367,7 @@ def interpret(self: Tensor, prim: Primitive, arrays: tuple[Any, ...], params: di
     return record(prim, rank, arrays, inner, params, raw)
 
 
-Tensor._interpret = interpret  # type: ignore[method-assign]
+setattr(Tensor, "_interpret", interpret)  # noqa: B010  declared on Box; here is what it takes to do it
 
 
 def record(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[Any, ...],
@@ -482,6 +487,8 @@ class VariadicNode(Node):
     """A node of an operation over any number of arrays, such as concat: its rule answers for one index."""
 
     __slots__ = ("rule", "shapes")
+    rule: Any
+    shapes: tuple[Any, ...]
 
     def name(self) -> str:
         label: str = self.rule.label
@@ -565,7 +572,7 @@ def check_writable(x: Tensor, tracked: bool, uniform: bool = False) -> None:
     base = None if m is None else m.base
     if (tracked or x._rg) and _mode().grad:
         if base is not None:
-            if m.created:  # type: ignore[union-attr]
+            if m.created:
                 raise RuntimeError(forbidden(x, past=False))
             if x._rg and base._node is None:
                 raise explained(RuntimeError(errors.leaf_in_place(view=True)))
@@ -645,7 +652,8 @@ def written(x: Tensor, result: Tensor | None) -> None:
     if result is not None:
         _rebase(x, result)
     if len(cell) > 1:
-        for ref in cell[1:]:
+        refs: list[Any] = cell[1:]
+        for ref in refs:
             root = ref()
             if root is not None and root._rg and root._meta.views:
                 leave_behind(root)
@@ -765,7 +773,7 @@ def tell_views(root: Tensor) -> None:
                 view.__class__ = Behind
 
 
-Tensor._tell_views = tell_views  # type: ignore[attr-defined]
+setattr(Tensor, "_tell_views", tell_views)  # noqa: B010
 
 
 # --- the fast lane: Tensors over NumPy floats, Python numbers ------------------------------------------
@@ -773,7 +781,7 @@ Tensor._tell_views = tell_views  # type: ignore[attr-defined]
 
 def unary_lane(prim: Elementwise) -> Callable[..., Any]:
     """``prim`` as a function of one Tensor, with everything that can be known beforehand worked out."""
-    forward, node, np_ns = prim.forward, prim.node, ns.numpy_
+    forward, node, np_ns = prim.forward, prim.node, numpy_
     keep_out, keep_x = prim.keeps((True,))[0] if prim.differentiable else (False, False)
 
     def lane(input: Any, *, out: Any = None) -> Any:
@@ -833,7 +841,7 @@ def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tupl
     ``fn`` is the forward without ``xp`` where it is an operator.  As a ``method`` it leaves what it cannot
     take to the other operand, as Python's operators do.
     """
-    forward, np_ns = prim.forward, ns.numpy_
+    forward, np_ns = prim.forward, numpy_
     fn = fn or (lambda a, b: forward(np_ns, a, b))
     tt, ts, st = prim.variants
     otherwise = _operator if method else general
@@ -869,7 +877,8 @@ def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tupl
                         wx, wy = input._rg, other._rg
                         if (wx or wy) and _mode() is _ON:
                             kx, ky = wx and x_x or wy and y_x, wx and x_y or wy and y_y
-                            tensors = extra = None
+                            tensors: Any = None
+                            extra: Any = None
                             if kx or ky:
                                 tensors = (input if kx else None, other if ky else None)
                                 va, vb = input._v, other._v
@@ -995,7 +1004,7 @@ def _lift(prim: Primitive, i: int, a: Any, arrays: tuple[Any, ...]) -> Any:
 
 
 def check_broadcast(arrays: Sequence[Any]) -> None:
-    shapes = [tuple(a.shape) for a in arrays if isinstance(a, Box)]
+    shapes = [tuple(a.shape) for a in arrays if isinstance(a, Tensor)]
     for i in range(1, len(shapes)):
         a, b = shapes[0], shapes[i]
         if a != b and any(m != n and 1 not in (m, n) for m, n in zip(reversed(a), reversed(b), strict=False)):

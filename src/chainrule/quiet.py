@@ -24,7 +24,7 @@ try:
 except ImportError:  # another NumPy: the same through its public door
     QUIET = {"all": "ignore"}
 
-    def set_errors(quiet: dict[str, Any]) -> dict[str, Any]:
+    def set_errors(quiet: dict[str, Any]) -> Any:
         return np.seterr(**quiet)
 
     def reset_errors(old: dict[str, Any]) -> None:

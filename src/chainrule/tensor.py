@@ -78,6 +78,12 @@ class Tensor(TensorMethods, Box):
     # _a the array; _rg requires_grad; _node what made it; _v version cell [n, bases that have views], shared
     # with views and detached aliases, None while nobody writes or shares; _meta what few have
     __slots__ = ("__dict__", "__weakref__", "_a", "_grad", "_meta", "_node", "_rg", "_v")
+    _a: Any
+    _grad: Any
+    _meta: Any
+    _node: Any
+    _rg: bool
+    _v: Any
     _rank = 2
     __array_priority__ = 1000
 
@@ -119,12 +125,13 @@ class Tensor(TensorMethods, Box):
     def _cell(self) -> list[int]:
         if self._v is None:
             self._v = [0]
-        return self._v
+        found: list[int] = self._v
+        return found
 
     def _hold(self, result: Tensor) -> None:
         """Make this tensor stand for ``result``'s value, where it cannot be written into memory."""
         if result._rank > self._rank:  # a transform's value was written into a tensor from outside
-            self.__class__ = type(result)  # type: ignore[assignment]
+            self.__class__ = type(result)
             self.__dict__.update(result.__dict__)
             self._a = result._a
         else:
@@ -533,7 +540,7 @@ class Lifted(Tensor):
 
 
 def _rebuild(cls: type[Tensor], a: Any, requires_grad: bool, attributes: dict[str, Any]) -> Tensor:
-    t = init(_new(cls), a, requires_grad)
+    t: Tensor = init(_new(cls), a, requires_grad)
     t.__dict__.update(attributes)
     return t
 

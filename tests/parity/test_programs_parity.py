@@ -19,9 +19,10 @@ from traces import ACCEPTED, compare, report
 torch = pytest.importorskip("torch")
 
 import chainrule  # noqa: E402
-from chainrule import engine, primitive  # noqa: E402
+from chainrule import backward, engine, primitive  # noqa: E402
+from chainrule.ops import index  # noqa: E402
 
-COUNT, PIECES = int(os.environ.get("CHAINRULE_PROGRAMS", "600")), 12
+COUNT, PIECES = int(os.environ.get("CHAINRULE_PROGRAMS", "1000")), 12
 START = int(os.environ.get("CHAINRULE_SEED", "0"))
 
 
@@ -35,29 +36,30 @@ def test_programs(piece: int) -> None:
 def test_accepted_differences_are_rare() -> None:
     kinds = [found[0] for seed in range(400) if (found := compare(generate(seed), chainrule, torch))]
     assert set(kinds) <= set(ACCEPTED)
-    assert len(kinds) <= 0.03 * 400
+    assert len(kinds) <= 0.05 * 400
 
 
 def find(count: int) -> set[str]:
+    """The kinds of difference that are not accepted."""
     return {found[0] for seed in range(count) if (found := compare(generate(seed), chainrule, torch))} - set(ACCEPTED)
 
 
-def no_check(node: Any) -> None: ...
-def no_history(root: Any) -> None: ...
+MISTAKES: list[tuple[Any, str, Callable[..., Any]]] = [
+    (engine, "check_versions", lambda node: None),
+    (backward, "fit", lambda xp, g, shape, dtype: g),
+    (primitive, "leave_behind", lambda root: None),
+    (primitive, "_snapshot", lambda x, node: None),
+    (primitive, "check_writable", lambda *args, **kwargs: None),
+    (primitive, "_rebase", lambda x, result: None),
+    (index, "pull_back", lambda xp, x, g, chain: x),
+    (index, "put_back", lambda x, value, chain: x),
+]
 
 
-@pytest.mark.parametrize(("module", "name", "mistake", "kind"), [
-    (engine, "check_versions", no_check, "missed raise"),
-    (primitive, "leave_behind", no_history, "grad"),
-    (primitive, "_snapshot", lambda x, node: None, "needless raise"),
-    (primitive, "check_writable", lambda *args, **kwargs: None, "missed raise"),
-    (primitive, "_rebase", lambda x, result: None, "grad"),
-], ids=lambda value: value if isinstance(value, str) else "")  # fmt: skip
-def test_mistakes_are_found(
-    monkeypatch: pytest.MonkeyPatch, module: Any, name: str, mistake: Callable[..., Any], kind: str
-) -> None:
+@pytest.mark.parametrize(("module", "name", "mistake"), MISTAKES, ids=[name for _, name, _ in MISTAKES])
+def test_mistakes_are_found(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, mistake: Any) -> None:
     monkeypatch.setattr(module, name, mistake)
-    assert kind in find(150)
+    assert find(200)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ ACCEPTED = {
     "half done": "PyTorch's backward that raises midway has added to some .grad; chainrule adds only when all is known",
     "overlap": "PyTorch writes while it reads: where target and operand share memory in part it refuses, or does not notice "
                "and gives what the order of its loop gives; chainrule computes first, and refuses where it can see it",
-    "expanded": "PyTorch deprecates writing through an index to an expanded tensor; chainrule refuses",
+    "expanded": "PyTorch deprecates writing by index to an expanded tensor; chainrule refuses where gradients are recorded",
     "twice wrong": "where a statement is wrong for two reasons, the two libraries do not always name the same one",
     "one node": "the views of one unbind() share a node in PyTorch, which calls hooks of unused ones with None, and runs "
                 "(and frees) what leads to one of them when the gradient of another is asked for",
@@ -98,8 +98,10 @@ def accepted(program: Program, kind: str, ours: Any, theirs: Any, before: Seen, 
         return "one node"
     if kind == "missed raise" and theirs[1] == FREED and "unbind" in done and "autograd.grad" in done:
         return "one node"
-    if kind == "needless raise" and "[" in line and ours[1] == OVERLAP:
+    if kind in ("needless raise", "missed raise") and "expand" in done and OVERLAP in (ours and ours[1], theirs and theirs[1]):
         return "expanded"
+    if kind == "missed raise" and theirs[1].startswith("leaf variable has been moved") and ".requires_grad_()" in done:
+        return "leaf view"
     return None
 
 

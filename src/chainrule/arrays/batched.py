@@ -23,7 +23,7 @@ class Batched(Tensor):
     def _value(self) -> Any:
         _no_value(self)
 
-    def _interpret(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:  # type: ignore[override]
+    def _interpret(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         rank = self._rank
         batched = [isinstance(a, Batched) and a._rank == rank for a in args]
         inner = [a._a if b else a for a, b in zip(args, batched, strict=True)]

@@ -17,7 +17,7 @@ class Dual(Tensor):
     __slots__ = ()
     tangent: Any
 
-    def _interpret(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:  # type: ignore[override]
+    def _interpret(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         rank = self._rank
         primals, tangents = [], []
         for a in args:

@@ -26,7 +26,7 @@ def namespace(arrays: Any) -> Any:
 
 def dtype_of(a: Any) -> np.dtype[Any]:
     """The NumPy dtype of an array of any kind."""
-    d: np.dtype[Any] = a._dtype if isinstance(a, Box) else a.dtype
+    d: np.dtype[Any] = a._dtype if isinstance(a, Box) else a.dtype  # type: ignore[attr-defined]
     return d
 
 

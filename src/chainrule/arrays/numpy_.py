@@ -80,6 +80,10 @@ def matmul(x: Any, y: Any) -> Any:
     return x.dot(y) if x.ndim == 2 == y.ndim else np.matmul(x, y)  # dot has less ceremony
 
 
+_add: Any
+_mul: Any
+_max: Any
+_min: Any
 _add, _mul, _max, _min = np.add.reduce, np.multiply.reduce, np.maximum.reduce, np.minimum.reduce
 maximum, minimum, pow, full, ones = np.maximum, np.minimum, np.power, np.full, np.ones
 copysign, sum_dtype = np.copysign, None

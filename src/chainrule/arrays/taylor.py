@@ -32,7 +32,7 @@ class Taylor(Tensor):
     def _value(self) -> Any:
         return self._a[0]
 
-    def _interpret(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:  # type: ignore[override]
+    def _interpret(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         rank, n = self._rank, self.order
         moving = [isinstance(a, Taylor) and a._rank == rank for a in args]
         heads = tuple([a._a[0] if m else a for a, m in zip(args, moving, strict=True)])

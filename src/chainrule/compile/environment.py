@@ -183,7 +183,7 @@ class Environment:
             self._object(value, label)
 
     def _function(self, f: types.FunctionType) -> None:
-        own = not _library(f.__module__)
+        own = not _library(f.__globals__.get("__name__"))  # a wrapper's __module__ is that of what it wraps
         e, title = self._hold(f), _title(f)
         if own or f.__closure__:
             for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):

@@ -15,6 +15,7 @@ from . import scalar
 from .program import Atom, Equation, Program, Var
 
 REDUCTIONS = {"Sum": "+", "Amax": "max", "Amin": "min"}
+SMALL = 5e3  # nanoseconds
 MOST_ARRAYS = 16  # in one loop: more would leave the registers and the cache's ways
 
 
@@ -94,6 +95,16 @@ def plan(program: Program, fuse: bool) -> list[Step]:
     if not fuse:
         return [Call(eq) for eq in program.equations]
     steps = _Planner(program).run()
+    _name_outputs(program, steps)
+    for step in steps:
+        if isinstance(step, Loop):
+            _sink(step, steps, {v for v in program.outputs if isinstance(v, Var)})
+    _name_outputs(program, steps)
+    return steps
+
+
+def _name_outputs(program: Program, steps: list[Step]) -> None:
+    """Say what each step makes for others."""
     made_by = {v: id(step) for step in steps for eq in step.equations for v in eq.outs}
     wanted = {v for v in program.outputs if isinstance(v, Var)}
     for step in steps:
@@ -101,7 +112,33 @@ def plan(program: Program, fuse: bool) -> list[Step]:
     for step in steps:
         if not isinstance(step, Call):
             step.outputs = [v for eq in step.equations for v in eq.outs if v in wanted]
-    return steps
+
+
+def _sink(loop: Loop, steps: list[Step], results: set[Var]) -> None:
+    """Leave to a later loop what only it needs and can compute cheaply from what is in memory anyway."""
+    makers = {eq.out: eq for eq in loop.equations}
+    for v in [v for v in loop.outputs if v not in results and loop.is_full(v)]:
+        users = [s for s in steps if s is not loop and any(v in eq.vars for eq in s.equations)]
+        if len(users) != 1 or not isinstance(users[0], Loop) or users[0].shape != loop.shape or users[0].folded:
+            continue
+        cone, leaves, todo = [], set(), [v]
+        while todo:
+            u = todo.pop()
+            if u in makers and (u is v or u not in loop.outputs):
+                cone.append(makers[u])
+                todo += makers[u].vars
+            else:
+                leaves.add(u)
+        inside = {eq.out for eq in cone}
+        shared = any(eq not in cone and inside.intersection(eq.vars) for eq in loop.equations)
+        reductions = any(eq.name in REDUCTIONS or is_alias(eq) for eq in cone)
+        stored = all(u not in makers or u in loop.outputs for u in leaves)
+        if shared or reductions or not stored or sum(map(scalar.cost, cone)) > 0.4:
+            continue
+        loop.equations = [eq for eq in loop.equations if eq not in cone]
+        users[0].equations = [eq for eq in makers.values() if eq in cone] + users[0].equations
+        loop.outputs.remove(v)
+        makers = {eq.out: eq for eq in loop.equations}
 
 
 class _Planner:
@@ -117,8 +154,10 @@ class _Planner:
         for eq in self.program.equations:
             self._place(eq)
         for i, step in enumerate(self.steps):
-            if isinstance(step, Loop) and len(step.equations) == 1 and step.folded:
-                self.steps[i] = Call(step.equations[0])  # a lone reduction: NumPy's own is as good
+            if isinstance(step, Loop) and len(step.equations) == 1:
+                eq = step.equations[0]
+                if step.folded or (step.cost < SMALL and not scalar.calls(eq)):
+                    self.steps[i] = Call(eq)  # alone, NumPy's own is as good, and need not be compiled
         order = sorted((i for i, s in enumerate(self.steps) if s is not None), key=lambda i: self.before[i].bit_count())
         return [s for i in order if (s := self.steps[i]) is not None]
 

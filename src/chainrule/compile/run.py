@@ -170,9 +170,13 @@ class _Writer:
         results = self.results()
         body = self.lines
         if self.slots:
-            spare = [(size, d) for size, d, _ in self.slots]
-            self.hold("spare", [])
-            self.hold("workspace", lambda: [np.empty(size, d) for size, d in spare])
+            kinds, views = [(size, d) for size, d, _ in self.slots], list(self.slot_of.items())
+
+            def workspace() -> list[Any]:
+                memory = [np.empty(size, d) for size, d in kinds]
+                return [(memory[k].reshape(v.shape), memory[k]) for v, k in views]
+
+            self.globals.update(spare=[], workspace=workspace)
             body = ["w = spare.pop() if spare else workspace()", *body, "spare.append(w)"]
         if any(isinstance(s, Call) for s in self.runner.steps):
             body = ["token = set_errors(QUIET)", "try:", *["    " + line for line in body], "finally:", "    reset_errors(token)"]
@@ -272,9 +276,7 @@ class _Writer:
             k = len(self.slots)
             self.slots.append((v.size, v.dtype, ends))
         self.slot_of[v] = k
-        if len(v.shape) == 1:
-            return f"{name} = {name}_ = w[{k}]"
-        return f"{name}_ = w[{k}]; {name} = {name}_.reshape({v.shape})"
+        return f"{name}, {name}_ = w[{len(self.slot_of) - 1}]"
 
 
 _ = _pair, Callable

@@ -83,11 +83,16 @@ def far(eq: Equation, args: list[str]) -> list[str]:
     return []
 
 
+def calls(eq: Equation) -> int:
+    """How many elementary functions an equation calls."""
+    if not isinstance(eq.prim, Elementwise) or not eq.prim.scalar:
+        return 0
+    return sum(isinstance(n, ast.Name) and n.id in mathlib.FUNCTIONS for n in ast.walk(_parsed(eq.prim.scalar)))
+
+
 def cost(eq: Equation) -> float:
     """Roughly how long one entry takes, in nanoseconds on one core."""
-    tree = _parsed(eq.prim.scalar) if isinstance(eq.prim, Elementwise) and eq.prim.scalar else None
-    calls = 0 if tree is None else sum(isinstance(n, ast.Call) for n in ast.walk(tree))
-    return 0.1 + 0.4 * calls
+    return 0.1 + 0.4 * calls(eq)
 
 
 def _power(x: str, y: Any, dtype: np.dtype[Any]) -> str | None:

@@ -74,7 +74,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """
     if input is None and other is None:
         return nonzero(condition, as_tuple=True)
-    lifted = tuple(a if isinstance(a, (Box, int, float, complex)) else wrap(np.asarray(a)) for a in (condition, input, other))
+    lifted: Any = tuple(a if isinstance(a, (Box, int, float, complex)) else wrap(np.asarray(a)) for a in (condition, input, other))
     if not any(isinstance(a, Box) for a in lifted[1:]):
         d = dtypes.result_dtype([], list(lifted[1:]))
         lifted = (lifted[0], wrap(np.asarray(lifted[1], d)), lifted[2])
@@ -278,7 +278,7 @@ def square(input: Tensor) -> Tensor:
 
     Source: ``torch.square``.
     """
-    return input**2  # type: ignore[no-any-return]
+    return input**2
 
 
 def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
@@ -286,15 +286,15 @@ def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False) -> T
 
     Source: ``torch.norm``.
     """
-    x = input.abs()
+    x: Any = input.abs()
     kwargs = {"dim": dim, "keepdim": keepdim}
     if p in (2, "fro"):
-        return table["Norm"](x if input.is_complex() else input, axis=axes(input, dim), keepdims=keepdim)  # type: ignore[no-any-return]
+        return table["Norm"](input, axis=axes(input, dim), keepdims=keepdim)  # type: ignore[no-any-return]
     if p == 1:
-        return x.sum(**kwargs)
+        return x.sum(**kwargs)  # type: ignore[no-any-return]
     if p == math.inf:
-        return x.amax(() if dim is None else dim, keepdim)
-    return (x**p).sum(**kwargs) ** (1 / p)
+        return x.amax(() if dim is None else dim, keepdim)  # type: ignore[no-any-return]
+    return (x**p).sum(**kwargs) ** (1 / p)  # type: ignore[no-any-return]
 
 
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
@@ -319,7 +319,9 @@ export("where", where, method=False)
 export("clip", clamp)
 export("equal", equal)
 attach(where=lambda self, condition, other: where(condition, self, other), type=type_)
-for _f in (to, type_as, contiguous, cpu, cuda, fill_, zero_, copy_, add_, sub_, addcmul_, addcdiv_, uniform_, normal_):
-    attach(**{_f.__name__: _f})
-for _name, _g in {"clamp": clamp, "clip": clamp, "masked_fill": masked_fill, "square": square}.items():
-    attach(**{f"{_name}_": in_place_of(_g, _name)})
+attach(
+    to=to, type_as=type_as, contiguous=contiguous, cpu=cpu, cuda=cuda, fill_=fill_, zero_=zero_, copy_=copy_, add_=add_,
+    sub_=sub_, addcmul_=addcmul_, addcdiv_=addcdiv_, uniform_=uniform_, normal_=normal_,
+    clamp_=in_place_of(clamp, "clamp"), clip_=in_place_of(clamp, "clip"), square_=in_place_of(square, "square"),
+    masked_fill_=in_place_of(masked_fill, "masked_fill"),
+)  # fmt: skip

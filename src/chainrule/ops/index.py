@@ -269,7 +269,7 @@ def getitem(self: Tensor, key: Any) -> Tensor:
     """``x[key]``: a view for numbers and slices, a copy for index and mask tensors."""
     if type(key) is int and type(self) is Tensor and type(self._a) is np.ndarray:
         try:
-            return record_one(_select, self, self._a, {"key": (key, ...)}, self._a[key, ...])  # type: ignore[no-any-return]
+            return record_one(_select, self, self._a, {"key": (key, ...)}, self._a[key, ...])
         except IndexError as e:
             raise IndexError(_index_error(e, self)) from None
     parts, label = normal_key(key, self._shape)
@@ -330,7 +330,7 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
     if plain and label != "IndexBackward0":
         return write_part(self if label == "AliasBackward0" else getitem(self, key), value)
     recording = _mode().grad and (self._rg or value._rg)
-    check_writable(self, value._rg)
+    check_writable(self, value._rg, uniform=not recording)  # PyTorch lets expanded tensors be written to by index
     masked = not any(type(k) is np.ndarray and k.dtype.kind != "b" for k in parts)
     if plain and value._v is self._v is not None and not (masked and value.numel() == 1):
         if overlap(self._a, value._a) != "none":

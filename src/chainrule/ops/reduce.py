@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import namedtuple
-from typing import Any
+from typing import Any, ClassVar
 
 from .. import dtypes, errors
 from ..errors import explained
@@ -12,7 +12,7 @@ from ..primitive import Primitive, conj, table
 from ..tensor import Tensor
 from .kinds import export
 
-SAMPLES = [
+SAMPLES: Any = [
     (((2, 3),), {"axis": (-1,), "keepdims": False}), (((2, 3),), {"axis": (-2, -1), "keepdims": False}),
     (((2, 3, 2),), {"axis": (-3, -1), "keepdims": True}), (((),), {"axis": (), "keepdims": False}),
 ]  # fmt: skip
@@ -28,7 +28,7 @@ TRUTHS = [
 class Reduction(Primitive):
     """Axes folded away, or kept with length 1 under ``keepdims``."""
 
-    samples = SAMPLES
+    samples: ClassVar[Any] = SAMPLES
 
 
 def kept(shape: tuple[int, ...], axis: tuple[int, ...]) -> tuple[int, ...]:
@@ -127,7 +127,7 @@ class Var(Reduction):
 
     composite = True
     forward = lambda xp, x, *, axis, keepdims, correction: (
-        xp.sum(modulus2(xp, centred(xp, x, axis)), axis=axis, keepdims=keepdims) / freedom(x.shape, axis, correction)
+        xp.sum(squares(xp, x, axis), axis=axis, keepdims=keepdims) / freedom(x.shape, axis, correction)
     )
     vjp_x = lambda xp, g, x, axis, correction: (
         spread(xp, 2 * g / freedom(x.shape, axis, correction), x.shape, axis) * centred(xp, x, axis)
@@ -135,34 +135,41 @@ class Var(Reduction):
     samples = [(args, {**params, "correction": c}) for (args, params), c in zip(SAMPLES[:3], (1, 0, 1), strict=True)]
 
 
-def modulus2(xp: Any, x: Any) -> Any:
-    """``|x|²``."""
-    return xp.real(x * xp.conj(x)) if x.dtype.kind == "c" else x * x
+def paired(xp: Any, x: Any, t: Any) -> Any:
+    """Half of how ``|x|²`` changes as x moves by t; with x for t, ``|x|²`` itself."""
+    return xp.real(xp.conj(x) * t) if x.dtype.kind == "c" else x * t
 
 
-class Std(Var):
+def squares(xp: Any, x: Any, axis: tuple[int, ...]) -> Any:
+    c = centred(xp, x, axis)
+    return paired(xp, c, c)
+
+
+class Std(Reduction):
     """The square root of :class:`Var`; where all entries are equal its slope is taken as 0."""
 
     composite = True
     forward = lambda xp, x, *, axis, keepdims, correction: xp.sqrt(
-        xp.sum(xp.square(centred(xp, x, axis)), axis=axis, keepdims=keepdims) / freedom(x.shape, axis, correction)
+        xp.sum(squares(xp, x, axis), axis=axis, keepdims=keepdims) / freedom(x.shape, axis, correction)
     )
     vjp_x = lambda xp, g, out, x, axis, correction: (
         spread(xp, g / (freedom(x.shape, axis, correction) * not_zero(xp, out)), x.shape, axis) * centred(xp, x, axis)
     )
     jvp_x = lambda xp, t, out, x, axis, keepdims, correction: (
-        xp.sum(t * centred(xp, x, axis), axis=axis, keepdims=keepdims)
+        xp.sum(paired(xp, centred(xp, x, axis), t), axis=axis, keepdims=keepdims)
         / (freedom(x.shape, axis, correction) * not_zero(xp, out))
     )
 
 
 class Norm(Reduction):
-    """``sqrt(sum(x²))`` over ``axis``, of real x; at 0 the slope is taken as 0."""
+    """``sqrt(sum(|x|²))`` over ``axis``; at 0 the slope is taken as 0."""
 
     composite = True
-    forward = lambda xp, x, *, axis, keepdims: xp.sqrt(xp.sum(x * x, axis=axis, keepdims=keepdims))
+    forward = lambda xp, x, *, axis, keepdims: xp.sqrt(xp.sum(paired(xp, x, x), axis=axis, keepdims=keepdims))
     vjp_x = lambda xp, g, out, x, axis: spread(xp, g / not_zero(xp, out), x.shape, axis) * x
-    jvp_x = lambda xp, t, out, x, axis, keepdims: xp.sum(t * x, axis=axis, keepdims=keepdims) / not_zero(xp, out)
+    jvp_x = lambda xp, t, out, x, axis, keepdims: (
+        xp.sum(paired(xp, x, t), axis=axis, keepdims=keepdims) / not_zero(xp, out)
+    )
 
 
 def not_zero(xp: Any, out: Any) -> Any:
@@ -269,7 +276,7 @@ def axes(x: Tensor, dim: Any) -> tuple[int, ...]:
 
 def _to_dtype(x: Tensor, dtype: Any, widen: bool = False) -> Tensor:
     if dtype is not None:
-        return table["Cast"](x, dtype=dtypes.to_numpy(dtype)) if dtypes.to_numpy(dtype) != x._dtype else x  # type: ignore[no-any-return]
+        return table["Cast"](x, dtype=dtypes.to_numpy(dtype)) if dtypes.to_numpy(dtype) != x._dtype else x
     if widen and x._dtype.kind in "iub":
         return table["Cast"](x, dtype=dtypes.int64.np)  # type: ignore[no-any-return]
     return x
@@ -363,12 +370,12 @@ def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
 
 def return_type(name: str, *fields: str) -> Any:
     """A named tuple that prints as PyTorch's ``torch.return_types``."""
-    cls: Any = namedtuple(name, fields)  # noqa: PYI024  the fields come from the caller
+    cls: Any = namedtuple(name, fields)  # type: ignore[misc]  # noqa: PYI024  the names come from the caller
 
     def show(self: Any) -> str:
         return f"torch.return_types.{name}(\n" + ",\n".join(f"{f}={getattr(self, f)!r}" for f in fields) + ")"
 
-    cls.__repr__ = show
+    setattr(cls, "__repr__", show)  # noqa: B010
     return cls
 
 
@@ -464,7 +471,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     Source: ``torch.cumsum``.
     """
     x = _to_dtype(input, dtype, widen=True)
-    return _cumsum(x, axis=x._dim(dim) - x.ndim) if x.ndim else x.clone()  # type: ignore[no-any-return]
+    return _cumsum(x, axis=x._dim(dim) - x.ndim) if x.ndim else x.clone()
 
 
 for _f in (sum, mean, prod, var, std, amax, amin, max, min, argmax, argmin, logsumexp, all, any, cumsum):

@@ -356,8 +356,8 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 for _f in (reshape, flatten, ravel, unsqueeze, squeeze, permute, transpose, t, broadcast_to, flip):
     export(_f.__name__, _f)
-for _f in (cat, stack):
-    export(_f.__name__, _f, method=False)
+export("cat", cat, method=False)
+export("stack", stack, method=False)
 for _name, _g in {"swapaxes": transpose, "swapdims": transpose}.items():
     export(_name, _g)
 export("concat", cat, method=False)
