@@ -247,25 +247,21 @@ class Sweep:
         self.create_graph = create_graph
         self.shared: set[int] = set()  # ids of arrays that somebody outside the sweep holds
 
-    def run(self, roots: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    def run(self, roots: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
         """Sweep from (edge, cotangent) pairs; returns each reached leaf's total cotangent."""
         xp, keep, create_graph, wanted, capture = self.xp, self.keep, self.create_graph, self.wanted, self.capture
         picky = bool(capture) or wanted is not None
         leaves: dict[Any, Any] = {}
         pending: dict[int, list[Any]] = {}  # -seq: [node, cotangent so far]
         heap: list[int] = []  # the keys of pending
-        for edge, g in roots:
-            seq = -edge._seq
-            if not seq:
-                leaves[edge] = leaves[edge] + g if edge in leaves else g
-            elif seq in pending:
-                pending[seq][1] = pending[seq][1] + g
-            else:
-                pending[seq] = [edge, g]
-                heappush(heap, seq)
-
-        while heap:
-            node, g = pending.pop(heappop(heap))
+        node = None
+        if len(roots) == 1 and roots[0][0]._seq:
+            node, g = roots[0]
+        else:
+            self.start(roots, leaves, pending, heap)
+        while node is not None or heap:
+            if node is None:
+                node, g = pending.pop(heappop(heap))
             while node is not None:  # follows a chain without touching the heap
                 extra, saved, tensors = node.extra, node.saved, node.tensors
                 if extra is not None and (extra.hooked or extra.capture is not None):
@@ -331,7 +327,20 @@ class Sweep:
                     pending[-node._seq] = [node, g]
                     heappush(heap, -node._seq)
                     break
+            node = None
         return leaves
+
+    def start(self, roots: Any, leaves: dict[Any, Any], pending: dict[int, list[Any]], heap: list[int]) -> None:
+        """Put several roots where the sweep finds them."""
+        for edge, g in roots:
+            seq = -edge._seq
+            if not seq:
+                leaves[edge] = leaves[edge] + g if edge in leaves else g
+            elif seq in pending:
+                pending[seq][1] = pending[seq][1] + g
+            else:
+                pending[seq] = [edge, g]
+                heappush(heap, seq)
 
 
 def cotangents(sweep: Sweep, node: Node, extra: Extra | None, g: Any, saved: Any) -> list[Any]:

@@ -105,6 +105,7 @@ class Primitive:
         self.label = label or f"{self.name}Backward0"
         self.single = len(self.args) == 1 and self.differentiable and not self.broadcasts and self.outputs is None
         self._prepare()
+        self.one: Any = self.keeps((True,)) if self.single else None  # what to keep, where there is but one argument
         body = {"__slots__": (), "prim": self, "__module__": __name__, "pulls": self.pulls}
         self.node: type[Node] = type(self.label.rpartition(":")[2], (Node,), body)
         if "::" in self.label:
@@ -401,7 +402,7 @@ def record_one(prim: Primitive, x: Tensor, a: Any, params: dict[str, Any], raw: 
     out._rg = False
     mode = _mode()
     if x._rg and mode.grad:
-        (keep_out, keep_x), shapes, _ = prim.keeps((True,))
+        (keep_out, keep_x), shapes, _ = prim.one
         tensors: Any = None
         extra = None
         if keep_x:

@@ -68,8 +68,10 @@ class Writer:
 
     def pointwise(self) -> None:
         x = self.name()
-        form = self.choose(["-{}", "{}.clone()", "{}.exp()", "{}.sigmoid()", "{} * 1", "{} * {}", "{} ** 2", "{} + 1", "3 * {}",
-                            "{} / 2", "{}.relu()", "1 - {}", "{}.tanh()", "({} * {} + 1).reciprocal()"])  # fmt: skip
+        form = self.choose([
+            "-{}", "{}.clone()", "{}.exp()", "{}.sigmoid()", "{} * 1", "{} * {}", "{} ** 2", "{} + 1", "3 * {}",
+            "{} / 2", "{}.relu()", "1 - {}", "{}.tanh()", "({} * {} + 1).reciprocal()",
+        ])  # fmt: skip
         self.add("{} = " + form.replace("{}", x), self.shapes[x])
 
     def combine(self) -> None:
@@ -106,8 +108,10 @@ class Writer:
 
     def a_view(self, x: str, shape: Shape) -> tuple[str, Shape] | None:
         n = len(shape)
-        kind = self.choose(["select", "slice", "step", "view", "reshape", "t", "transpose", "unsqueeze", "expand", "squeeze",
-                            "alias", "none", "dots", "column", "detach", "flatten", "permute", "T", "cut"])  # fmt: skip
+        kind = self.choose([
+            "select", "slice", "step", "view", "reshape", "t", "transpose", "unsqueeze", "expand", "squeeze", "alias",
+            "none", "dots", "column", "detach", "flatten", "permute", "T", "cut",
+        ])  # fmt: skip
         if kind == "select" and n and shape[0]:
             return f"{x}[{self.random.randrange(-shape[0], shape[0])}]", shape[1:]
         if kind in ("slice", "step") and n and shape[0]:
@@ -123,7 +127,8 @@ class Writer:
         if kind == "dots" and n and shape[-1]:
             return f"{x}[..., {self.random.randrange(shape[-1])}]", shape[:-1]
         if kind in ("view", "reshape"):
-            new = self.choose([s for s in [*SHAPES, (math.prod(shape),), (6,)] if math.prod(s) == math.prod(shape)] or [shape])
+            size = math.prod(shape)
+            new = self.choose([s for s in [*SHAPES, (size,)] if math.prod(s) == size])
             return f"{x}.{kind}({', '.join(map(str, new)) or '()'})", new
         if kind == "t" and n <= 2:
             return f"{x}.t()", shape[::-1]
@@ -177,8 +182,10 @@ class Writer:
             y = self.name()
         unseen = [f"{x}.data"] if self.shapes[x] else []  # a 0-d value saved for backward is a number here: unharmed
         target = self.choose([x, x, x, f"{x}.detach()", f"{x}[0]", f"{x}.view(-1)[:2]", *unseen])
-        forms = [f".add_({n})", f".add_({y})", f".mul_({n})", f".mul_({y})", ".exp_()", ".zero_()", f".copy_({y})", f".fill_({n})",
-                 f".sub_({y})", ".sigmoid_()", ".relu_()", f".div_({n} + 4)", ".neg_()", f".add_({y}, alpha=2)"]  # fmt: skip
+        forms = [
+            f".add_({n})", f".add_({y})", f".mul_({n})", f".mul_({y})", ".exp_()", ".zero_()", f".copy_({y})",
+            ".neg_()", f".fill_({n})", f".sub_({y})", ".sigmoid_()", ".relu_()", f".div_({n} + 4)", f".add_({y}, alpha=2)",
+        ]  # fmt: skip
         if target == x and self.random.random() < 0.3:
             self.add(f"{x} {self.choose(['+=', '*=', '-='])} {self.choose([n, y])}")
         else:
@@ -197,7 +204,8 @@ class Writer:
         ]  # fmt: skip
         if len(shape) > 1 and shape[1]:
             options.append((f":, {self.random.randrange(shape[1])}", (shape[0], *shape[2:])))
-            options.append((f"{i}, {rows}" if max(rows) < shape[1] else f"{i}, [0]", (2,) if max(rows) < shape[1] else (1,)))
+            rows = [self.random.randrange(shape[1]) for _ in range(2)]
+            options.append((f"{i}, {rows}", (2, *shape[2:])))
         key, target = self.choose(options)
         value = self.number()
         if self.random.random() < 0.6:
@@ -221,13 +229,18 @@ class Writer:
 
     def administer(self) -> None:
         x = self.name()
-        y = self.name()
+        numpy = [f"{x}.detach().numpy()[...] = 1.0"] if self.shapes[x] else []
         self.add(self.choose([
-            f"{x}.requires_grad_()", f"{x}.requires_grad_(False)", f"{x}.detach_()", f"{x}.grad = None", f"{x}.grad.zero_()",
-            f"{x}.retain_grad()", f"{x}.retain_grad()", f"{x}.register_hook(lambda g: g * 2) if {x}._base is None or {x}.grad_fn is not None else None", f"{x}.grad.mul_(2)",
+            f"{x}.requires_grad_()", f"{x}.requires_grad_(False)", f"{x}.detach_()", f"{x}.grad = None",
+            f"{x}.grad.zero_()", f"{x}.grad.mul_(2)", f"{x}.retain_grad()", f"{x}.retain_grad()", *numpy,
             f"{x} = {x}.detach().requires_grad_()", f"{x}.data = {self.like(x)}.data.clone()",
-            f"T.mul({x}, {x}, out={self.like(x)})", *([f"{x}.detach().numpy()[...] = 1.0"] if self.shapes[x] else []),
+            f"T.mul({x}, {x}, out={self.like(x)})", hook(x),
         ]))  # fmt: skip
+
+
+def hook(x: str) -> str:
+    """A hook, where PyTorch can: on a view without a history it crashes."""
+    return f"{x}.register_hook(lambda g: g * 2) if {x}._base is None or {x}.grad_fn is not None else None"
 
 
 def broadcast(a: Shape, b: Shape) -> Shape | None:
@@ -238,8 +251,9 @@ def broadcast(a: Shape, b: Shape) -> Shape | None:
 
 
 KINDS: list[tuple[Callable[[Writer], None], int]] = [
-    (Writer.leaf, 2), (Writer.pointwise, 4), (Writer.combine, 4), (Writer.reduce, 1), (Writer.view, 7), (Writer.several, 1),
-    (Writer.pick, 1), (Writer.write, 7), (Writer.put, 3), (Writer.differentiate, 3), (Writer.administer, 1),
+    (Writer.leaf, 2), (Writer.pointwise, 4), (Writer.combine, 4), (Writer.reduce, 1), (Writer.view, 7),
+    (Writer.pick, 1), (Writer.several, 1), (Writer.write, 7), (Writer.put, 3), (Writer.differentiate, 3),
+    (Writer.administer, 1),
 ]  # fmt: skip
 
 

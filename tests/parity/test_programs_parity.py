@@ -13,8 +13,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from programs import generate
 from traces import ACCEPTED, compare, report
+
+from programs import generate
 
 torch = pytest.importorskip("torch")
 

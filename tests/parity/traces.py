@@ -1,4 +1,4 @@
-"""Where two traces of one program part; which differences are accepted, and why; the shortest program that shows one."""
+"""Where two traces of one program part; which differences are accepted, and why; the shortest program with one."""
 
 from __future__ import annotations
 
@@ -8,31 +8,37 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+
 from programs import Program, Step, generate, trace
 
 Seen = dict[str, dict[str, Any]]
 
 ACCEPTED = {
-    "layout": "where operands are laid out differently, NumPy and PyTorch choose differently how to lay out the result",
-    "half done": "PyTorch's backward that raises midway has added to some .grad; chainrule adds only when all is known",
-    "overlap": "PyTorch writes while it reads: where target and operand share memory in part it refuses, or does not notice "
-               "and gives what the order of its loop gives; chainrule computes first, and refuses where it can see it",
-    "expanded": "PyTorch deprecates writing by index to an expanded tensor; chainrule refuses where gradients are recorded",
-    "twice wrong": "where a statement is wrong for two reasons, the two libraries do not always name the same one",
-    "one node": "the views of one unbind() share a node in PyTorch, which calls hooks of unused ones with None, and runs "
-                "(and frees) what leads to one of them when the gradient of another is asked for",
+    "layout": "where operands are laid out differently, NumPy and PyTorch choose different layouts for the result",
+    "half done": "PyTorch's backward that raises midway has added to some .grad; chainrule adds when all is known",
+    "overlap": "PyTorch writes while it reads: where target and operand share memory in part it refuses, or does not "
+               "notice and gives what its loop gives; chainrule computes first, and refuses where it can see it",
+    "expanded": "PyTorch deprecates writing by index to an expanded tensor; chainrule refuses to record it",
+    "twice wrong": "where a statement is wrong for two reasons, the two libraries may name different ones",
+    "one node": "the views of one unbind() share a node in PyTorch, which calls hooks of unused ones with None, and "
+                "runs (and frees) what leads to one of them when the gradient of another is asked for",
     "relu twice": "PyTorch's derivative of relu under create_graph requires grad, though it is constant",
-    "detached base": "a base whose views are out of date is detached, or told not to require grad: those do not learn of it",
-    "behind its back": "numbers that were saved and then changed through .data or .numpy(): which of them backward sees",
+    "detached base": "a base is detached, or told not to require grad, after a write: its views do not learn of it",
+    "behind its back": "which numbers backward sees that were saved and then changed through .data or .numpy()",
     "half written": "PyTorch has noted the history of a write before it refuses the write, and refuses backward too",
     "leaf until asked": "a view whose base came to require grad is a leaf for PyTorch until its grad_fn is looked at",
-    "leaf view": "a view told to require grad, of a base that does not: after a write PyTorch rebuilds views from that base",
+    "leaf view": "a view told to require grad, of a base that does not: PyTorch rebuilds its views from that base",
 }  # fmt: skip
 
 OVERLAP = "unsupported operation: more than one element of the written-to tensor refers to a single memory location"
-OVERLAPS = "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location"
-FREED = "Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed)"
-VIEWS = {"Select", "Slice", "View", "ReshapeAlias", "T", "Transpose", "Unsqueeze", "Squeeze", "Expand", "Alias", "Permute", "Unbind"}
+OVERLAPS = ("unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
+            "memory location")  # fmt: skip
+FREED = ("Trying to backward through the graph a second time (or directly access saved tensors after they have already "
+         "been freed)")  # fmt: skip
+VIEWS = {
+    "Select", "Slice", "View", "ReshapeAlias", "T", "Transpose", "Unsqueeze", "Squeeze", "Expand", "Alias", "Permute",
+    "Unbind",
+}  # fmt: skip
 
 
 def compare(program: Program, ours: Any, theirs: Any) -> tuple[str, str] | None:
@@ -44,11 +50,11 @@ def compare(program: Program, ours: Any, theirs: Any) -> tuple[str, str] | None:
     return None
 
 
-def difference(program: Program, ours: list[Step], theirs: list[Step], tolerance: float = 1e-12) -> tuple[str, str] | None:
+def difference(program: Program, ours: list[Step], theirs: list[Step]) -> tuple[str, str] | None:
     """(kind, words) of the first place where the traces part; None if nowhere."""
     before: Seen = {}
     for number, (line, (e1, s1), (e2, s2)) in enumerate(zip(program, ours, theirs, strict=True)):
-        kind, name, a, b = part(e1, s1, e2, s2, tolerance)
+        kind, name, a, b = part(e1, s1, e2, s2)
         if kind:
             kind = accepted(program[: number + 1], kind, a, b, before, e1 is not None) or kind
             return kind, f"line {number}: {line}: {kind} {name}\n  ours   {a}\n  theirs {b}"
@@ -56,15 +62,16 @@ def difference(program: Program, ours: list[Step], theirs: list[Step], tolerance
     return None
 
 
-def part(e1: Any, s1: Seen, e2: Any, s2: Seen, tolerance: float) -> tuple[str, str, Any, Any]:
+def part(e1: Any, s1: Seen, e2: Any, s2: Seen) -> tuple[str, str, Any, Any]:
     """What differs after one line: (kind, name, ours, theirs)."""
     if e1 != e2:
-        kind = "missed raise" if e1 is None else "needless raise" if e2 is None else "class" if e1[0] != e2[0] else "message"
-        return kind, "", e1, e2
+        if e1 is None or e2 is None:
+            return "needless raise" if e1 else "missed raise", "", e1, e2
+        return "class" if e1[0] != e2[0] else "message", "", e1, e2
     for name in s2:
         for field, b in s2[name].items():
             a = s1[name].get(field)
-            if field != "span" and not same(field, a, b, tolerance):
+            if field != "span" and not same(field, a, b):
                 return field, name, a, b
     return "", "", None, None
 
@@ -84,7 +91,8 @@ def accepted(program: Program, kind: str, ours: Any, theirs: Any, before: Seen, 
         return "half done"
     if kind == "requires_grad" and "relu" in done and "create_graph" in done:
         return "relu twice"
-    if (kind in ("requires_grad", "grad_fn", "grad") or "does not require grad" in str(ours)) and (".detach_()" in done or ".requires_grad_(False)" in done):
+    untold = re.search(r"\.detach_\(\)|\.requires_grad_\(False\)", done)
+    if untold and (kind in ("requires_grad", "grad_fn", "grad") or "does not require grad" in str(ours)):
         return "detached base"
     if kind == "message" and ours[0] == theirs[0] == "RuntimeError" and twice_wrong(ours[1], theirs[1]):
         return "twice wrong"
@@ -98,7 +106,7 @@ def accepted(program: Program, kind: str, ours: Any, theirs: Any, before: Seen, 
         return "one node"
     if kind == "missed raise" and theirs[1] == FREED and "unbind" in done and "autograd.grad" in done:
         return "one node"
-    if kind in ("needless raise", "missed raise") and "expand" in done and OVERLAP in (ours and ours[1], theirs and theirs[1]):
+    if "expand" in done and kind in ("needless raise", "missed raise") and OVERLAP in (ours or theirs):
         return "expanded"
     if kind == "missed raise" and theirs[1].startswith("leaf variable has been moved") and ".requires_grad_()" in done:
         return "leaf view"
@@ -115,17 +123,17 @@ def overlapping(line: str, before: Seen) -> bool:
     return any(a[0] <= b[1] and b[0] <= a[1] for a, b in itertools.combinations(spans, 2))
 
 
-def same(field: str, a: Any, b: Any, tolerance: float) -> bool:
+def same(field: str, a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-        return close(a, b, tolerance)
+        return close(a, b)
     if field == "base" and "?" in (a, b):  # a base without a name: which one cannot be said
         return True
-    if field == "grad_fn" and b == "AsStridedBackward0" and a is not None:  # rebuilt, after a write that changed nothing
+    if field == "grad_fn" and b == "AsStridedBackward0" and a is not None:  # rebuilt, to the same effect
         return a == b or a.removesuffix("Backward0") in VIEWS
     return bool(a == b)
 
 
-def close(a: Any, b: Any, tolerance: float) -> bool:
+def close(a: Any, b: Any, tolerance: float = 1e-12) -> bool:
     if a is None or b is None or a.shape != b.shape or a.dtype != b.dtype:
         return False
     if a.tobytes() == b.tobytes():

@@ -159,6 +159,7 @@ class Std(Reduction):
         xp.sum(paired(xp, centred(xp, x, axis), t), axis=axis, keepdims=keepdims)
         / (freedom(x.shape, axis, correction) * not_zero(xp, out))
     )
+    samples = Var.samples
 
 
 class Norm(Reduction):
