@@ -272,8 +272,6 @@ class Sweep:
                     if wanted is not None and node not in wanted:
                         break
                 if saved is None:
-                    if nowhere(node):
-                        break
                     raise explained(RuntimeError(errors.freed_graph(node)))
                 if tensors is not None:
                     for t in tensors:
@@ -407,11 +405,6 @@ def needs(node: Node, i: int) -> bool:
     """Whether input ``i`` is needed for a cotangent that goes anywhere."""
     going = tuple(e is not None and type(e) is not Nowhere for e in node.edges)
     return node.prim is None or bool(node.prim.keeps(going)[0][i + 1])
-
-
-def nowhere(node: Node) -> bool:
-    """Whether none of several cotangents goes anywhere, so that what the node saved is not missed."""
-    return node.place is None and len(node.edges) > 1 and all(e is None or type(e) is Nowhere for e in node.edges)
 
 
 def reachable(edges: Sequence[Any], targets: Any) -> set[Any] | None:

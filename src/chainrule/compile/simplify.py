@@ -280,8 +280,8 @@ def _permute(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
     return s.new("Permute", eq.args, out.shape, out.dtype, axes=tuple(first[a] for a in axes))
 
 
-@_rule("Sum")
-def _sum(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
+@_rule("Sum", "Prod", "Amax", "Amin")
+def _fold(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
     x = args[0]
     if all(x.shape[a] == 1 for a in params["axis"]) and x.dtype == out.dtype:
         return s.new("Reshape", (x,), out.shape, out.dtype, shape=out.shape)
