@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as torch
-from chainrule.compile import compile
+from chainrule.compiler import compile
 
 Contestant = Callable[[], Any]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule.compile import mathlib
+from chainrule.compiler import mathlib
 
 numba = pytest.importorskip("numba")
 

@@ -5,7 +5,7 @@ until the error levels out (Lawson's iteration).  The coefficients are then roun
 one by one, lowest order first, refitting the rest each time, so that each rounding is absorbed by the
 coefficients above it.
 
-Run:  python tools/fit_polynomials.py > src/chainrule/compile/mathlib_tables.py
+Run:  python tools/fit_polynomials.py > src/chainrule/compiler/mathlib_tables.py
 """
 
 from __future__ import annotations

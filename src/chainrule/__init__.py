@@ -83,7 +83,7 @@ globals().update(_public)
 
 # Loaded when first asked for, so that ``import chainrule`` stays quick.
 _PACKAGES = ("explain", "func", "nn", "optim")
-_LAZY = {"compile": "compile", "vmap": "func"}
+_LAZY = {"compile": "compiler", "vmap": "func"}
 
 
 def __getattr__(name: str) -> object:

@@ -39,7 +39,7 @@ from .ops.elementwise import ceil as ceil
 from .ops.convert import clamp as clamp
 from .ops.convert import clamp as clip
 from .ops.convert import clone as clone
-from .compile import compile as compile
+from .compiler import compile as compile
 from .ops.shape import cat as concat
 from .ops.elementwise import conj as conj
 from .ops.elementwise import cos as cos

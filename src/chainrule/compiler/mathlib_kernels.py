@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from chainrule.compile.mathlib_ir import Machine, Value
-from chainrule.compile.mathlib_tables import TABLES
+from chainrule.compiler.mathlib_ir import Machine, Value
+from chainrule.compiler.mathlib_tables import TABLES
 
 INF, NAN = math.inf, math.nan
 # Where the three parts of pi/2 still leave sin, cos and tan all their digits.

@@ -1,7 +1,7 @@
 """``compile``: a function as a fused, native program.
 
 >>> import chainrule as torch
->>> from chainrule.compile import compile
+>>> from chainrule import compile
 >>> @compile
 ... def f(x):
 ...     return (torch.sin(x) * x).sum()

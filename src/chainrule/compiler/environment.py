@@ -26,7 +26,7 @@ from .capture import Uncompilable
 
 LITERALS = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis))
 LIBRARIES = frozenset(sys.stdlib_module_names | {"chainrule", "numpy"}) - {"__main__"}
-_STATEFUL = ("chainrule.nn", "chainrule.optim", "chainrule.utils", "chainrule.compile", "chainrule.distributions")
+_STATEFUL = ("chainrule.nn", "chainrule.optim", "chainrule.utils", "chainrule.compiler", "chainrule.distributions")
 LIMIT = 20_000  # things looked at
 
 

@@ -58,8 +58,8 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from chainrule.compile.mathlib_ir import Value
-from chainrule.compile.mathlib_kernels import FAR, KERNELS, Kit
+from chainrule.compiler.mathlib_ir import Value
+from chainrule.compiler.mathlib_kernels import FAR, KERNELS, Kit
 
 DTYPES = ("float32", "float64")
 FUNCTIONS = frozenset(KERNELS)
