@@ -74,7 +74,10 @@ def jax(n: int) -> dict[str, Contestant]:
     x = jnp.asarray(numbers(n))
     grad = jax.jit(jax.grad(lambda x: (jnp.sin(x) * jnp.exp(-(x**2)) + jnp.tanh(x)).sum()))
     both = jax.jit(jax.value_and_grad(lambda x: (jnp.sin(x) * jnp.exp(-(x**2)) + jnp.tanh(x)).sum()))
-    return {"JAX jit grad": lambda: grad(x).block_until_ready(), "JAX jit grad and value": lambda: jax.block_until_ready(both(x))}
+    return {
+        "JAX jit grad": lambda: grad(x).block_until_ready(),
+        "JAX jit grad and value": lambda: jax.block_until_ready(both(x)),
+    }
 
 
 def interleaved(contestants: dict[str, Contestant], seconds: float = 5.0) -> dict[str, tuple[float, float]]:

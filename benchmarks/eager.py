@@ -10,7 +10,7 @@ from typing import Any
 from compare import Row, race
 
 
-def tasks(T: Any) -> dict[str, Any]:  # noqa: N803  a library in PyTorch's place
+def tasks(T: Any) -> dict[str, Any]:
     """The same five programs for either library."""
     F = T.nn.functional
 
@@ -64,7 +64,7 @@ GOALS = {
 }  # fmt: skip
 
 
-def chain(T: Any, n: int, collector: bool = False) -> float:  # noqa: N803
+def chain(T: Any, n: int, collector: bool = False) -> float:
     """Seconds per node of y = y * 1.0001, built, swept and freed; without Python's garbage collector, as timeit."""
     gc.collect()
     if not collector:

@@ -6,7 +6,7 @@ import numpy as np
 from common import BLUE, RED, check, new_figure, output_folder, save
 
 import chainrule as torch
-import chainrule.nn.functional as F  # noqa: N812  the name it always has
+import chainrule.nn.functional as F
 
 
 def main() -> None:

@@ -268,4 +268,3 @@ def xla(case: Case) -> None:
     for f, w in zip(found, wanted, strict=True):
         assert f.dtype == w._dtype
         close(np.asarray(f), w.detach().numpy(), 1e-12, scale_of(w))
-

@@ -185,7 +185,7 @@ def test_the_name_torch_is_lent_and_given_back() -> None:
     finders = sys.meta_path[:]
     with alias.torch_is_chainrule():
         import torch
-        import torch.nn.functional as F  # noqa: N812
+        import torch.nn.functional as F
         from torch import nn
 
         assert torch is chainrule

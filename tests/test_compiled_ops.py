@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from every_op import Case, all_cases
 
 import chainrule as torch
 from chainrule import func
+from every_op import Case, all_cases
 
 BACKENDS = ["numba", "numpy"]
 CASES = [c for c in all_cases() if c.declared]

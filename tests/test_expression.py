@@ -43,7 +43,7 @@ FLOATS = SimpleNamespace(**{**vars(math), **EXTRA})
 
 def same(left: float, right: float) -> bool:
     """Equal bits, where every nan is one nan."""
-    return left != left and right != right or struct.pack("d", left) == struct.pack("d", right)
+    return (left != left and right != right) or struct.pack("d", left) == struct.pack("d", right)
 
 
 # --- the tree, from Python's grammar and from ours
@@ -62,9 +62,7 @@ def python_tree(node: ast.AST) -> Any:
             return ("neg", python_tree(operand))
         case ast.UnaryOp(op=ast.UAdd(), operand=operand):
             return python_tree(operand)
-        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if len(arguments) == ARITY.get(
-            name
-        ):
+        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if len(arguments) == ARITY.get(name):
             return (f"{name}()", *map(python_tree, arguments))
         case ast.Name(id=name):
             return name
@@ -165,7 +163,9 @@ def test_unparse_is_python_and_gives_the_same_program(tree: Any) -> None:
     formula = parse(bracketed(tree))
     text = formula.unparse()
     again = parse(text)
-    assert again.program == formula.program and again == formula and hash(again) == hash(formula)
+    assert again.program == formula.program
+    assert again == formula
+    assert hash(again) == hash(formula)
     assert [type(step.number) for step in again.program] == [type(step.number) for step in formula.program]
     assert again.unparse() == text
     assert_like_python(text)
@@ -293,7 +293,8 @@ def test_lift_reaches_the_numbers_that_functions_receive_and_no_others() -> None
 
     functions = SimpleNamespace(maximum=np.maximum, sin=np.sin)
     value = parse("3*max(x, 0) + sin(2)**5").evaluate({"x": np.float64(7)}, functions, lift)
-    assert lifted == [0, 2] and value == 21 + np.sin(2.0) ** 5
+    assert lifted == [0, 2]
+    assert value == 21 + np.sin(2.0) ** 5
 
 
 def test_operands_may_be_any_objects() -> None:
@@ -317,7 +318,8 @@ def test_operands_may_be_any_objects() -> None:
     assert parse("1/-x**2").evaluate({"x": Word("x")}, functions).text == "(1/(-(x**2)))"
     assert parse("1 + sin(x)").evaluate({"x": Word("x")}, functions).text == "(1+sin x)"
     assert parse("pow(x, y)").evaluate({"x": Word("x"), "y": Word("y")}, functions).text == "(x**y)"
-    assert parse("pi").evaluate({}, functions) == "PI" and parse("e").evaluate({}, functions) == math.e
+    assert parse("pi").evaluate({}, functions) == "PI"
+    assert parse("e").evaluate({}, functions) == math.e
 
 
 def test_formulas_stay_exact_in_sympy() -> None:
@@ -339,7 +341,8 @@ def test_errors_of_evaluation_know_their_place() -> None:
     formula = parse("x + foo*y + foo")
     with pytest.raises(ExpressionError, match=r"foo has no value; give one, as in foo=2") as error:
         formula.evaluate({"x": 1.0, "y": 1.0}, FLOATS)
-    assert error.value.column == 5 and error.value.caret() == "x + foo*y + foo\n    ^"
+    assert error.value.column == 5
+    assert error.value.caret() == "x + foo*y + foo\n    ^"
     with pytest.raises(ExpressionError, match=r"softplus is not available here") as error:
         parse("1 + softplus(2)").evaluate({}, math)
     assert error.value.column == 5
@@ -351,7 +354,8 @@ def test_errors_of_evaluation_know_their_place() -> None:
 def test_variables_size_and_text() -> None:
     formula = parse("z*b + pi*z - sin(a)**b")
     assert formula.variables == ("z", "b", "a")
-    assert formula.size == 12 and formula.text == "z*b + pi*z - sin(a)**b"
+    assert formula.size == 12
+    assert formula.text == "z*b + pi*z - sin(a)**b"
     assert parse("1").variables == ()
 
 
@@ -462,7 +466,8 @@ def answer(text: str) -> float | ExpressionError:
         formula = parse(text)
         return float(formula.evaluate(dict.fromkeys(formula.variables, 1.5), ANYTHING))
     except ExpressionError as error:
-        assert error.caret() and 1 <= error.column <= min(len(text), MAX_CHARACTERS) + 1
+        assert error.caret()
+        assert 1 <= error.column <= min(len(text), MAX_CHARACTERS) + 1
         return error
 
 
@@ -471,10 +476,13 @@ def test_refusals_say_where_and_what(text: str, column: int, sentence: str) -> N
     with pytest.raises(ExpressionError, match=sentence) as caught:
         parse(text)
     error = caught.value
-    assert error.column == column and str(error) == f"column {column}: {error.message}" and error.text == text
+    assert error.column == column
+    assert str(error) == f"column {column}: {error.message}"
+    assert error.text == text
     assert re.fullmatch(r"[ -~]{10,400}", str(error)), "one line of plain ASCII"
     shown, mark = error.caret().split("\n")
-    assert re.fullmatch(r"[ -~]{0,80}", shown) and re.fullmatch(r" *\^", mark)
+    assert re.fullmatch(r"[ -~]{0,80}", shown)
+    assert re.fullmatch(r" *\^", mark)
     assert len(mark) <= 72 + len("...")
     place = len(mark) - 1
     if column <= len(text) and " " < text[column - 1] <= "~":
@@ -514,14 +522,16 @@ def test_the_limits_are_exact() -> None:
     with pytest.raises(ExpressionError, match="10000"):
         parse("x" * 10_001)
     long = "+".join(["a" * 99] * 100)
-    assert parse(long.replace("+", "^", 1)).size == 199 and len(long) == 9999
+    assert parse(long.replace("+", "^", 1)).size == 199
+    assert len(long) == 9999
     with pytest.raises(ExpressionError, match="10000"):  # unparse() writes ** for ^
         parse(long.replace("+", "^", 2))
 
 
 def test_unparse_of_a_long_formula_is_still_read() -> None:
     formula = parse("+".join(["xyz"] * 2500))
-    assert len(formula.unparse()) <= MAX_CHARACTERS and parse(formula.unparse()) == formula
+    assert len(formula.unparse()) <= MAX_CHARACTERS
+    assert parse(formula.unparse()) == formula
 
 
 def test_nothing_recurses() -> None:
@@ -543,7 +553,12 @@ def test_nothing_recurses() -> None:
 def test_random_texts_give_a_value_or_an_expression_error() -> None:
     generator = random.Random(1)
     letters = "xyzep0123456789.+-*/^(), \t_eE=<>[]{}'\"\\%@:;#\0\u00b2\uff53\u0663\u200f\ud800"
-    words = [*FUNCTIONS, *CONSTANTS, *"** // ( ) , - + * x y1 2 .5 1e9 9 if".split(), " "]
+    words = [
+        *FUNCTIONS,
+        *CONSTANTS,
+        *["**", "//", "(", ")", ",", "-", "+", "*", "x", "y1", "2", ".5", "1e9", "9", "if"],
+        " ",
+    ]
     for number in range(3000):
         pool = letters if number % 2 else words
         answer("".join(generator.choices(pool, k=generator.randrange(40))))
@@ -561,7 +576,8 @@ def test_the_caret_stays_under_its_place_in_a_long_text() -> None:
             with pytest.raises(ExpressionError) as caught:
                 parse("x" * before + "$" + "y" * after)
             shown, mark = caught.value.caret().split("\n")
-            assert shown[len(mark) - 1] == "$" and len(shown) <= 78
+            assert shown[len(mark) - 1] == "$"
+            assert len(shown) <= 78
             assert shown.startswith("...") == (len(shown.strip(".").split("$")[0]) < before)
             assert shown.endswith("...") == (len(shown.strip(".").split("$")[1]) < after)
 
@@ -571,11 +587,13 @@ def test_the_caret_stays_under_its_place_in_a_long_text() -> None:
 
 def test_assignments() -> None:
     point = parse_assignments(["x=2", "u=3,v=-4.5e1"])
-    assert point == {"x": 2.0, "u": 3.0, "v": -45.0} and list(point) == ["x", "u", "v"]
+    assert point == {"x": 2.0, "u": 3.0, "v": -45.0}
+    assert list(point) == ["x", "u", "v"]
     assert {type(value) for value in point.values()} == {float}
     point = parse_assignments([" x = pi/2 , y_1= 1/2", "z=pow(2, 3)*sqrt(4)"])
     assert point == {"x": math.pi / 2, "y_1": 0.5, "z": 16.0}
-    assert parse_assignments([]) == {} and parse_assignments("x=1,y=2") == {"x": 1.0, "y": 2.0}
+    assert parse_assignments([]) == {}
+    assert parse_assignments("x=1,y=2") == {"x": 1.0, "y": 2.0}
 
 
 @pytest.mark.parametrize(
@@ -602,7 +620,8 @@ def test_assignments() -> None:
 def test_assignments_refused(items: list[str], column: int, sentence: str) -> None:
     with pytest.raises(ExpressionError, match=sentence) as caught:
         parse_assignments(items)
-    assert caught.value.column == column and caught.value.text == items[-1]
+    assert caught.value.column == column
+    assert caught.value.text == items[-1]
 
 
 def test_hostile_assignments_take_no_time() -> None:
@@ -646,7 +665,8 @@ def test_parsing_compiles_imports_and_opens_nothing() -> None:
         control = EVENTS.copy()
     finally:
         EVENTS = None
-    assert heard == [] and control == ["compile"]
+    assert heard == []
+    assert control == ["compile"]
 
 
 def test_the_module_is_self_contained_and_has_no_way_to_run_text() -> None:
@@ -668,9 +688,11 @@ def test_the_module_is_self_contained_and_has_no_way_to_run_text() -> None:
         if isinstance(node, ast.Import):
             imported |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0 and node.module
+            assert node.level == 0
+            assert node.module
             imported.add(node.module.split(".")[0])
     assert imported <= sys.stdlib_module_names
     assert not imported & {"ast", "importlib", "code", "codeop", "builtins", "os", "subprocess", "ctypes"}
     attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    assert "__globals__" not in attributes and "__builtins__" not in attributes
+    assert "__globals__" not in attributes
+    assert "__builtins__" not in attributes

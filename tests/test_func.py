@@ -164,7 +164,7 @@ class TestVjpJvp:
 
     def test_no_confusion_of_perturbations(self) -> None:
         one = f64(1.0)
-        inner = lambda x: x * jvp(lambda y: x + y, (one,), (one,))[1]  # noqa: E731
+        inner = lambda x: x * jvp(lambda y: x + y, (one,), (one,))[1]
         close(jvp(inner, (f64(2.0),), (one,))[1], 1.0)
         close(grad(lambda x: x * grad(lambda y: x + y)(one))(f64(2.0)), 1.0)
         close(grad(lambda x: x * jvp(lambda y: x + y, (one,), (one,))[1])(f64(2.0)), 1.0)
@@ -231,7 +231,7 @@ class TestVmap:
     def test_per_sample_gradients(self) -> None:
         w = randn(3)
         x, y = randn(5, 3), randn(5)
-        loss = lambda w, a, b: (torch.dot(w, a) - b) ** 2  # noqa: E731
+        loss = lambda w, a, b: (torch.dot(w, a) - b) ** 2
         got = vmap(grad(loss), in_dims=(None, 0, 0))(w, x, y)
         close(got, 2 * (x.numpy() @ w.numpy() - y.numpy())[:, None] * x.numpy())
 

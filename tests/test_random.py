@@ -78,7 +78,7 @@ def test_bernoulli_and_exponential() -> None:
 
 
 @pytest.mark.parametrize(
-    "dtype, uniform, normal, scaled",
+    ("dtype", "uniform", "normal", "scaled"),
     [
         ("float16", "4298a14d7c4590e2", "91a2bf85b3fc267f", "80f7bec6ad4a8d65"),
         ("float32", "aab492f998876a34", "9a04d411a9c4ed67", "0f8de48576b05716"),
@@ -123,7 +123,8 @@ def test_state_bytes() -> None:
     generator.uniform(10, "float32")
     generator.normal(1, "float64")
     state = generator.get_state()
-    assert state.dtype == np.uint8 and state.shape == (5056,)
+    assert state.dtype == np.uint8
+    assert state.shape == (5056,)
     equal(state[5024:5032].view(np.float64), [-0.6064511869240653])
     state[5024:5032] = 0  # its last bit is the C library's
     assert digest(state) == "4060caf745c6d90c"
@@ -186,7 +187,8 @@ def test_shapes() -> None:
             generator.bernoulli(np.float64(0.5) + np.zeros(dims), shape),
         ]  # fmt: skip
         for draw in draws:
-            assert isinstance(draw, np.ndarray) and draw.shape == dims
+            assert isinstance(draw, np.ndarray)
+            assert draw.shape == dims
 
 
 def test_an_empty_draw_draws_nothing() -> None:
@@ -198,7 +200,7 @@ def test_an_empty_draw_draws_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "draw, message",
+    ("draw", "message"),
     [
         (lambda g: g.uniform(3, "float32", 1, 0), r"found from=1 > to=0"),
         (lambda g: g.uniform(3, "float16", 0, 1e5), r"to is out of bounds for c10::Half"),

@@ -11,7 +11,7 @@ import chainrule as torch
 
 sympy = pytest.importorskip("sympy")
 
-from chainrule.arrays.symbolic import Symbolic, exact, expressions, symbols  # noqa: E402  after the skip
+from chainrule.arrays.symbolic import Symbolic, exact, expressions, symbols
 
 
 def formula(t: torch.Tensor) -> str:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import chainrule
-from chainrule import compile as _compile  # noqa: F401  so that lazy names are there to be looked at
 from chainrule.dtypes import dtype
 from chainrule.methods import TensorMethods
 from chainrule.tensor import Tensor
@@ -112,8 +111,14 @@ def methods() -> str:
             lines.append(f"    @property\n    def {name}(self) -> Tensor: ...")
         elif name != "_interpret":
             lines.append(signature(name, function))
-    lines = [re.sub(r"\b(int|float|bool|complex|tuple|type)\b(?=[ |,\])=:\[]|$)(?!: ignore)", r"_\1", line.partition("(")[2]).join(
-        [line.partition("(")[0] + "(", ""]) if "(" in line else line for line in lines]
+    lines = [
+        re.sub(
+            r"\b(int|float|bool|complex|tuple|type)\b(?=[ |,\])=:\[]|$)(?!: ignore)", r"_\1", line.partition("(")[2]
+        ).join([line.partition("(")[0] + "(", ""])
+        if "(" in line
+        else line
+        for line in lines
+    ]
     return HEADER + IMPORTS + f"class {TensorMethods.__name__}:\n" + "\n".join(lines) + "\n"
 
 

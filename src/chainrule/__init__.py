@@ -93,9 +93,11 @@ def __getattr__(name: str) -> object:
         found: object = getattr(_importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
         globals()[name] = found
         return found
-    raise _explained(AttributeError(
-        f"module 'chainrule' has no attribute {name!r}\nPyTorch's API is covered in part: the documentation lists what is."
-    ))
+    raise _explained(
+        AttributeError(
+            f"module 'chainrule' has no attribute {name!r}\nPyTorch's API is covered in part: the documentation lists what is."
+        )
+    )
 
 
 def __dir__() -> list[str]:

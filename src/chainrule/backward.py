@@ -55,10 +55,12 @@ def _given(i: int, y: Any, g: Any, create_graph: bool) -> Any:
     if not isinstance(g, Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
     if tuple(g.shape) != tuple(y.shape):
-        raise explained(RuntimeError(
-            f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of {y.shape}."
-            "\nA gradient weighs each element of the output, so the two shapes must be the same."
-        ))
+        raise explained(
+            RuntimeError(
+                f"Mismatch in shape: grad_output[{i}] has a shape of {g.shape} and output[{i}] has a shape of {y.shape}."
+                "\nA gradient weighs each element of the output, so the two shapes must be the same."
+            )
+        )
     if (dtype_of(g).kind == "c") != (y._dtype.kind == "c"):
         raise RuntimeError(
             "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
@@ -199,10 +201,12 @@ def grad(
     targets = []
     for x in xs:
         if not x._rg:
-            raise explained(RuntimeError(
-                "One of the differentiated Tensors does not require grad"
-                "\nSay so before it is used: x.requires_grad_(), then compute the output, then ask for its gradient."
-            ))
+            raise explained(
+                RuntimeError(
+                    "One of the differentiated Tensors does not require grad"
+                    "\nSay so before it is used: x.requires_grad_(), then compute the output, then ask for its gradient."
+                )
+            )
         targets.append(edge_of(x))
     keep = create_graph if retain_graph is None else retain_graph
     sweep = _sweep(ys, roots, keep, create_graph)

@@ -35,11 +35,13 @@ def to_array(data: Any, dtype: Any = None) -> Any:
             raise
     if isinstance(data, np.generic):
         return data.astype(dtype) if dtype is not None else data
-    if isinstance(data, str) or data is None or not hasattr(data, "__iter__") and not hasattr(data, "__len__"):
-        raise explained(TypeError(
-            f"new(): invalid data type '{type(data).__name__}'"
-            "\nExpected a number, a nested list of numbers, a NumPy array or a tensor."
-        ))
+    if isinstance(data, str) or data is None or (not hasattr(data, "__iter__") and not hasattr(data, "__len__")):
+        raise explained(
+            TypeError(
+                f"new(): invalid data type '{type(data).__name__}'"
+                "\nExpected a number, a nested list of numbers, a NumPy array or a tensor."
+            )
+        )
     values, shape, kinds = _flatten(data)
     if dtype is None:
         dtype = (
@@ -48,7 +50,11 @@ def to_array(data: Any, dtype: Any = None) -> Any:
         )  # fmt: skip
         arrays = [k for k in kinds if isinstance(k, np.dtype)]
         if arrays:
-            dtype = arrays[0] if len(kinds) == 1 else np.result_type(*arrays, *([dtype] if len(kinds) > len(arrays) else []))
+            dtype = (
+                arrays[0]
+                if len(kinds) == 1
+                else np.result_type(*arrays, *([dtype] if len(kinds) > len(arrays) else []))
+            )
     return np.array(values, dtype).reshape(shape)
 
 
@@ -66,10 +72,12 @@ def _flatten(data: Any) -> tuple[list[Any], tuple[int, ...], set[Any]]:
             if not d:
                 raise TypeError(f"expected a sequence of length {length} at dim {len(shape)}, got {type(v).__name__}")
             if len(v) != length:
-                raise explained(ValueError(
-                    f"expected sequence of length {length} at dim {len(shape)} (got {len(v)})"
-                    "\nAll rows of a tensor have the same length; pad the shorter ones."
-                ))
+                raise explained(
+                    ValueError(
+                        f"expected sequence of length {length} at dim {len(shape)} (got {len(v)})"
+                        "\nAll rows of a tensor have the same length; pad the shorter ones."
+                    )
+                )
         shape.append(length)
         level = [w for v in level for w in (v.tolist() if isinstance(v, np.ndarray) and v.dtype == object else v)]
     kinds: set[Any] = set()
@@ -83,9 +91,11 @@ def _flatten(data: Any) -> tuple[list[Any], tuple[int, ...], set[Any]]:
         elif isinstance(v, (bool, int, float, complex)):
             kinds.add(type(v))
         else:
-            raise explained(TypeError(
-                f"new(): invalid data type '{type(v).__name__}'\nA tensor holds numbers; this element is {v!r:.60}."
-            ))
+            raise explained(
+                TypeError(
+                    f"new(): invalid data type '{type(v).__name__}'\nA tensor holds numbers; this element is {v!r:.60}."
+                )
+            )
         values.append(v)
     return values, tuple(shape), kinds
 
@@ -126,11 +136,13 @@ def tensor(
 def _leaf(out: Tensor, requires_grad: bool) -> Tensor:
     if requires_grad:
         if out._dtype.kind not in "fc":
-            raise explained(RuntimeError(
-                "Only Tensors of floating point and complex dtype can require gradients"
-                f"\nThese numbers are {out.dtype}. Write them with a point, torch.tensor(2.0, requires_grad=True), or "
-                "say dtype=torch.float32."
-            ))
+            raise explained(
+                RuntimeError(
+                    "Only Tensors of floating point and complex dtype can require gradients"
+                    f"\nThese numbers are {out.dtype}. Write them with a point, torch.tensor(2.0, requires_grad=True), or "
+                    "say dtype=torch.float32."
+                )
+            )
         out._rg = True
     return out
 
@@ -142,7 +154,9 @@ def _device(device: Any) -> None:
         make(device)
 
 
-def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False) -> Tensor:
+def asarray(
+    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+) -> Tensor:
     """``obj`` as a tensor, sharing memory where it can.  Arrays of Dask, JAX or CuPy stay what they are, underneath.
 
     Source: ``torch.asarray``.
@@ -207,7 +221,9 @@ def _filled(shape: tuple[int, ...], value: Any, d: np.dtype[Any], requires_grad:
     return _leaf(wrap(a), requires_grad)
 
 
-def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None, layout: Any = None) -> Tensor:
+def zeros(
+    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None, layout: Any = None
+) -> Tensor:
     """A tensor of zeros.
 
     Source: ``torch.zeros``.
@@ -216,7 +232,9 @@ def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     return _filled(_sizes(size), 0, _float(dtype), requires_grad)
 
 
-def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None, layout: Any = None) -> Tensor:
+def ones(
+    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None, layout: Any = None
+) -> Tensor:
     """A tensor of ones.
 
     Source: ``torch.ones``.
@@ -233,7 +251,15 @@ def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     return zeros(*size, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None) -> Tensor:
+def full(
+    size: Any,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    layout: Any = None,
+) -> Tensor:
     """A tensor of one value; its dtype follows the value unless given.
 
     Source: ``torch.full``.
@@ -248,7 +274,9 @@ def _like(x: Tensor, dtype: Any) -> np.dtype[Any]:
     return x._dtype if dtype is None else dtypes.to_numpy(dtype)
 
 
-def zeros_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None) -> Tensor:
+def zeros_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
+) -> Tensor:
     """Zeros of input's shape and dtype.
 
     Source: ``torch.zeros_like``.
@@ -256,7 +284,9 @@ def zeros_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires
     return _filled(tuple(input.shape), 0, _like(input, dtype), requires_grad)
 
 
-def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None) -> Tensor:
+def ones_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
+) -> Tensor:
     """Ones of input's shape and dtype.
 
     Source: ``torch.ones_like``.
@@ -264,7 +294,9 @@ def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_
     return _filled(tuple(input.shape), 1, _like(input, dtype), requires_grad)
 
 
-def empty_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None) -> Tensor:
+def empty_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
+) -> Tensor:
     """A tensor of input's shape and dtype whose values are yet to be written.
 
     Source: ``torch.empty_like``.
@@ -272,7 +304,9 @@ def empty_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires
     return zeros_like(input, dtype=dtype, requires_grad=requires_grad)
 
 
-def full_like(input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def full_like(
+    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """One value in input's shape and dtype.
 
     Source: ``torch.full_like``.
@@ -293,7 +327,9 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
     return _leaf(wrap(np.eye(n, m, dtype=_float(dtype))), requires_grad)
 
 
-def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def arange(
+    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """``start``, ``start + step``, ... up to but without ``end``.
 
     Source: ``torch.arange``.
@@ -317,7 +353,9 @@ def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, dev
     return _leaf(wrap(a), requires_grad)
 
 
-def linspace(start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def linspace(
+    start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """``steps`` numbers evenly spaced from ``start`` to ``end``, both included.
 
     Source: ``torch.linspace``.
@@ -339,7 +377,9 @@ def linspace(start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any
     return _leaf(wrap(out), requires_grad)
 
 
-def logspace(start: float, end: float, steps: int, base: float = 10.0, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def logspace(
+    start: float, end: float, steps: int, base: float = 10.0, *, dtype: Any = None, requires_grad: bool = False
+) -> Tensor:
     """``base`` to the powers of ``linspace(start, end, steps)``.
 
     Source: ``torch.logspace``.
@@ -348,7 +388,9 @@ def logspace(start: float, end: float, steps: int, base: float = 10.0, *, dtype:
     return _leaf(wrap((base**powers).astype(_float(dtype))), requires_grad)
 
 
-def rand(*size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def rand(
+    *size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Random numbers, uniform in [0, 1): PyTorch's for the same seed.
 
     Source: ``torch.rand``.
@@ -357,7 +399,9 @@ def rand(*size: Any, generator: Any = None, dtype: Any = None, device: Any = Non
     return _leaf(wrap((generator or default_generator).uniform(_sizes(size), _float(dtype))), requires_grad)
 
 
-def randn(*size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def randn(
+    *size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Random numbers, normal with mean 0 and deviation 1: PyTorch's for the same seed.
 
     Source: ``torch.randn``.
@@ -380,4 +424,3 @@ def randn_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False)
     Source: ``torch.randn_like``.
     """
     return randn(*input.shape, dtype=input.dtype if dtype is None else dtype, requires_grad=requires_grad)
-

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from operator import attrgetter
 from typing import Any, ClassVar
@@ -237,7 +237,7 @@ class Sweep:
     """How one reverse sweep is to run.  ``fit(xp, g, shape, dtype)`` undoes broadcasting and casts."""
 
     wanted: set[Any] | None = None  # nodes worth visiting; None: all
-    capture: dict[Any, Any] = {}  # noqa: RUF012  nodes whose cotangent the caller wants; given whole, never added to
+    capture: dict[Any, Any] = {}
 
     def __init__(self, xp: Any, fit: Any, wrap: Callable[[Any], Any], keep: bool, create_graph: bool) -> None:
         self.xp = xp
@@ -345,7 +345,9 @@ def cotangents(sweep: Sweep, node: Node, extra: Extra | None, g: Any, saved: Any
     """The longer way through one node: inputs to fit, rules that answer for all inputs at once, hooks."""
     xp = sweep.xp
     if node.pulls:
-        found = [None if e is None else p(xp, g, saved, node.params) for e, p in zip(node.edges, node.pulls, strict=True)]
+        found = [
+            None if e is None else p(xp, g, saved, node.params) for e, p in zip(node.edges, node.pulls, strict=True)
+        ]
     else:
         found = list(node.pull(xp, g, saved))
     if extra is not None and extra.metas is not None:

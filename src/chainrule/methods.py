@@ -2,4 +2,6 @@
 
 
 class TensorMethods:
+    """Functions that operations make methods."""
+
     __slots__ = ()

@@ -192,7 +192,7 @@ class Primitive:
                 continue
             push = self.pushes[i]
             if push is None:
-                part = bind(self, (*arrays[:i], t, *arrays[i + 1:]), params)
+                part = bind(self, (*arrays[:i], t, *arrays[i + 1 :]), params)
             else:
                 if full is None:
                     full = dict(params)
@@ -237,7 +237,9 @@ class Elementwise(Primitive):
     broadcasts = conjugates = True
     conj_node: Any = None
     floats: ClassVar[bool] = False  # integers become floats first, as for sin or division
-    labels: ClassVar[tuple[str, str, str] | None] = None  # nodes of (tensor, tensor), (tensor, number), (number, tensor)
+    labels: ClassVar[tuple[str, str, str] | None] = (
+        None  # nodes of (tensor, tensor), (tensor, number), (number, tensor)
+    )
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -368,7 +370,7 @@ def interpret(self: Tensor, prim: Primitive, arrays: tuple[Any, ...], params: di
     return record(prim, rank, arrays, inner, params, raw)
 
 
-setattr(Tensor, "_interpret", interpret)  # noqa: B010  declared on Box; here is what it takes to do it
+setattr(Tensor, "_interpret", interpret)  # noqa: B010  declared on Box; this is what it takes to do it
 
 
 def record(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[Any, ...],
@@ -523,7 +525,12 @@ def whole(xp: Any, g: Any, outs: Sequence[Any]) -> list[Any]:
 def note_view(prim: Primitive, of: Tensor, out: Tensor, params: dict[str, Any], grad: bool) -> None:
     """Remember that ``out`` shares memory with ``of``, so that a write to one is seen by the other's graph."""
     a, b = of._a, out._a
-    if type(b) is _ndarray and b is not a and b.base is not a and (b.base is None or b.base is not getattr(a, "base", None)):
+    if (
+        type(b) is _ndarray
+        and b is not a
+        and b.base is not a
+        and (b.base is None or b.base is not getattr(a, "base", None))
+    ):
         return  # a copy after all: reshape of a transposed array, say
     m, up = Meta(), of._meta
     out._meta = m
@@ -633,11 +640,13 @@ def assign(x: Tensor, result: Tensor, uniform: bool = False) -> Tensor:
     have, want = dtype_of(result._a), dtype_of(x._a)
     if have != want:
         if dtypes.kind_rank(have) > dtypes.kind_rank(want):
-            raise explained(RuntimeError(
-                f"result type {errors.scalar_type(have)} can't be cast to the desired output type "
-                f"{errors.scalar_type(want)}"
-                "\nConvert the tensor first (x = x.float()), or write out of place: x = x * 1.5."
-            ))
+            raise explained(
+                RuntimeError(
+                    f"result type {errors.scalar_type(have)} can't be cast to the desired output type "
+                    f"{errors.scalar_type(want)}"
+                    "\nConvert the tensor first (x = x.float()), or write out of place: x = x * 1.5."
+                )
+            )
         result = table["Cast"](result, dtype=want)
     if recording:
         _snapshot(x, result._node)
@@ -877,7 +886,7 @@ def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tupl
                         t._grad = t._meta = t._v = None
                         wx, wy = input._rg, other._rg
                         if (wx or wy) and _mode() is _ON:
-                            kx, ky = wx and x_x or wy and y_x, wx and x_y or wy and y_y
+                            kx, ky = (wx and x_x) or (wy and y_x), (wx and x_y) or (wy and y_y)
                             tensors: Any = None
                             extra: Any = None
                             if kx or ky:
@@ -885,7 +894,7 @@ def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tupl
                                 va, vb = input._v, other._v
                                 if va is not None or vb is not None:
                                     extra = Extra(None, (va and va[0], vb and vb[0]))
-                            if out_xy and (wx and out_x or wy and out_y):
+                            if out_xy and ((wx and out_x) or (wy and out_y)):
                                 t._v = [0]
                                 tensors = tensors or ()
                                 extra = extra or Extra()
@@ -920,7 +929,7 @@ def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tupl
                             input if edge is None else edge,
                             (r if out_x else None, a if x_x else None, other),
                             (input, None) if x_x else () if out_x or x_y else None,
-                            None, _extra(t, input, out_x, x_x, 0) if out_x or x_x and input._v is not None else None,
+                            None, _extra(t, input, out_x, x_x, 0) if out_x or (x_x and input._v is not None) else None,
                         )  # fmt: skip
                         t._rg = True
                     else:
@@ -951,7 +960,7 @@ def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tupl
                         input if edge is None else edge,
                         (r if out_y else None, other, a if y_y else None),
                         (None, input) if y_y else () if out_y or y_x else None,
-                        None, _extra(t, input, out_y, y_y, 1) if out_y or y_y and input._v is not None else None,
+                        None, _extra(t, input, out_y, y_y, 1) if out_y or (y_y and input._v is not None) else None,
                     )  # fmt: skip
                     t._rg = True
                 else:
@@ -998,10 +1007,12 @@ def _lift(prim: Primitive, i: int, a: Any, arrays: tuple[Any, ...]) -> Any:
     if len(arrays) > 1 and ns.is_array(a):
         return wrap(a)
     which = "input" if i == 0 else "other"
-    raise explained(TypeError(
-        f"{prim.name.lower()}(): argument '{which}' (position {i + 1}) must be Tensor, not {type(a).__name__}"
-        "\nMake it a tensor first: torch.tensor(value)."
-    ))
+    raise explained(
+        TypeError(
+            f"{prim.name.lower()}(): argument '{which}' (position {i + 1}) must be Tensor, not {type(a).__name__}"
+            "\nMake it a tensor first: torch.tensor(value)."
+        )
+    )
 
 
 def check_broadcast(arrays: Sequence[Any]) -> None:

@@ -85,12 +85,12 @@ class Generator:
         self.manual_seed(_DEFAULT_SEED)
 
     @cached_property
-    def _engine(self) -> "np.random.RandomState":
+    def _engine(self) -> np.random.RandomState:
         return np.random.RandomState(self._seed % 2**32)
 
     # ---------------------------------------------------------------- seed and state
 
-    def manual_seed(self, seed: int) -> "Generator":
+    def manual_seed(self, seed: int) -> Generator:
         """Restart the stream at ``seed``, in ``[-2**63, 2**64)``; a negative one counts from ``2**64``.
 
         Seeds that agree in their low 32 bits give the same stream.  Raises ValueError out of range.
@@ -128,7 +128,7 @@ class Generator:
                 state["normal_y"], state["normal_valid"] = self._spare, 1
         return np.frombuffer(state.tobytes(), np.uint8).copy()
 
-    def set_state(self, new_state: npt.NDArray[np.uint8]) -> "Generator":
+    def set_state(self, new_state: npt.NDArray[np.uint8]) -> Generator:
         """Continue from a state of :meth:`get_state` or of PyTorch.  Raises if it is not one."""
         if not isinstance(new_state, np.ndarray) or new_state.dtype != np.uint8:
             raise TypeError("RNG state must be a torch.ByteTensor")
@@ -172,7 +172,7 @@ class Generator:
     def _unit64(self, n: int) -> F64:
         return (self._longs(n) & np.uint64(2**53 - 1)).astype(np.float64) * 2.0**-53
 
-    def _sliced(self, n: int, dtype: "np.dtype[Any]", draw: Callable[[int], Array]) -> Array:
+    def _sliced(self, n: int, dtype: np.dtype[Any], draw: Callable[[int], Array]) -> Array:
         """``n`` numbers from ``draw``, in slices small enough to stay in cache."""
         x = np.empty(n, dtype)
         for start in range(0, n, _SLICE):
@@ -190,9 +190,7 @@ class Generator:
             if not abs(bound) <= most:
                 raise RuntimeError(f"{name} is out of bounds for {_kind(to)[0]}")
         if not low <= high:
-            raise RuntimeError(
-                f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={high:g}"
-            )
+            raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={high:g}")
         if not high - low <= most:
             raise RuntimeError(
                 f"uniform_ expects to-from <= {most:g}, but found to={high:g} and from={low:g} "
@@ -254,9 +252,7 @@ class Generator:
         if not (-(2**63) <= low < 2**63 and -(2**63) <= high < 2**63):
             raise ValueError("Overflow when unpacking long long")
         if low >= high:
-            raise RuntimeError(
-                f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
-            )
+            raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
         if to.kind == "f":
             least, most = -int(np.finfo(to).max), int(np.finfo(to).max)
         else:
@@ -283,7 +279,7 @@ class Generator:
         span = 2 ** _kind(to)[1] + (to.kind == "f")
         return self._modulo(shape, to, 0, span, wide=span > 2**31)
 
-    def _modulo(self, shape: Shape, to: "np.dtype[Any]", low: int, span: int, wide: bool) -> Array:
+    def _modulo(self, shape: Shape, to: np.dtype[Any], low: int, span: int, wide: bool) -> Array:
         dims, n = _dims(shape)
 
         def draw(k: int) -> Array:
@@ -310,9 +306,7 @@ class Generator:
             order[i], order[j] = order[j], order[i]
         return np.array(order, to)
 
-    def bernoulli(
-        self, p: float | Array, shape: Shape | None = None, dtype: npt.DTypeLike | None = None
-    ) -> Array:
+    def bernoulli(self, p: float | Array, shape: Shape | None = None, dtype: npt.DTypeLike | None = None) -> Array:
         """Ones with probability ``p``, else zeros.
 
         An array of ``p`` is ``torch.bernoulli(p)``, or ``Tensor.bernoulli_(p)`` when it is broadcast to
@@ -367,13 +361,13 @@ def _dims(shape: Shape) -> tuple[tuple[int, ...], int]:
     return dims, math.prod(dims)
 
 
-def _kind(dtype: "np.dtype[Any]") -> tuple[str, int]:
+def _kind(dtype: np.dtype[Any]) -> tuple[str, int]:
     if dtype.name not in _KINDS:
         raise RuntimeError("check_random_bounds handles only integral, floating-point and boolean types")
     return _KINDS[dtype.name]
 
 
-def _float_dtype(dtype: npt.DTypeLike, name: str) -> "np.dtype[Any]":
+def _float_dtype(dtype: npt.DTypeLike, name: str) -> np.dtype[Any]:
     to = np.dtype(dtype)
     if to not in (np.float16, np.float32, np.float64):
         raise NotImplementedError(f"{name} is not implemented for {to}: it needs a real floating dtype")
@@ -385,7 +379,7 @@ def _spacing(x: int, digits: int) -> int:
     return 1 << (abs(x).bit_length() - digits)
 
 
-def _narrow(x: Array, to: "np.dtype[Any]") -> Array:
+def _narrow(x: Array, to: np.dtype[Any]) -> Array:
     with np.errstate(over="ignore"):
         if to == np.float16:  # PyTorch goes to half by way of float
             x = x.astype(np.float32, copy=False)

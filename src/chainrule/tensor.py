@@ -17,6 +17,7 @@ import numpy as np
 from . import dtypes, engine, errors
 from .arrays.namespace import dtype_of, is_array, is_numpy
 from .engine import Box, Nowhere, Port, RemovableHandle
+from .errors import explained
 from .methods import TensorMethods
 
 _new = object.__new__
@@ -32,8 +33,8 @@ class Meta:
     seen = 0  # what the version counter said when this view's history was noted
     views: list[weakref.ref[Any]] | None = None
     retains = False
-    hooks: dict[int, Callable[..., Any]] = {}  # noqa: RUF012  empty here; own_hooks() gives an instance its own
-    accumulate_hooks: dict[int, Callable[..., Any]] = {}  # noqa: RUF012
+    hooks: dict[int, Callable[..., Any]] = {}
+    accumulate_hooks: dict[int, Callable[..., Any]] = {}
 
     def own_hooks(self, kind: str) -> dict[int, Callable[..., Any]]:
         found: dict[int, Callable[..., Any]] = self.__dict__.setdefault(kind, {})
@@ -224,10 +225,12 @@ class Tensor(TensorMethods, Box):
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
         if value and self._dtype.kind not in "fc":
-            raise explained(RuntimeError(
-                "only Tensors of floating point and complex dtype can require gradients"
-                f"\nThis one is {self.dtype}. Convert it first: x = x.float(), or write the numbers as 1.0, 2.0."
-            ))
+            raise explained(
+                RuntimeError(
+                    "only Tensors of floating point and complex dtype can require gradients"
+                    f"\nThis one is {self.dtype}. Convert it first: x = x.float(), or write the numbers as 1.0, 2.0."
+                )
+            )
         node = node_slot.__get__(self)
         if type(node) is Nowhere:  # a view of what requires grad; it may become a leaf of its own
             if value and type(self) is Tensor:
@@ -245,10 +248,12 @@ class Tensor(TensorMethods, Box):
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Ask for gradients of this leaf (in place), and return it."""
         if requires_grad and self._dtype.kind not in "fc":
-            raise explained(RuntimeError(
-                "only Tensors of floating point dtype can require gradients"
-                f"\nThis one is {self.dtype}. Convert it first: x = x.float().requires_grad_()."
-            ))
+            raise explained(
+                RuntimeError(
+                    "only Tensors of floating point dtype can require gradients"
+                    f"\nThis one is {self.dtype}. Convert it first: x = x.float().requires_grad_()."
+                )
+            )
         self.requires_grad = requires_grad
         return self
 
@@ -280,7 +285,9 @@ class Tensor(TensorMethods, Box):
     def grad(self, value: Tensor | None) -> None:
         if value is not None:
             if not isinstance(value, Tensor):
-                raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+                raise TypeError(
+                    f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+                )
             if value._shape != self._shape:
                 raise RuntimeError(
                     f"attempting to assign a gradient of size '{list(value.shape)}' to a tensor of size "
@@ -426,10 +433,12 @@ class Tensor(TensorMethods, Box):
         """The only element as a Python number."""
         a = _ground(self)
         if self.numel() != 1:
-            raise explained(RuntimeError(
-                f"a Tensor with {self.numel()} elements cannot be converted to Scalar"
-                "\nReduce it first (x.sum().item()), pick one (x[0].item()), or take all: x.tolist()."
-            ))
+            raise explained(
+                RuntimeError(
+                    f"a Tensor with {self.numel()} elements cannot be converted to Scalar"
+                    "\nReduce it first (x.sum().item()), pick one (x[0].item()), or take all: x.tolist()."
+                )
+            )
         return a.item() if hasattr(a, "item") else np.asarray(a).item()
 
     def tolist(self) -> Any:
@@ -439,10 +448,12 @@ class Tensor(TensorMethods, Box):
         n = self.numel()
         if n != 1:
             many = "more than one value" if n else "no values"
-            raise explained(RuntimeError(
-                f"Boolean value of Tensor with {many} is ambiguous"
-                "\nSay which is meant: (x > 0).all() or (x > 0).any()."
-            ))
+            raise explained(
+                RuntimeError(
+                    f"Boolean value of Tensor with {many} is ambiguous"
+                    "\nSay which is meant: (x > 0).all() or (x > 0).any()."
+                )
+            )
         return bool(self.item())
 
     def _scalar(self) -> Any:
@@ -573,7 +584,7 @@ def as_tensor_like(value: Any, t: Tensor) -> Tensor:
     if isinstance(value, Tensor):
         return value
     if is_array(value):
-        return wrap(value if is_numpy(value) else value)
+        return wrap(value)
     return wrap(np.asarray(value))
 
 
@@ -600,4 +611,3 @@ def _dense(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 from . import backward as _backward  # noqa: E402  at the end: it needs Tensor
-from .errors import explained

@@ -319,7 +319,7 @@ def span(t: Any) -> tuple[int, int]:
     return start, start + sum((n - 1) * s for n, s in zip(t.shape, t.stride(), strict=True)) * t.element_size()
 
 
-def trace(program: Program, T: Any, every: bool = True) -> list[Step]:  # noqa: N803
+def trace(program: Program, T: Any, every: bool = True) -> list[Step]:
     """Run a program; look after every line, or only at the end: looking may rebuild histories."""
     env: dict[str, Any] = {"T": T}
     steps: list[Step] = []

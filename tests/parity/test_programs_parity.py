@@ -19,9 +19,9 @@ from programs import generate
 
 torch = pytest.importorskip("torch")
 
-import chainrule  # noqa: E402
-from chainrule import backward, engine, primitive  # noqa: E402
-from chainrule.ops import index  # noqa: E402
+import chainrule
+from chainrule import backward, engine, primitive
+from chainrule.ops import index
 
 COUNT, PIECES = int(os.environ.get("CHAINRULE_PROGRAMS", "1000")), 12
 START = int(os.environ.get("CHAINRULE_SEED", "0"))

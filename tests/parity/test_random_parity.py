@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from chainrule.random import Generator, fill  # noqa: E402
+from chainrule.random import Generator, fill
 
 FLOATS = ["float16", "float32", "float64"]
 SIZES = [0, 1, 2, 3, 15, 16, 17, 31, 32, 33, 100, 624, 1000, 16384 + 7, 40_000]
@@ -26,7 +26,8 @@ class Pair:
 
     def same(self, ours: Any, theirs: Any) -> None:
         expected = theirs.numpy()
-        assert ours.dtype == expected.dtype and ours.shape == expected.shape
+        assert ours.dtype == expected.dtype
+        assert ours.shape == expected.shape
         assert ours.tobytes() == expected.tobytes()  # signs of zero too
         assert np.array_equal(self.ours.get_state(), self.theirs.get_state().numpy())
 
@@ -61,9 +62,7 @@ def test_a_new_generator_starts_alike() -> None:
 def test_states_are_interchangeable(words: int, normals: int) -> None:
     pair = Pair(77)
     pair.same(pair.ours.uniform(words, "float32"), torch.rand(words, generator=pair.theirs))
-    pair.same(
-        pair.ours.normal(normals, "float64"), torch.randn(normals, dtype=torch.float64, generator=pair.theirs)
-    )
+    pair.same(pair.ours.normal(normals, "float64"), torch.randn(normals, dtype=torch.float64, generator=pair.theirs))
     crossed = Pair(5)
     crossed.ours.set_state(pair.theirs.get_state().numpy())
     crossed.theirs.set_state(torch.from_numpy(pair.ours.get_state()))
@@ -114,9 +113,7 @@ def test_normal_moments(dtype: str, size: int, moments: tuple[float, float]) -> 
 def test_exponential(dtype: str, lambd: float) -> None:
     pair = Pair(33)
     empty = torch.empty(33, 101, dtype=kind(dtype))
-    pair.same(
-        pair.ours.exponential((33, 101), dtype, lambd), empty.exponential_(lambd, generator=pair.theirs)
-    )
+    pair.same(pair.ours.exponential((33, 101), dtype, lambd), empty.exponential_(lambd, generator=pair.theirs))
 
 
 INTEGERS = ["bool", "uint8", "int8", "int16", "int32", "int64"]
@@ -150,9 +147,7 @@ def test_randint(dtype: str) -> None:
 @pytest.mark.parametrize("dtype", INTEGERS + FLOATS)
 def test_random_without_bounds(dtype: str) -> None:
     pair = Pair(6)
-    pair.same(
-        pair.ours.integers(999, dtype), torch.empty(999, dtype=kind(dtype)).random_(generator=pair.theirs)
-    )
+    pair.same(pair.ours.integers(999, dtype), torch.empty(999, dtype=kind(dtype)).random_(generator=pair.theirs))
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 10, 100, 1000, 30_000])
@@ -162,7 +157,7 @@ def test_randperm(dtype: str, n: int) -> None:
     pair.same(pair.ours.randperm(n, dtype), torch.randperm(n, dtype=kind(dtype), generator=pair.theirs))
 
 
-@pytest.mark.parametrize("dtype, most", [("uint8", 256), ("int8", 128), ("int16", 2**15), ("float16", 2049)])
+@pytest.mark.parametrize(("dtype", "most"), [("uint8", 256), ("int8", 128), ("int16", 2**15), ("float16", 2049)])
 def test_randperm_fits_its_dtype(dtype: str, most: int) -> None:
     pair = Pair()
     pair.same(pair.ours.randperm(most, dtype), torch.randperm(most, dtype=kind(dtype), generator=pair.theirs))
@@ -185,9 +180,7 @@ def test_bernoulli_array(dtype: str) -> None:
     p = torch.rand(31, 33, dtype=kind(dtype))
     pair.same(pair.ours.bernoulli(p.numpy()), torch.bernoulli(p, generator=pair.theirs))
     target = torch.empty(7, 31, 33, dtype=torch.int32)
-    pair.same(
-        pair.ours.bernoulli(p.numpy(), target.shape, "int32"), target.bernoulli_(p, generator=pair.theirs)
-    )
+    pair.same(pair.ours.bernoulli(p.numpy(), target.shape, "int32"), target.bernoulli_(p, generator=pair.theirs))
 
 
 def test_dropout_mask() -> None:
@@ -233,9 +226,7 @@ def test_interleaved_draws() -> None:
     for n in [1, 3, 16, 5, 0, 17, 33, 2, 700, 1, 15, 41]:
         pair.same(g.normal(n, "float32"), torch.randn(n, generator=h))
         pair.same(g.uniform((n, 2), "float64"), torch.rand(n, 2, dtype=torch.float64, generator=h))
-        pair.same(
-            g.normal(n, "float64", 2, 3), torch.empty(n, dtype=torch.float64).normal_(2, 3, generator=h)
-        )
+        pair.same(g.normal(n, "float64", 2, 3), torch.empty(n, dtype=torch.float64).normal_(2, 3, generator=h))
         pair.same(g.randint(-5, 2**35, n), torch.randint(-5, 2**35, (n,), generator=h))
         pair.same(g.normal(n, "float16"), torch.randn(n, dtype=torch.float16, generator=h))
         pair.same(g.randperm(n), torch.randperm(n, generator=h))

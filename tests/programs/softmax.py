@@ -1,7 +1,7 @@
 """The rows of a Jacobian from one graph, and random numbers from a seed."""
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 
 torch.manual_seed(7)
 scores = torch.randn(4, requires_grad=True)

@@ -1,4 +1,3 @@
-# ruff: noqa: UP008, UP032  written as tutorials are
 """A small network that learns y = sin(x), as tutorials write it."""
 
 import torch

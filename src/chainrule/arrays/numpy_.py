@@ -6,7 +6,7 @@ from operator import attrgetter
 from typing import Any
 
 import numpy as np
-from numpy import (  # noqa: F401  re-exported: this module is the namespace
+from numpy import (
     abs,
     acos,
     acosh,

@@ -387,4 +387,3 @@ class Namespace:
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"no symbolic form of {name} yet: add it to chainrule.arrays.symbolic.Namespace")
-

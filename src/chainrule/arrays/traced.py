@@ -83,7 +83,38 @@ def bare(a: Any) -> Any:
     return a
 
 
-_OPERATORS = """add radd sub rsub mul rmul truediv rtruediv pow rpow mod rmod floordiv rfloordiv matmul neg abs invert
-    eq ne lt le gt ge and rand or ror xor rxor getitem""".split()
+_OPERATORS = [
+    "add",
+    "radd",
+    "sub",
+    "rsub",
+    "mul",
+    "rmul",
+    "truediv",
+    "rtruediv",
+    "pow",
+    "rpow",
+    "mod",
+    "rmod",
+    "floordiv",
+    "rfloordiv",
+    "matmul",
+    "neg",
+    "abs",
+    "invert",
+    "eq",
+    "ne",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+    "and",
+    "rand",
+    "or",
+    "ror",
+    "xor",
+    "rxor",
+    "getitem",
+]
 for _name in _OPERATORS:  # written for any box, whatever it is
     setattr(Traced, f"__{_name}__", getattr(Tensor, f"__{_name}__"))

@@ -32,7 +32,6 @@ from ..random import default_generator
 from ..tensor import Lifted, Tensor, wrap
 from .program import Atom, Equation, Program, Var, var_of
 
-
 LARGE = 1 << 16  # entries; larger examples are made of one
 
 
@@ -354,7 +353,11 @@ def _harmless(value: Any) -> Any:
 
 
 def capture(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], tensors: Sequence[Tensor], faithful: bool
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    tensors: Sequence[Tensor],
+    faithful: bool,
 ) -> Captured:
     """Run ``function`` and say what it did with ``tensors``.
 

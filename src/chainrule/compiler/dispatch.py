@@ -211,7 +211,9 @@ class _Writer:
             f"if type(t{i}) is not {self.hold(kind.__name__, kind)} or t{i}._rg is not {t._rg}: return MISS",
             f"a{i} = t{i}._a",
         ]
-        array = f"type(a{i}) is ndarray and (a{i}.dtype is {dtype} or a{i}.dtype == {dtype}) and a{i}.shape == {v.shape}"
+        array = (
+            f"type(a{i}) is ndarray and (a{i}.dtype is {dtype} or a{i}.dtype == {dtype}) and a{i}.shape == {v.shape}"
+        )
         fetch.append(f"if not ({f'type(a{i}) is {scalar} or ' if not v.shape else ''}{array}): return MISS")
         fetch += [f"if {e} is not t{i}: return MISS" for e in others]
         return conditions, fetch
@@ -229,7 +231,9 @@ class _Writer:
         versions = "".join(f"t{i}._v and t{i}._v[0], " if d.needed[i] else "None, " for i in range(n))
         fresh = " and ".join(f"t{i}._v is None" for i in kept) or "True"
         lines = [f"extra = None if {fresh} else Extra(versions=({versions}))"]
-        lines.append(f"node = Memory(({', '.join(edges)},), (None, ({arrays}), ({saved})), ({tensors}), derivative, extra)")
+        lines.append(
+            f"node = Memory(({', '.join(edges)},), (None, ({arrays}), ({saved})), ({tensors}), derivative, extra)"
+        )
         return lines
 
     def wrapped(self) -> list[str]:
@@ -274,4 +278,3 @@ def _structure(out: Any, leaves: Any, hold: Callable[[str, Any], str]) -> str:
         parts = [_structure(o, leaves, hold) for o in found]
         return f"{hold(f'rebuild{id(out)}', rebuild)}([{', '.join(parts)}])"
     return str(next(leaves))
-

@@ -97,7 +97,10 @@ def line_source(line: Line, constants: Constants) -> Source:
     returned = [v for v in line.outputs if not v.shape or v not in line.stores]
     written = [v for v in line.outputs if v not in returned]
     for v in written:
-        body += [f"{w.name(v)}_[{place}] = {w.operand(x, v.dtype)}" for x, place in zip(line.stores[v], _places(v), strict=True)]
+        body += [
+            f"{w.name(v)}_[{place}] = {w.operand(x, v.dtype)}"
+            for x, place in zip(line.stores[v], _places(v), strict=True)
+        ]
     results = [w.operand(line.stores[v][0], v.dtype) if v in line.stores else w.name(v) for v in returned]
     body.append(f"return {', '.join(results)}" if results else "return")
     parameters = [f"{w.name(v)}_" for v in (*arrays, *written)] + [w.name(x) for x in numbers]
@@ -140,7 +143,9 @@ class _LoopWriter(_Writer):
         totals = [(eq.out, eq.name) for eq in self.totals]
         blocks = -(-dims[0] // per_block)
         lengths = (per_block, *dims)
-        return Source(text, wide if self.risky else "", self.arrays, self.numbers, self.outputs, totals, blocks, lengths)
+        return Source(
+            text, wide if self.risky else "", self.arrays, self.numbers, self.outputs, totals, blocks, lengths
+        )
 
     def text(self, parameters: list[str], wide: bool) -> str:
         watching = self.risky and not wide
@@ -228,13 +233,17 @@ class _Rows(_LoopWriter):
 
     def __init__(self, loop: Loop, constants: Constants) -> None:
         super().__init__(loop, constants)
-        self.stage: dict[Var, int] = {}  # the loop in which a full-sized value is made; for a row's value, its first user
+        self.stage: dict[
+            Var, int
+        ] = {}  # the loop in which a full-sized value is made; for a row's value, its first user
         for eq in loop.equations:
             ready = max((self.stage.get(v, 0) for v in eq.vars), default=0)
             self.stage[eq.out] = ready + 1 if eq.name in REDUCTIONS else ready
         self.full = dict.fromkeys(eq.out for eq in loop.equations if loop.is_full(eq.out) and eq.name not in REDUCTIONS)
         # Made in one loop and read in a later one: kept in the output, or in memory for one row.
-        self.crossing = {v for eq in loop.equations for v in eq.vars if v in self.full and self.stage[v] < self.loop_of(eq)}
+        self.crossing = {
+            v for eq in loop.equations for v in eq.vars if v in self.full and self.stage[v] < self.loop_of(eq)
+        }
 
     def loop_of(self, eq: Equation) -> int:
         """The loop over the row that an equation belongs to; for a row's value, the one that follows it."""
@@ -267,7 +276,11 @@ class _Rows(_LoopWriter):
         return ["for row in range(start, stop):", *_indent(rows)]
 
     def one_loop(self, stage: int, wide: bool) -> list[str]:
-        equations = [eq for eq in self.loop.equations if (eq.out in self.full or eq.name in REDUCTIONS) and self.loop_of(eq) == stage]
+        equations = [
+            eq
+            for eq in self.loop.equations
+            if (eq.out in self.full or eq.name in REDUCTIONS) and self.loop_of(eq) == stage
+        ]
         if not equations:
             return []
         made = dict.fromkeys(eq.out for eq in equations)
@@ -275,7 +288,10 @@ class _Rows(_LoopWriter):
         inside = [f"{self.name(v)} = {self.name(v)}s[i]" for v in read
                   if v in self.full or (v in self.arrays and not self.loop.is_kept(v))]  # fmt: skip
         inside += self.lines(equations, wide)
-        inside += [f"{self.name(v)}s[i] = {self.name(v)}" for v in made if v in self.full and (v in self.outputs or v in self.crossing)]
+        inside += [
+            f"{self.name(v)}s[i] = {self.name(v)}"
+            for v in made
+            if v in self.full and (v in self.outputs or v in self.crossing)
+        ]
         starts = self.starts([eq for eq in equations if eq.name in REDUCTIONS])
         return [*starts, "for i in range(n1):", *_indent(inside)]
-

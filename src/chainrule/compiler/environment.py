@@ -178,7 +178,9 @@ class Environment:
                            (f"{e}.keywords", value.keywords, label)]  # fmt: skip
         elif isinstance(value, type):
             self._class(value, label)
-        elif not isinstance(value, types.BuiltinFunctionType) and not type(value).__module__.startswith("chainrule.ops"):
+        elif not isinstance(value, types.BuiltinFunctionType) and not type(value).__module__.startswith(
+            "chainrule.ops"
+        ):
             self._class(type(value), type(value).__name__)
             self._object(value, label)
 
@@ -280,12 +282,16 @@ def _title(f: Any) -> str:
 
 
 def _same(a: Any, b: np.ndarray[Any, Any]) -> bool:
-    return getattr(a, "shape", None) == b.shape and getattr(a, "dtype", None) == b.dtype and np.array_equal(a, b, equal_nan=b.dtype.kind in "fc")
+    return (
+        getattr(a, "shape", None) == b.shape
+        and getattr(a, "dtype", None) == b.dtype
+        and np.array_equal(a, b, equal_nan=b.dtype.kind in "fc")
+    )
 
 
 def _empty(cell: types.CellType) -> bool:
     try:
-        cell.cell_contents  # noqa: B018  raises if there are none
+        cell.cell_contents  # noqa: B018  raises where there are none
     except ValueError:
         return True
     return False

@@ -177,7 +177,8 @@ class _Planner:
             self.before.append(0)
         else:
             step = self.steps[home]
-            assert step is not None and not isinstance(step, Call)
+            assert step is not None
+            assert not isinstance(step, Call)
             if isinstance(step, Loop) and eq.name in REDUCTIONS:
                 step.folded = len(eq.params["axis"])
             step.equations.append(eq)
@@ -241,7 +242,8 @@ class _Planner:
                    and self.before[home] >> j & 1 and self.before[j] >> other & 1]  # fmt: skip
         if not fits or between:
             return
-        assert isinstance(a, (Loop, Line)) and isinstance(b, (Loop, Line))
+        assert isinstance(a, (Loop, Line))
+        assert isinstance(b, (Loop, Line))
         a.equations = [*b.equations, *a.equations]
         self.steps[other] = None
         for v, j in self.step_of.items():

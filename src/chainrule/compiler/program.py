@@ -83,7 +83,9 @@ class Program:
     equations: list[Equation] = field(default_factory=list)
     outputs: list[Atom] = field(default_factory=list)
 
-    def evaluate(self, arrays: Iterable[Any], bind: Callable[..., Any], lift: Callable[[Any], Any] | None = None) -> list[Any]:
+    def evaluate(
+        self, arrays: Iterable[Any], bind: Callable[..., Any], lift: Callable[[Any], Any] | None = None
+    ) -> list[Any]:
         """The outputs for these inputs, each operation applied by ``bind(prim, args, params)``.
 
         ``lift`` makes a constant an array of the inputs' kind.

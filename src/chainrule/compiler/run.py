@@ -27,8 +27,28 @@ from .program import Names, Program, Var, signature
 from .unroll import unroll
 
 # Calls whose result never shares memory with an argument.
-_FRESH = frozenset("""Matmul Mv Dot Cat Stack Sum Prod Amax Amin PutAdd Put PutAlong Gather CumSum ArgMax ArgMin All
-    Any_""".split())
+_FRESH = frozenset(
+    [
+        "Matmul",
+        "Mv",
+        "Dot",
+        "Cat",
+        "Stack",
+        "Sum",
+        "Prod",
+        "Amax",
+        "Amin",
+        "PutAdd",
+        "Put",
+        "PutAlong",
+        "Gather",
+        "CumSum",
+        "ArgMax",
+        "ArgMin",
+        "All",
+        "Any_",
+    ]
+)
 _FOLD = {"Sum": "np.add.reduce", "Amax": "np.maximum.reduce", "Amin": "np.minimum.reduce"}
 
 
@@ -179,7 +199,13 @@ class _Writer:
             self.globals.update(spare=[], workspace=workspace)
             body = ["w = spare.pop() if spare else workspace()", *body, "spare.append(w)"]
         if any(isinstance(s, Call) for s in self.runner.steps):
-            body = ["token = set_errors(QUIET)", "try:", *["    " + line for line in body], "finally:", "    reset_errors(token)"]
+            body = [
+                "token = set_errors(QUIET)",
+                "try:",
+                *["    " + line for line in body],
+                "finally:",
+                "    reset_errors(token)",
+            ]
         head = f"def run({', '.join(self.names[v] for v in self.program.inputs)}):"
         notes = [f"    # {self.names[v]}: {signature(v)}" for v in self.program.inputs]
         return "\n".join([head, *notes, *["    " + line for line in [*body, f"return ({results})"]]])
@@ -203,7 +229,7 @@ class _Writer:
         out = self.names[eq.out]
         self.at_hand.update({v: {"array"} for v in eq.outs})
         large = eq.out.size * eq.out.dtype.itemsize >= 1024
-        if eq.name == "Matmul" and large and len(set(v.dtype for v in eq.vars)) == 1:
+        if eq.name == "Matmul" and large and len({v.dtype for v in eq.vars}) == 1:
             self.lines.append(f"{self.buffer(eq.out, i)}")
             self.lines.append(f"np.matmul({', '.join(args)}, out={out})")
         else:
@@ -246,7 +272,9 @@ class _Writer:
 
         def launch(kernel: str) -> str:
             given = ", ".join(args)
-            return f"share({kernel}, {source.blocks}, ({given},))" if shared else f"{kernel}(0, {source.blocks}, {given})"
+            return (
+                f"share({kernel}, {source.blocks}, ({given},))" if shared else f"{kernel}(0, {source.blocks}, {given})"
+            )
 
         if source.wide:
             self.hold(f"wide{number}", native(source.wide))

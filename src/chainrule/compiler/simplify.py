@@ -271,7 +271,10 @@ def _permute(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
     swapped = (*range(-n, -2), -1, -2)
     eq = s.definition(args[0], "Matmul")
     if eq is not None and n >= 2 and axes == swapped and all(len(v.shape) == n for v in eq.args):
-        y, x = (s.new("Permute", (v,), (*v.shape[:-2], v.shape[-1], v.shape[-2]), v.dtype, axes=swapped) for v in eq.args[::-1])
+        y, x = (
+            s.new("Permute", (v,), (*v.shape[:-2], v.shape[-1], v.shape[-2]), v.dtype, axes=swapped)
+            for v in eq.args[::-1]
+        )
         return s.new("Matmul", (y, x), out.shape, out.dtype)  # (x y)ᵀ = yᵀ xᵀ, in memory as it is wanted
     eq = s.definition(args[0], "Permute")
     if eq is None:
@@ -295,6 +298,11 @@ def _getitem(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
     if basic and x.size == out.size and all(k.step in (None, 1) for k in params["key"] if isinstance(k, slice)):
         return s.new("Reshape", (x,), out.shape, out.dtype, shape=out.shape)
     eq = s.definition(x, "Stack")
-    if eq is not None and eq.params["axis"] == -len(x.shape) and type(params["key"][0]) is int and params["key"][1:] == (...,):
+    if (
+        eq is not None
+        and eq.params["axis"] == -len(x.shape)
+        and type(params["key"][0]) is int
+        and params["key"][1:] == (...,)
+    ):
         return eq.args[params["key"][0]]
     return None

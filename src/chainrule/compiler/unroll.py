@@ -20,7 +20,23 @@ from .program import Equation, Program, Var
 from .simplify import simplify
 
 MOST = 800  # scalar equations; compiling takes about a millisecond for each
-_STRUCTURE = frozenset("Reshape Permute Expand Flip Cat Stack GetItem PutAdd Put Matmul Mv Dot CumSum".split())
+_STRUCTURE = frozenset(
+    [
+        "Reshape",
+        "Permute",
+        "Expand",
+        "Flip",
+        "Cat",
+        "Stack",
+        "GetItem",
+        "PutAdd",
+        "Put",
+        "Matmul",
+        "Mv",
+        "Dot",
+        "CumSum",
+    ]
+)
 _FOLDS = {"Sum": "Add", "Prod": "Mul", "Amax": "Maximum", "Amin": "Minimum"}
 
 
@@ -104,14 +120,18 @@ class _Writer:
 
     def apply(self, prim: Any, args: tuple[Any, ...], params: dict[str, Any], dtype: np.dtype[Any]) -> _Entry:
         out = Var((), dtype)
-        self.equations.append(Equation(prim, tuple(a.var if isinstance(a, _Entry) else a for a in args), params, (out,)))
+        self.equations.append(
+            Equation(prim, tuple(a.var if isinstance(a, _Entry) else a for a in args), params, (out,))
+        )
         return _Entry(self, out)
 
     def run(self, eq: Equation, args: list[Any]) -> Any:
         """The result of an equation, as an array of entries."""
         dtype = eq.out.dtype
         if isinstance(eq.prim, Elementwise):
-            shaped = np.broadcast_arrays(*[a if isinstance(a, np.ndarray) else _boxed(a) for a in args], np.empty(eq.out.shape))[:-1]
+            shaped = np.broadcast_arrays(
+                *[a if isinstance(a, np.ndarray) else _boxed(a) for a in args], np.empty(eq.out.shape)
+            )[:-1]
             out = np.empty(eq.out.shape, object)
             for place in np.ndindex(eq.out.shape):
                 out[place] = self.apply(eq.prim, tuple(a[place] for a in shaped), eq.params, dtype)

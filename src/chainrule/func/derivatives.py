@@ -95,14 +95,18 @@ def _chosen(args: tuple[Any, ...], argnums: Argnums) -> tuple[int, ...]:
     numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     for n in numbers:
         if not -len(args) <= n < len(args):
-            raise explained(RuntimeError(
-                f"Got argnum={n}, but only {len(args)} positional inputs"
-                "\nArguments to differentiate must be passed by position."
-            ))
+            raise explained(
+                RuntimeError(
+                    f"Got argnum={n}, but only {len(args)} positional inputs"
+                    "\nArguments to differentiate must be passed by position."
+                )
+            )
     return numbers
 
 
-def _call(func: Any, args: tuple[Any, ...], kwargs: Any, argnums: Argnums) -> tuple[Any, list[Tensor], Callable[[list[Any]], Any]]:
+def _call(
+    func: Any, args: tuple[Any, ...], kwargs: Any, argnums: Argnums
+) -> tuple[Any, list[Tensor], Callable[[list[Any]], Any]]:
     """Run ``func`` with fresh variables in place of the chosen arguments."""
     numbers = _chosen(args, argnums)
     leaves, rebuild = tree.flatten(tuple(args[n] for n in numbers))
@@ -128,7 +132,9 @@ def grad_and_value(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool
             aux = None
             if has_aux:
                 if not (isinstance(out, tuple) and len(out) == 2):
-                    raise RuntimeError("grad_and_value(f)(*args): output of function f should be a tuple: (output, aux) if has_aux is True")
+                    raise RuntimeError(
+                        "grad_and_value(f)(*args): output of function f should be a tuple: (output, aux) if has_aux is True"
+                    )
                 out, aux = out
             if not isinstance(out, Tensor):
                 raise RuntimeError(f"grad_and_value(f)(*args): Expected f(*args) to return tensor, got {type(out)}")
@@ -207,14 +213,20 @@ def jvp(func: Callable[..., Any], primals: Any, tangents: Any, *, strict: bool =
     (tensor(0.), tensor(1.))
     """
     if not isinstance(primals, tuple):
-        raise RuntimeError(f"jvp: Expected primals to be a tuple. E.g. it should be valid to call f(*primals). Got {type(primals)}.")
+        raise RuntimeError(
+            f"jvp: Expected primals to be a tuple. E.g. it should be valid to call f(*primals). Got {type(primals)}."
+        )
     xs, rebuild = tree.flatten(primals)
     ts, _ = tree.flatten(tangents)
     if len(xs) != len(ts):
-        raise RuntimeError(f"jvp: Expected primals and tangents to have the same structure, got {len(xs)} and {len(ts)} tensors")
+        raise RuntimeError(
+            f"jvp: Expected primals and tangents to have the same structure, got {len(xs)} and {len(ts)} tensors"
+        )
     for x, t in zip(xs, ts, strict=True):
         if as_tensor(x).shape != as_tensor(t).shape:
-            raise RuntimeError(f"jvp: primal and tangent must have the same shape, got {list(x.shape)} and {list(t.shape)}")
+            raise RuntimeError(
+                f"jvp: primal and tangent must have the same shape, got {list(x.shape)} and {list(t.shape)}"
+            )
     with level() as rank:
         duals = [make_dual(inside(x), inside(t), rank) for x, t in zip(xs, ts, strict=True)]
         out = func(*rebuild(duals))

@@ -36,10 +36,12 @@ def as_tensor(x: Any) -> Tensor:
     if isinstance(x, Tensor):
         return x
     if isinstance(x, (bool, int, float, complex)):
-        raise explained(TypeError(
-            f"expected a Tensor as the argument to differentiate or map over, got {type(x).__name__}"
-            f"\nWrite torch.tensor({float(x) if not isinstance(x, complex) else x})."
-        ))
+        raise explained(
+            TypeError(
+                f"expected a Tensor as the argument to differentiate or map over, got {type(x).__name__}"
+                f"\nWrite torch.tensor({float(x) if not isinstance(x, complex) else x})."
+            )
+        )
     raise TypeError(f"expected Tensors (in any nesting of tuple, list, dict), got {type(x).__name__}")
 
 

@@ -14,7 +14,12 @@ from .levels import inside, level
 
 
 def vmap(
-    func: Callable[..., Any], in_dims: Any = 0, out_dims: Any = 0, randomness: str = "error", *, chunk_size: int | None = None
+    func: Callable[..., Any],
+    in_dims: Any = 0,
+    out_dims: Any = 0,
+    randomness: str = "error",
+    *,
+    chunk_size: int | None = None,
 ) -> Callable[..., Any]:
     """``func`` over a dimension of its arguments, without a loop.
 
@@ -46,7 +51,10 @@ def vmap(
             return _once(func, everything, dims, size, n, rebuild, kwrebuild, out_dims)
         parts = []
         for start in range(0, size, chunk_size):
-            cut = [x if d is None else x.movedim(d, 0)[start : start + chunk_size] for x, d in zip(everything, dims, strict=True)]
+            cut = [
+                x if d is None else x.movedim(d, 0)[start : start + chunk_size]
+                for x, d in zip(everything, dims, strict=True)
+            ]
             zeros = [None if d is None else 0 for d in dims]
             parts.append(_once(func, cut, zeros, min(chunk_size, size - start), n, rebuild, kwrebuild, out_dims))
         return _joined(parts, out_dims)
@@ -73,7 +81,9 @@ def _size(leaves: list[Any], dims: list[Any]) -> int:
     if not sizes:
         raise ValueError("vmap: at least one input must be mapped over: give it a dimension in in_dims")
     if len(sizes) > 1:
-        raise ValueError(f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sorted(sizes)}")
+        raise ValueError(
+            f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sorted(sizes)}"
+        )
     return int(sizes.pop())
 
 
@@ -91,10 +101,14 @@ def _once(func: Any, leaves: Any, dims: Any, size: int, n: int, rebuild: Any, kw
 
 def _unbox(y: Any, dim: int | None, size: int, rank: int) -> Any:
     if not isinstance(y, Tensor):
-        raise ValueError(f"vmap: func must only return Tensors, got type {type(y)}. Did you mean to set out_dims= to None?")
+        raise ValueError(
+            f"vmap: func must only return Tensors, got type {type(y)}. Did you mean to set out_dims= to None?"
+        )
     if isinstance(y, Batched) and y._rank == rank:
         if dim is None:
-            raise ValueError("vmap: func returned a value that depends on the mapped input; out_dims=None needs one that does not")
+            raise ValueError(
+                "vmap: func returned a value that depends on the mapped input; out_dims=None needs one that does not"
+            )
         out = lower(y._a)
     elif dim is None:
         return y

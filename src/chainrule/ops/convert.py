@@ -36,7 +36,10 @@ class Clamp(Primitive):
     forward = lambda xp, x, *, min, max: clamped(xp, x, min, max)
     vjp_x = lambda xp, g, x, min, max: xp.where(inside(x, min, max), g, xp.zeros_like(g))
     jvp_x = lambda xp, t, x, min, max: xp.where(inside(x, min, max), t, xp.zeros_like(t))
-    samples = [(([[0.5, -1.25], [2.0, -0.7]],), {"min": -1.0, "max": 1.0}), (([0.5, -2.0],), {"min": None, "max": 0.25})]
+    samples = [
+        (([[0.5, -1.25], [2.0, -0.7]],), {"min": -1.0, "max": 1.0}),
+        (([0.5, -2.0],), {"min": None, "max": 0.25}),
+    ]
 
 
 def clamped(xp: Any, x: Any, min: Any, max: Any) -> Any:
@@ -56,7 +59,9 @@ def inside(x: Any, min: Any, max: Any) -> Any:
 _stop, _clamp, _clone, _cast = Stop(), Clamp(), table["Clone"], table["Cast"]
 _to = type(_cast)("ToCopyBackward0")
 _copy = type(table["Copy"])("torch::autograd::CopyBackwards")
-_zero, _fill, _fill_tensor = (type(table["Fill"])(f"{name}") for name in ("ZeroBackward0", "FillBackward2", "FillBackward3"))
+_zero, _fill, _fill_tensor = (
+    type(table["Fill"])(f"{name}") for name in ("ZeroBackward0", "FillBackward2", "FillBackward3")
+)
 
 
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
@@ -74,7 +79,9 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """
     if input is None and other is None:
         return nonzero(condition, as_tuple=True)
-    lifted: Any = tuple(a if isinstance(a, (Box, int, float, complex)) else wrap(np.asarray(a)) for a in (condition, input, other))
+    lifted: Any = tuple(
+        a if isinstance(a, (Box, int, float, complex)) else wrap(np.asarray(a)) for a in (condition, input, other)
+    )
     if not any(isinstance(a, Box) for a in lifted[1:]):
         d = dtypes.result_dtype([], list(lifted[1:]))
         lifted = (lifted[0], wrap(np.asarray(lifted[1], d)), lifted[2])
@@ -256,7 +263,6 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any
     """Filled with random numbers, normal with the given mean and deviation."""
     serial = not self.is_contiguous()
     return _random(self, lambda shape: (generator or default_generator).normal(shape, self._dtype, mean, std, serial))
-
 
 
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:

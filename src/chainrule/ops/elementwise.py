@@ -21,7 +21,12 @@ ONE: Any = [(((2, 3),), {}), (((),), {}), (((0, 2),), {})]
 POSITIVE: Any = [(([[0.5, 1.25, 2.0], [0.75, 3.0, 1.5]],), {}), ((0.6,), {})]
 UNIT: Any = [(([[0.5, -0.25, 0.1], [-0.75, 0.3, 0.9]],), {}), ((0.6,), {})]
 TWO: Any = [(((2, 3), (2, 3)), {}), (((2, 1), (3,)), {}), (((), (2, 3)), {}), (((2, 3), 1.5), {}), ((2, (3,)), {})]
-BESIDE_ZERO: Any = [(([[0.5, -1.25], [2.0, -0.7]], [[1.5, -0.8], [-2.5, 0.6]]), {}), (([1.5, -2.0], 0.8), {}), ((2, [0.5, -4.0]), {}), (([[1.5], [-2.0]], [0.8, -0.45, 1.1]), {})]
+BESIDE_ZERO: Any = [
+    (([[0.5, -1.25], [2.0, -0.7]], [[1.5, -0.8], [-2.5, 0.6]]), {}),
+    (([1.5, -2.0], 0.8), {}),
+    ((2, [0.5, -4.0]), {}),
+    (([[1.5], [-2.0]], [0.8, -0.45, 1.1]), {}),
+]
 WITH_TIES = [*TWO, (([[1.0, 2.0, 3.0], [0.5, -1.0, 2.0]], [[1.0, 3.0, 2.5], [0.5, -1.0, -2.0]]), {})]
 BETWEEN_STEPS = [*BESIDE_ZERO[:2], ((2, [0.7, -3.0]), {}), BESIDE_ZERO[3]]
 
@@ -40,6 +45,7 @@ class Add(Elementwise):
 
 add = binary(Add, operator.add, operators=("__add__", "__radd__"))
 
+
 class Sub(Elementwise):
     """``x - y``."""
 
@@ -53,6 +59,7 @@ class Sub(Elementwise):
 
 sub = binary(Sub, operator.sub, operators=("__sub__", "__rsub__"))
 
+
 class Mul(Elementwise):
     """``x * y``."""
 
@@ -65,6 +72,7 @@ class Mul(Elementwise):
 
 
 mul = binary(Mul, operator.mul, operators=("__mul__", "__rmul__"))
+
 
 class Div(Elementwise):
     """``x / y``; integers are divided as floats."""
@@ -80,6 +88,7 @@ class Div(Elementwise):
 
 
 div = binary(Div, operator.truediv, operators=("__truediv__", "__rtruediv__"))
+
 
 def power(x: Any, y: Any) -> Any:
     if y.__class__ is int:  # x * x is exact where pow may not be, and quicker
@@ -105,6 +114,7 @@ class Pow(Elementwise):
 
 
 pow = binary(Pow, power, operators=("__pow__", "__rpow__"))
+
 
 def pow_slope(xp: Any, x: Any, y: Any) -> Any:
     if y.__class__ is int or y.__class__ is float:
@@ -135,6 +145,7 @@ class Neg(Elementwise):
 
 neg = unary(Neg, operator="__neg__")
 
+
 class Abs(Elementwise):
     """``|x|``, with slope 0 at 0; for complex x the modulus."""
 
@@ -148,6 +159,7 @@ class Abs(Elementwise):
 
 abs = unary(Abs, operator="__abs__")
 
+
 class Reciprocal(Elementwise):
     """``1 / x``."""
 
@@ -159,6 +171,7 @@ class Reciprocal(Elementwise):
 
 
 reciprocal = unary(Reciprocal)
+
 
 class Maximum(Elementwise):
     """The larger of x and y; a tie shares the slope, nan wins."""
@@ -172,6 +185,7 @@ class Maximum(Elementwise):
 
 maximum = binary(Maximum)
 
+
 class Minimum(Elementwise):
     """The smaller of x and y; a tie shares the slope, nan wins."""
 
@@ -183,6 +197,7 @@ class Minimum(Elementwise):
 
 
 minimum = binary(Minimum)
+
 
 def share(xp: Any, wins: Any, ties: Any, like: Any) -> Any:
     """1 where it wins, 1/2 where it ties, 0 elsewhere."""
@@ -199,6 +214,7 @@ class Remainder(Elementwise):
 
 
 remainder = binary(Remainder, operators=("__mod__", "__rmod__"))
+
 
 class FloorDivide(Elementwise):
     """``floor(x / y)``; its slope is 0 almost everywhere and PyTorch gives it none."""
@@ -224,6 +240,7 @@ class Exp(Elementwise):
 
 exp = unary(Exp)
 
+
 class Expm1(Elementwise):
     """``e**x - 1``, exact near 0."""
 
@@ -235,6 +252,7 @@ class Expm1(Elementwise):
 
 
 expm1 = unary(Expm1)
+
 
 class Log(Elementwise):
     """The natural logarithm."""
@@ -248,6 +266,7 @@ class Log(Elementwise):
 
 log = unary(Log)
 
+
 class Log1p(Elementwise):
     """``log(1 + x)``, exact near 0."""
 
@@ -259,6 +278,7 @@ class Log1p(Elementwise):
 
 
 log1p = unary(Log1p)
+
 
 class Log2(Elementwise):
     """The logarithm to base 2."""
@@ -272,6 +292,7 @@ class Log2(Elementwise):
 
 log2 = unary(Log2)
 
+
 class Log10(Elementwise):
     """The logarithm to base 10."""
 
@@ -284,6 +305,7 @@ class Log10(Elementwise):
 
 log10 = unary(Log10)
 
+
 class Sqrt(Elementwise):
     """The square root; its slope at 0 is infinite."""
 
@@ -295,6 +317,7 @@ class Sqrt(Elementwise):
 
 
 sqrt = unary(Sqrt)
+
 
 class Rsqrt(Elementwise):
     """``1 / sqrt(x)``."""
@@ -323,6 +346,7 @@ class Sin(Elementwise):
 
 sin = unary(Sin)
 
+
 class Cos(Elementwise):
     """The cosine, x in radians."""
 
@@ -334,6 +358,7 @@ class Cos(Elementwise):
 
 
 cos = unary(Cos)
+
 
 class Tan(Elementwise):
     """The tangent, x in radians."""
@@ -347,6 +372,7 @@ class Tan(Elementwise):
 
 tan = unary(Tan)
 
+
 class Asin(Elementwise):
     """The arc sine, in radians."""
 
@@ -358,6 +384,7 @@ class Asin(Elementwise):
 
 
 asin = unary(Asin)
+
 
 class Acos(Elementwise):
     """The arc cosine, in radians."""
@@ -371,6 +398,7 @@ class Acos(Elementwise):
 
 acos = unary(Acos)
 
+
 class Atan(Elementwise):
     """The arc tangent, in radians."""
 
@@ -382,6 +410,7 @@ class Atan(Elementwise):
 
 
 atan = unary(Atan)
+
 
 class Sinh(Elementwise):
     """The hyperbolic sine."""
@@ -395,6 +424,7 @@ class Sinh(Elementwise):
 
 sinh = unary(Sinh)
 
+
 class Cosh(Elementwise):
     """The hyperbolic cosine."""
 
@@ -406,6 +436,7 @@ class Cosh(Elementwise):
 
 
 cosh = unary(Cosh)
+
 
 class Tanh(Elementwise):
     """The hyperbolic tangent."""
@@ -419,6 +450,7 @@ class Tanh(Elementwise):
 
 tanh = unary(Tanh)
 
+
 class Asinh(Elementwise):
     """The inverse hyperbolic sine."""
 
@@ -430,6 +462,7 @@ class Asinh(Elementwise):
 
 asinh = unary(Asinh)
 
+
 class Acosh(Elementwise):
     """The inverse hyperbolic cosine, for x ≥ 1."""
 
@@ -440,6 +473,7 @@ class Acosh(Elementwise):
 
 
 acosh = unary(Acosh)
+
 
 class Atanh(Elementwise):
     """The inverse hyperbolic tangent, for |x| < 1."""
@@ -475,6 +509,7 @@ class Where(Elementwise):
 
 Where()
 
+
 class Sign(Elementwise):
     """-1, 0 or 1."""
 
@@ -486,6 +521,7 @@ class Sign(Elementwise):
 
 sign = unary(Sign)
 
+
 class Sgn(Elementwise):
     """``x / |x|``, the sign of a complex number; 0 at 0."""
 
@@ -496,6 +532,7 @@ class Sgn(Elementwise):
 
 
 sgn = unary(Sgn)
+
 
 def turning(xp: Any, v: Any, x: Any, out: Any) -> Any:
     """The part of v at right angles to out, by the size of x: moving along out changes no direction."""
@@ -515,6 +552,7 @@ class Floor(Elementwise):
 
 floor = unary(Floor)
 
+
 class Ceil(Elementwise):
     """The smallest integer not below x."""
 
@@ -525,6 +563,7 @@ class Ceil(Elementwise):
 
 
 ceil = unary(Ceil)
+
 
 class Round(Elementwise):
     """The nearest integer, halves to even."""
@@ -537,6 +576,7 @@ class Round(Elementwise):
 
 round = unary(Round)
 
+
 class Clone(Elementwise):
     """A copy with memory of its own."""
 
@@ -548,6 +588,7 @@ class Clone(Elementwise):
 
 
 Clone()
+
 
 class _InPlaceOfX(Elementwise):
     """y in x's shape and dtype, whatever they are."""
@@ -573,6 +614,7 @@ class Fill(_InPlaceOfX):
 
 Fill()
 
+
 class Copy(_InPlaceOfX):
     """y in the place of x: what ``x.copy_(y)`` records."""
 
@@ -597,6 +639,7 @@ class Eq(Elementwise):
 
 eq = binary(Eq, operators=("__eq__",))
 
+
 class Ne(Elementwise):
     """``x != y``."""
 
@@ -606,6 +649,7 @@ class Ne(Elementwise):
 
 
 ne = binary(Ne, operators=("__ne__",))
+
 
 class Lt(Elementwise):
     """``x < y``."""
@@ -617,6 +661,7 @@ class Lt(Elementwise):
 
 lt = binary(Lt, operators=("__lt__",))
 
+
 class Le(Elementwise):
     """``x <= y``."""
 
@@ -626,6 +671,7 @@ class Le(Elementwise):
 
 
 le = binary(Le, operators=("__le__",))
+
 
 class Gt(Elementwise):
     """``x > y``."""
@@ -637,6 +683,7 @@ class Gt(Elementwise):
 
 gt = binary(Gt, operators=("__gt__",))
 
+
 class Ge(Elementwise):
     """``x >= y``."""
 
@@ -646,6 +693,7 @@ class Ge(Elementwise):
 
 
 ge = binary(Ge, operators=("__ge__",))
+
 
 class IsNan(Elementwise):
     """Whether an entry is nan."""
@@ -657,6 +705,7 @@ class IsNan(Elementwise):
 
 isnan = unary(IsNan, "isnan", in_place=False)
 
+
 class BitwiseAnd(Elementwise):
     """``x & y`` of integers or truth values."""
 
@@ -666,6 +715,7 @@ class BitwiseAnd(Elementwise):
 
 
 bitwise_and = binary(BitwiseAnd, operators=("__and__", "__rand__"))
+
 
 class BitwiseOr(Elementwise):
     """``x | y`` of integers or truth values."""
@@ -677,6 +727,7 @@ class BitwiseOr(Elementwise):
 
 bitwise_or = binary(BitwiseOr, operators=("__or__", "__ror__"))
 
+
 class BitwiseXor(Elementwise):
     """``x ^ y`` of integers or truth values."""
 
@@ -686,6 +737,7 @@ class BitwiseXor(Elementwise):
 
 
 bitwise_xor = binary(BitwiseXor, operators=("__xor__", "__rxor__"))
+
 
 class BitwiseNot(Elementwise):
     """``~x``: not, for truth values."""
@@ -712,6 +764,7 @@ class Conj(Elementwise):
 
 conj = unary(Conj, in_place=False)
 
+
 class Real(Elementwise):
     """The real part."""
 
@@ -724,6 +777,7 @@ class Real(Elementwise):
 
 real = unary(Real, in_place=False)
 
+
 class Imag(Elementwise):
     """The imaginary part."""
 
@@ -735,6 +789,7 @@ class Imag(Elementwise):
 
 
 _imag = unary(Imag, "imag", in_place=False)
+
 
 def imag(input: Tensor) -> Tensor:
     """The imaginary part of a complex tensor.
@@ -749,6 +804,7 @@ def imag(input: Tensor) -> Tensor:
 
 export("imag", imag)
 attach(real=property(real), imag=property(imag))
+
 
 class Cast(Elementwise):
     """x in another dtype; the cotangent comes back in x's own."""

@@ -222,7 +222,9 @@ def normal_key(key: Any, shape: tuple[int, ...]) -> tuple[Key, str]:
             if any(isinstance(v, Tensor) for v in (k.start, k.stop, k.step)):
                 k = slice(*(None if v is None else int(v) for v in (k.start, k.stop, k.step)))
             if k.step is not None and k.step <= 0:
-                raise explained(ValueError("step must be greater than zero\nReverse with torch.flip(x, [dim]) instead of x[::-1]."))
+                raise explained(
+                    ValueError("step must be greater than zero\nReverse with torch.flip(x, [dim]) instead of x[::-1].")
+                )
             n = shape[dim] if dim < len(shape) else 0
             if label != "IndexBackward0" and k.indices(n) != (0, n, 1):
                 label = "SliceBackward0"
@@ -231,7 +233,7 @@ def normal_key(key: Any, shape: tuple[int, ...]) -> tuple[Key, str]:
             label = label if label == "IndexBackward0" else "UnsqueezeBackward0"
         elif k is Ellipsis:
             dots = True
-            dim = len(shape) - sum(_width(later) for later in parts[i + 1:])
+            dim = len(shape) - sum(_width(later) for later in parts[i + 1 :])
         else:
             k, advanced = _array_key(k)
             label = "IndexBackward0" if advanced else "SelectBackward0"
@@ -376,10 +378,12 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
 def as_value(value: Any, like: Tensor) -> Tensor:
     """A number as a tensor of ``like``'s dtype."""
     if not isinstance(value, (bool, int, float, complex, np.generic)):
-        raise explained(TypeError(
-            f"can't assign a {type(value).__name__} to a torch.{errors.scalar_type(like._dtype)}Tensor"
-            "\nAssign a number or a tensor: x[key] = torch.tensor(value)."
-        ))
+        raise explained(
+            TypeError(
+                f"can't assign a {type(value).__name__} to a torch.{errors.scalar_type(like._dtype)}Tensor"
+                "\nAssign a number or a tensor: x[key] = torch.tensor(value)."
+            )
+        )
     if isinstance(value, complex) and like._dtype.kind != "c":
         raise RuntimeError(f"value cannot be converted to type {like.dtype.name} without overflow")
     return wrap(np.asarray(value, like._dtype))

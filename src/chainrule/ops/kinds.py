@@ -15,10 +15,14 @@ public: dict[str, Any] = {}
 
 
 class Unary(Protocol):
+    """A function of one tensor."""
+
     def __call__(self, input: Tensor, *, out: Tensor | None = None) -> Tensor: ...
 
 
 class Binary(Protocol):
+    """A function of two tensors, or of a tensor and a number."""
+
     def __call__(self, input: Tensor | float, other: Tensor | float, *, out: Tensor | None = None) -> Tensor: ...
 
 
@@ -70,9 +74,7 @@ def unary(cls: type[Elementwise], name: str | None = None, *, in_place: bool = T
     return lane
 
 
-def binary(
-    cls: type[Elementwise], fn: Any = None, name: str | None = None, operators: tuple[str, ...] = ()
-) -> Binary:
+def binary(cls: type[Elementwise], fn: Any = None, name: str | None = None, operators: tuple[str, ...] = ()) -> Binary:
     """Declare a function of two broadcast arguments, with the Python operators it answers to."""
     name = name or _name(cls)
     prim = cls()

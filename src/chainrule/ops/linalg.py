@@ -97,10 +97,12 @@ def _same_dtype(name: str, a: Any, b: Any) -> None:
         d, e = errors.scalar_type(dtype_of(a)), errors.scalar_type(dtype_of(b))
         if name == "dot":
             raise RuntimeError(f"dot : expected both vectors to have same dtype, but found {d} and {e}")
-        raise explained(RuntimeError(
-            f"expected m1 and m2 to have the same dtype, but got: {_c(d)} != {_c(e)}"
-            "\nConvert one of them: x.to(y.dtype)."
-        ))
+        raise explained(
+            RuntimeError(
+                f"expected m1 and m2 to have the same dtype, but got: {_c(d)} != {_c(e)}"
+                "\nConvert one of them: x.to(y.dtype)."
+            )
+        )
 
 
 def _c(name: str) -> str:
@@ -109,11 +111,13 @@ def _c(name: str) -> str:
 
 def _check_mm(a: Any, b: Any) -> None:
     if a.shape[-1] != b.shape[-2]:
-        raise explained(RuntimeError(
-            f"mat1 and mat2 shapes cannot be multiplied ({a.shape[-2]}x{a.shape[-1]} and {b.shape[-2]}x{b.shape[-1]})"
-            f"\nThe columns of the first ({a.shape[-1]}) must be as many as the rows of the second ({b.shape[-2]}); "
-            "perhaps one of them is to be transposed: y.t()."
-        ))
+        raise explained(
+            RuntimeError(
+                f"mat1 and mat2 shapes cannot be multiplied ({a.shape[-2]}x{a.shape[-1]} and {b.shape[-2]}x{b.shape[-1]})"
+                f"\nThe columns of the first ({a.shape[-1]}) must be as many as the rows of the second ({b.shape[-2]}); "
+                "perhaps one of them is to be transposed: y.t()."
+            )
+        )
     _same_dtype("mm", a, b)
 
 
@@ -129,9 +133,11 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     a, b = input._shape, other.shape
     n, m = len(a), len(b)
     if not n or not m:
-        raise explained(RuntimeError(
-            f"both arguments to matmul need to be at least 1D, but they are {n}D and {m}D\nMultiply by a number with *."
-        ))
+        raise explained(
+            RuntimeError(
+                f"both arguments to matmul need to be at least 1D, but they are {n}D and {m}D\nMultiply by a number with *."
+            )
+        )
     if n == 2 and m == 2:
         _check_mm(input, other)
         return _mm(input, other)  # type: ignore[no-any-return]
@@ -216,16 +222,20 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     shape, wshape = input._shape, weight._shape
     if shape[-1:] != wshape[-1:]:
         a = (input.numel() // max(shape[-1], 1), shape[-1]) if shape else (1, 1)
-        raise explained(RuntimeError(
-            f"mat1 and mat2 shapes cannot be multiplied ({a[0]}x{a[1]} and {wshape[-1]}x{wshape[0]})"
-            f"\nThis layer takes vectors of {wshape[-1]} numbers along the last dimension; the input has shape "
-            f"{list(shape)}."
-        ))
+        raise explained(
+            RuntimeError(
+                f"mat1 and mat2 shapes cannot be multiplied ({a[0]}x{a[1]} and {wshape[-1]}x{wshape[0]})"
+                f"\nThis layer takes vectors of {wshape[-1]} numbers along the last dimension; the input has shape "
+                f"{list(shape)}."
+            )
+        )
     if input._dtype != weight._dtype:
-        raise explained(RuntimeError(
-            f"mat1 and mat2 must have the same dtype, but got {errors.scalar_type(input._dtype)} and "
-            f"{errors.scalar_type(weight._dtype)}\nConvert the input, x.to(weight.dtype), or the model, model.double()."
-        ))
+        raise explained(
+            RuntimeError(
+                f"mat1 and mat2 must have the same dtype, but got {errors.scalar_type(input._dtype)} and "
+                f"{errors.scalar_type(weight._dtype)}\nConvert the input, x.to(weight.dtype), or the model, model.double()."
+            )
+        )
     if bias is None:
         return matmul(input, weight.t())
     n = len(shape)

@@ -91,7 +91,9 @@ def _reduction(name: str) -> str:
     return name
 
 
-def mse_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Tensor:
+def mse_loss(
+    input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
+) -> Tensor:
     """The mean of ``(input - target)²``; with ``reduction`` "sum" the sum, with "none" each.
 
     Source: ``torch.nn.functional.mse_loss``.
@@ -139,7 +141,9 @@ def nll_loss(
     if flat._rank == 2 and isinstance(flat._a, np.ndarray):
         bad = (flat._a != ignore_index) & ((flat._a < 0) | (flat._a >= classes))
         if bad.any():
-            raise explained(IndexError(f"Target {int(flat._a[bad][0])} is out of bounds.\nClasses are 0 to {classes - 1}."))
+            raise explained(
+                IndexError(f"Target {int(flat._a[bad][0])} is out of bounds.\nClasses are 0 to {classes - 1}.")
+            )
     ignored = flat == ignore_index
     safe = flat.masked_fill(ignored, 0)
     if weight is None:

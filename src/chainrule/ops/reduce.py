@@ -243,9 +243,7 @@ class CumSum(Primitive):
     """Running sums along ``axis``."""
 
     forward = lambda xp, x, *, axis: xp.cumulative_sum(x, axis=axis + len(x.shape))
-    vjp_x = lambda xp, g, axis: xp.flip(
-        xp.cumulative_sum(xp.flip(g, axis=axis), axis=axis + len(g.shape)), axis=axis
-    )
+    vjp_x = lambda xp, g, axis: xp.flip(xp.cumulative_sum(xp.flip(g, axis=axis), axis=axis + len(g.shape)), axis=axis)
     linear = ("x",)
     samples = [(((2, 3),), {"axis": -1}), (((2, 3),), {"axis": -2})]
 
@@ -308,10 +306,12 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
     """
     x = _to_dtype(_tensor(input, "mean"), dtype)
     if x._dtype.kind not in "fc":
-        raise explained(RuntimeError(
-            "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
-            f"Got: {errors.scalar_type(x._dtype)}\nWrite x.float().mean(), or x.mean(dtype=torch.float32)."
-        ))
+        raise explained(
+            RuntimeError(
+                "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
+                f"Got: {errors.scalar_type(x._dtype)}\nWrite x.float().mean(), or x.mean(dtype=torch.float32)."
+            )
+        )
     dim = axis if dim is None else dim
     return (_full if dim is None else _along)["mean"](x, axis=axes(x, dim), keepdims=keepdim)  # type: ignore[no-any-return]
 
@@ -326,7 +326,12 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
 
 
 def var(
-    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
 ) -> Tensor:
     """The variance of all elements or over ``dim``, divided by n - ``correction`` (1 unless told).
 
@@ -335,7 +340,9 @@ def var(
     return _spread_of("var", input, dim, unbiased, keepdim, correction)
 
 
-def _spread_of(name: str, x: Tensor, dim: Any, unbiased: bool | None, keepdim: bool, correction: float | None) -> Tensor:
+def _spread_of(
+    name: str, x: Tensor, dim: Any, unbiased: bool | None, keepdim: bool, correction: float | None
+) -> Tensor:
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     if correction is None:
@@ -344,7 +351,12 @@ def _spread_of(name: str, x: Tensor, dim: Any, unbiased: bool | None, keepdim: b
 
 
 def std(
-    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
 ) -> Tensor:
     """The standard deviation: the square root of :func:`var`.
 
@@ -371,7 +383,7 @@ def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
 
 def return_type(name: str, *fields: str) -> Any:
     """A named tuple that prints as PyTorch's ``torch.return_types``."""
-    cls: Any = namedtuple(name, fields)  # type: ignore[misc]  # noqa: PYI024  the names come from the caller
+    cls: Any = namedtuple(name, fields)  # type: ignore[misc]
 
     def show(self: Any) -> str:
         return f"torch.return_types.{name}(\n" + ",\n".join(f"{f}={getattr(self, f)!r}" for f in fields) + ")"

@@ -137,10 +137,12 @@ def _filled(x: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
         if rest and n % rest == 0:
             shape = tuple([n // rest if s == -1 else s for s in shape])
     if math.prod(shape) != n or any(s < 0 for s in shape):
-        raise explained(RuntimeError(
-            f"shape '{list(shape)}' is invalid for input of size {n}"
-            f"\nThe {n} elements of shape {list(x.shape)} must fill the new shape exactly; one size may be -1."
-        ))
+        raise explained(
+            RuntimeError(
+                f"shape '{list(shape)}' is invalid for input of size {n}"
+                f"\nThe {n} elements of shape {list(x.shape)} must fill the new shape exactly; one size may be -1."
+            )
+        )
     return shape
 
 
