@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import namespace as ns
+from ..arrays import numpy_
 from ..quiet import QUIET, reset_errors, set_errors
 from . import lanes, mathlib, threads
 from .emit import Source, line_source, loop_source
@@ -233,7 +233,7 @@ class _Writer:
             self.lines.append(f"{self.buffer(eq.out, i)}")
             self.lines.append(f"np.matmul({', '.join(args)}, out={out})")
         else:
-            function = self.hold(f"{eq.name.lower()}{i}", functools.partial(eq.prim.forward, ns.numpy_, **eq.params))
+            function = self.hold(f"{eq.name.lower()}{i}", functools.partial(eq.prim.forward, numpy_, **eq.params))
             outs = ", ".join(self.names[v] for v in eq.outs)
             self.lines.append(f"{outs}{',' if eq.prim.outputs is not None else ''} = {function}({', '.join(args)})")
         gone = [v for v, last in self.last_use.items() if last == i and "array" in self.at_hand.get(v, ()) and v.size > 256
@@ -249,7 +249,7 @@ class _Writer:
         numbers = [self.number(v) for v in source.numbers]
         if not isinstance(step, Loop):
             self.hold(f"line{number}", native(source.text))
-            returned = [v for v in source.outputs if not v.shape or v not in step.stores]
+            returned = [v for v in source.outputs if not v.shape or v not in step.stores]  # type: ignore[union-attr]
             written = [v for v in source.outputs if v not in returned]
             self.lines += [self.buffer(v, i) for v in written]
             call = f"line{number}({', '.join([self.array(v) for v in (*source.arrays, *written)] + numbers)})"
