@@ -272,6 +272,8 @@ class Sweep:
                     if wanted is not None and node not in wanted:
                         break
                 if saved is None:
+                    if all(e is None or type(e) is Nowhere for e in node.edges):
+                        break  # nobody is behind it: nothing is missed
                     raise explained(RuntimeError(errors.freed_graph(node)))
                 if tensors is not None:
                     for t in tensors:
