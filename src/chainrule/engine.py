@@ -265,6 +265,8 @@ class Sweep:
             while node is not None:  # follows a chain without touching the heap
                 extra, saved, tensors = node.extra, node.saved, node.tensors
                 if extra is not None and (extra.hooked or extra.capture is not None):
+                    if wanted is not None and node not in wanted and node not in capture:
+                        break
                     g = before(self, extra, g)
                 if picky:
                     if node in capture:
@@ -272,8 +274,8 @@ class Sweep:
                     if wanted is not None and node not in wanted:
                         break
                 if saved is None:
-                    if all(e is None or type(e) is Nowhere for e in node.edges):
-                        break  # nobody is behind it: nothing is missed
+                    if len(node.pulls) > 1 and all(e is None or type(e) is Nowhere for e in node.edges):
+                        break  # nobody is behind it: nothing is missed, and PyTorch does not look
                     raise explained(RuntimeError(errors.freed_graph(node)))
                 if tensors is not None:
                     for t in tensors:
@@ -408,7 +410,7 @@ def check_versions(node: Node) -> None:
 def needs(node: Node, i: int) -> bool:
     """Whether input ``i`` is needed for a cotangent that goes anywhere."""
     going = tuple(e is not None and type(e) is not Nowhere for e in node.edges)
-    return node.prim is None or bool(node.prim.keeps(going)[0][i + 1])
+    return node.prim is None or node.place is not None or bool(node.prim.keeps(going)[0][i + 1])
 
 
 def reachable(edges: Sequence[Any], targets: Any) -> set[Any] | None:
