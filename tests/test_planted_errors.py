@@ -184,7 +184,7 @@ def test_two_operands_exchanged_within_a_rule(name: str) -> None:
             return (lambda xp, g, s, p: pull(xp, g, (s[0], s[2], s[1]), p)), needs | set(right.args)
 
         assert caught(planted(right, _reverse=changed), right, numbers.reverse), f"in the rule for {right.args[i]}"
-    assert uses or name in ("Add", "Sub", "Fill", "Copy", "Put", "CopySlices"), "rules without operands"
+    assert uses or name in ("Add", "Sub", "AddScaled", "Fill", "Copy", "Put", "CopySlices"), "rules without operands"
 
 
 @pytest.mark.parametrize("name", [n for n in PAIRS if OPERATIONS[n].broadcasts and n != "CopySlices"] + ["Where"])
@@ -267,7 +267,7 @@ def test_a_slope_not_conjugated(name: str) -> None:
     right = OPERATIONS[name]
     formulas = [a for a in right.args if callable(getattr(right, f"d_{a}", None)) and not hasattr(right, f"vjp_{a}")]
     wrong = planted(right, _conjugate=lambda self, arg, pull: pull)
-    depends = name not in ("Maximum", "Minimum", "Relu")  # real slopes
+    depends = name not in ("Maximum", "Minimum", "Relu", "AddScaled")  # real slopes
     assert caught(wrong, right, arrays.wirtinger) == (bool(formulas) and depends)
 
 

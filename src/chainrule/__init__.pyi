@@ -11,7 +11,7 @@ from .tensor import Tensor as Tensor
 from .ops.elementwise import abs as abs
 from .ops.elementwise import acos as acos
 from .ops.elementwise import acosh as acosh
-from .ops.elementwise import add as add
+from .ops.convert import add as add
 from .ops.linalg import addmm as addmm
 from .ops.reduce import all as all
 from .ops.convert import allclose as allclose
@@ -144,7 +144,7 @@ from .ops.convert import square as square
 from .ops.shape import squeeze as squeeze
 from .ops.shape import stack as stack
 from .ops.reduce import std as std
-from .ops.elementwise import sub as sub
+from .ops.convert import sub as sub
 from .ops.reduce import sum as sum
 from .ops.shape import transpose as swapaxes
 from .ops.shape import transpose as swapdims

@@ -667,6 +667,8 @@ def written(x: Tensor, result: Tensor | None) -> None:
             root = ref()
             if root is not None and root._rg and root._meta.views:
                 leave_behind(root)
+        if x._meta is not None and x._meta.retains and not x._meta.created:
+            x._node  # noqa: B018  rebuilds the history now, which takes what is retained with it
 
 
 def _snapshot(x: Tensor, node: Any) -> None:

@@ -27,6 +27,9 @@ ACCEPTED = {
     "behind its back": "which numbers backward sees that were saved and then changed through .data or .numpy()",
     "half written": "PyTorch has noted the history of a write before it refuses the write, and refuses backward too",
     "leaf until asked": "a view whose base came to require grad is a leaf for PyTorch until its grad_fn is looked at",
+    "way round": "a write through a view of a view: the gradient of the old value goes to the base, in PyTorch past the "
+                 "view between, whose retained gradient lacks it",
+    "leads nowhere": "a second backward through products of a view without history, for which PyTorch saved nothing",
     "leaf view": "a view told to require grad, of a base that does not: PyTorch rebuilds its views from that base",
 }  # fmt: skip
 
@@ -56,7 +59,7 @@ def difference(program: Program, ours: list[Step], theirs: list[Step]) -> tuple[
     for number, (line, (e1, s1), (e2, s2)) in enumerate(zip(program, ours, theirs, strict=True)):
         kind, name, a, b = part(e1, s1, e2, s2)
         if kind:
-            kind = accepted(program[: number + 1], kind, a, b, before, e1 is not None) or kind
+            kind = accepted(program[: number + 1], kind, name, a, b, before, e1 is not None) or kind
             return kind, f"line {number}: {line}: {kind} {name}\n  ours   {a}\n  theirs {b}"
         before = s1
     return None
@@ -76,7 +79,7 @@ def part(e1: Any, s1: Seen, e2: Any, s2: Seen) -> tuple[str, str, Any, Any]:
     return "", "", None, None
 
 
-def accepted(program: Program, kind: str, ours: Any, theirs: Any, before: Seen, raised: bool) -> str | None:
+def accepted(program: Program, kind: str, name: str, ours: Any, theirs: Any, before: Seen, raised: bool) -> str | None:
     """Which of the accepted differences the last line makes, if one."""
     line, done = program[-1], "\n".join(program)
     if kind == "strides":
@@ -85,7 +88,9 @@ def accepted(program: Program, kind: str, ours: Any, theirs: Any, before: Seen, 
         return "overlap"
     if kind in ("value", "grad") and re.search(r"\.data\b|\.numpy\(\)", done):
         return "behind its back"
-    if kind == "grad" and re.search(r"v\d+\.requires_grad_\(\)", done):
+    if kind == "grad" and f"{name}.retain_grad()" in done:
+        return "way round"
+    if kind in ("grad", "grad_fn") and re.search(r"v\d+\.requires_grad_\(\)", done):
         return "leaf view"
     if kind == "grad" and "backward" in line and raised:
         return "half done"
@@ -98,17 +103,21 @@ def accepted(program: Program, kind: str, ours: Any, theirs: Any, before: Seen, 
         return "twice wrong"
     if kind in ("missed raise", "message") and theirs[1] == OVERLAPS:
         return "overlap"
+    if kind in ("needless raise", "missed raise") and FREED in (ours or theirs) and "no_grad" in done:
+        return "leads nowhere"
     if kind == "missed raise" and theirs[1] == OVERLAP and "backward" in line:
         return "half written"
     if kind in ("missed raise", "message") and theirs[1].startswith("a leaf Variable") and not before:
         return "leaf until asked"
-    if kind == "missed raise" and "'NoneType' and 'int'" in theirs[1] and "register_hook" in done:
+    if kind in ("missed raise", "class") and "'NoneType' and 'int'" in theirs[1] and "register_hook" in done:
         return "one node"
-    if kind == "missed raise" and theirs[1] == FREED and "unbind" in done and "autograd.grad" in done:
+    if "unbind" in done and "autograd.grad" in done and (
+        (kind == "missed raise" and theirs[1] == FREED) or (kind == "message" and "appears to not have" in ours[1])
+    ):  # fmt: skip
         return "one node"
     if "expand" in done and kind in ("needless raise", "missed raise") and OVERLAP in (ours or theirs):
         return "expanded"
-    if kind == "missed raise" and theirs[1].startswith("leaf variable has been moved") and ".requires_grad_()" in done:
+    if kind == "missed raise" and theirs[1].startswith("leaf variable has been moved"):
         return "leaf view"
     return None
 

@@ -62,6 +62,14 @@ class Same:
 
 
 @dataclass(frozen=True, slots=True)
+class Detached:
+    """An output that is a tensor read, cut from its graph.  ``leaf``: it asks for gradients of its own."""
+
+    index: int
+    leaf: bool
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """An output that shows the memory of a tensor read: ``chain`` leads from it there."""
 
@@ -76,7 +84,7 @@ class Plain:
     value: Any
 
 
-Result = Value | Same | View | Plain
+Result = Value | Same | Detached | View | Plain
 
 
 @dataclass(slots=True)
@@ -291,6 +299,7 @@ class Capture:
             if isinstance(y, Tensor) and id(y) not in self.made:
                 bare(y._a)  # given back as it came, which counts as read
         index = {id(t): i for i, (t, _) in enumerate(self.read_.values())}
+        inputs = {v: i for i, v in enumerate(self.program.inputs)}
         outputs: list[Atom] = []
         results: list[Result] = []
         places: dict[int, Value] = {}  # a tensor returned twice is one tensor
@@ -302,12 +311,14 @@ class Capture:
                 results.append(Same(index[id(y)]))
             elif y._meta is not None and id(y._meta.base) in index:
                 results.append(View(index[id(y._meta.base)], y._meta.chain))
+            elif (var := self.atom(bare(y._a))) in inputs and y._node is None:
+                results.append(Detached(inputs[var], y._rg))
             else:
                 if id(y) not in places:
                     places[id(y)] = Value(len(outputs), leaf=y._rg and y._node is None)
                     if y._rg and y._node is not None:
                         roots.append((len(outputs), y))
-                    outputs.append(self.atom(bare(y._a)))
+                    outputs.append(var)
                 results.append(places[id(y)])
         cotangents = [self._cotangent(y) for _, y in roots]
         tensors = [t for t, _ in self.read_.values()]

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 import sysconfig
+import threading
 import traceback
+import types
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -20,10 +22,10 @@ from .. import dtypes, modes
 from ..engine import Extra, Port
 from ..primitive import follow_chain
 from ..tensor import Tensor, _new
-from .capture import Captured, Inline, Plain, Same, Uncompilable, Value, View, capture, capturing
+from .capture import Captured, Detached, Inline, Plain, Same, Uncompilable, Value, View, capture, capturing
 from .derivative import CompiledFunctionBackward, Derivative
 from .environment import Environment
-from .run import Runner, _define, has_numba
+from .run import Runner, define, has_numba
 from .simplify import simplify
 
 LIMIT = 16  # states of one function that are compiled
@@ -41,6 +43,7 @@ class Compiled:
         self.use_numba = backend == "numba" and has_numba()
         self.entries: list[Entry] = []
         self.calls: list[Callable[..., Any]] = []
+        self._lock = threading.RLock()
         self.eager: str | None = None  # why the function is no longer compiled
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -51,33 +54,56 @@ class Compiled:
         return self._compile(args, kwargs)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else types.MethodType(self, instance)
+
+    def __getattr__(self, name: str) -> Any:
+        """A compiled module still has its parameters, state and modes."""
+        if name.startswith("__") or "function" not in self.__dict__:
+            raise AttributeError(name)
+        return getattr(self.function, name)
 
     def __repr__(self) -> str:
-        return f"<compiled {getattr(self.function, '__qualname__', self.function)!s}>"
+        return f"<compiled {self._name}>"
+
+    @property
+    def _name(self) -> str:
+        return getattr(self.function, "__qualname__", type(self.function).__name__)
 
     def _compile(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.eager is not None or capturing():
             return self.function(*args, **kwargs)
-        environment = None
+        obstacle = None
         try:
-            environment = Environment(self.function, args, kwargs)
+            with self._lock:
+                for call in self.calls:  # another thread may have compiled it meanwhile
+                    if (result := call(args, kwargs)) is not MISS:
+                        return result
+                call = self._add(args, kwargs)
+        except Exception as e:  # among them the function's own errors: run as it is, it will tell
+            obstacle = e
+        if obstacle is None and (result := call(args, kwargs)) is not MISS:
+            return result
+        if obstacle is None or isinstance(obstacle, Inline):
+            return self.function(*args, **kwargs)
+        return self._fall_back(obstacle, args, kwargs)
+
+    def _add(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[..., Any]:
+        """A new entry's function."""
+        environment = Environment(self.function, args, kwargs)
+        try:
             entry = self._captured(environment, args, kwargs)
             if changed := environment.changed(args, kwargs):
                 raise Uncompilable(f"it changes {', '.join(changed)}, which it depends on")
-        except Exception as e:  # among them the function's own errors: run as it is, it will tell
-            if environment is not None:
-                environment.changed(args, kwargs, undo=True)
-            if isinstance(e, Inline):
-                return self.function(*args, **kwargs)
-            return self._fall_back(e, args, kwargs)
+        except Exception:
+            environment.changed(args, kwargs, undo=True)
+            raise
+        environment.settle()
         self.entries = [entry, *self.entries]
         self.calls = [e.call for e in self.entries]
         if len(self.entries) >= LIMIT:
             self.eager = f"it was called in {LIMIT} different ways (shapes, dtypes, Python values)"
             self._warn(self.eager)
-        result = entry.call(args, kwargs)
-        return self.function(*args, **kwargs) if result is MISS else result  # an array of a subclass, say
+        return entry.call
 
     def _captured(self, environment: Environment, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Entry:
         try:
@@ -100,8 +126,7 @@ class Compiled:
         return result
 
     def _warn(self, why: str) -> None:
-        name = getattr(self.function, "__qualname__", repr(self.function))
-        warnings.warn(f"{name} runs uncompiled from now on: {why}", UserWarning, stacklevel=4)
+        warnings.warn(f"{self._name} runs uncompiled from now on: {why}", UserWarning, stacklevel=5)
 
     @property
     def source(self) -> str:
@@ -135,7 +160,7 @@ class Entry:
         self.derivative = Derivative(captured, self.program, owner.use_numba) if captured.wanted else None
         self.runner = Runner(self.derivative.forward if self.derivative else self.program, owner.use_numba)
         self.text, names = _Writer(self, captured).write()
-        self.call = _define(self.text, names)
+        self.call = define(self.text, names)
 
     @property
     def source(self) -> str:
@@ -245,6 +270,8 @@ class _Writer:
                     leaves.append(self.hold(f"value{k}", value))
                 case Same(i):
                     leaves.append(f"t{i}")
+                case Detached(i, leaf):
+                    leaves.append(f"t{i}.detach(){'.requires_grad_()' if leaf else ''}")
                 case View(i, chain):
                     self.names["follow_chain"] = follow_chain
                     lines.append(f"y{k} = follow_chain(t{i}, {self.hold(f'chain{k}', chain)})")

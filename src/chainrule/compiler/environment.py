@@ -27,6 +27,7 @@ from .capture import Uncompilable
 LITERALS = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis))
 LIBRARIES = frozenset(sys.stdlib_module_names | {"chainrule", "numpy"}) - {"__main__"}
 _STATEFUL = ("chainrule.nn", "chainrule.optim", "chainrule.utils", "chainrule.compiler", "chainrule.distributions")
+_UNSEEN = ("_state_dict", "_load_state_dict", "_non_persistent")  # a module's attributes that no forward reads
 LIMIT = 20_000  # things looked at
 
 
@@ -56,6 +57,7 @@ class Environment:
         self.checks: list[Check] = []
         self.tensors: dict[int, Found] = {}
         self._held: dict[int, str] = {}
+        self._originals: dict[str, Any] = {}
         self._used: set[str] = set()  # attribute names that some reached code mentions
         self._attributes: list[tuple[str, str, Any, str]] = []
         self._todo: list[tuple[str, Any, str]] = []
@@ -80,11 +82,23 @@ class Environment:
                 found.append(check.label)
                 if undo and check.undo:
                     with contextlib.suppress(Exception):  # part of a tuple, say
-                        exec(check.undo, self.names, here)
+                        exec(check.undo, {**self.names, **self._originals}, here)
         return list(dict.fromkeys(found))
+
+    def settle(self) -> None:
+        """Forget what was needed only to get here: the values themselves, among them the arguments."""
+        self._originals.clear()
+        self._attributes.clear()
+        self.tensors.clear()
 
     def _expect(self, condition: str, label: str, undo: str = "") -> None:
         self.checks.append(Check(condition, label, undo))
+
+    def _keep(self, value: Any) -> str:
+        """A name for a value in the statements that restore it."""
+        name = f"original{len(self._originals)}"
+        self._originals[name] = value
+        return name
 
     def _hold(self, value: Any) -> str:
         """A name for an object in the generated conditions."""
@@ -125,19 +139,25 @@ class Environment:
                 test = f"({e} is {self._hold(value)} or {e} == {self._hold(value)})"  # nan equals itself this way
             else:
                 test = f"{e} == {value!r}"
-            self._expect(f"type({e}) is {kind.__name__} and {test}", label, f"{e} = {self._hold(value)}")
+            self._expect(f"type({e}) is {kind.__name__} and {test}", label, f"{e} = {self._keep(value)}")
         elif kind in (tuple, list, deque) or (isinstance(value, tuple) and hasattr(kind, "_fields")):
             if len(value) > 4 and all(type(v) in LITERALS for v in value):
                 copy, types_ = self._hold(kind(value)), self._hold([*map(type, value)])
                 self._expect(f"{e} == {copy} and [*map(type, {e})] == {types_}", label, f"{e}[:] = {copy}")
                 return
-            undo = f"{e}[:] = {self._hold([*value])}" if kind is list else ""
+            undo = f"{e}[:] = {self._keep([*value])}" if kind is list else ""
             self._expect(f"type({e}) is {self._hold(kind)} and len({e}) == {len(value)}", label, undo)
             self._todo += [(f"{e}[{i}]", v, f"{label}[{i}]") for i, v in enumerate(value)]
         elif isinstance(value, dict) and all(isinstance(k, LITERALS) for k in value):
-            keys = self._hold(tuple(value))
-            undo = f"{e}.clear(); {e}.update({self._hold({**value})})"
-            self._expect(f"type({e}) is {self._hold(kind)} and tuple({e}) == {keys}", label, undo)
+            undo = f"{e}.clear(); {e}.update({self._keep({**value})})"
+            if e[1:2].isdigit():  # reached from an object: the same dictionary, as it was
+                same, keys = f"{e} is {self._hold(value)}", f"[*{e}] == {self._hold([*value])}"
+                self._expect(
+                    f"{same} and {keys}" if len(value) > 1 else f"{same} and len({e}) == {len(value)}", label, undo
+                )
+            else:
+                keys = f"[*{e}] == {self._hold([*value])}"
+                self._expect(f"type({e}) is {self._hold(kind)} and {keys}", label, undo)
             self._todo += [(f"{e}[{k!r}]", v, f"{label}[{k!r}]") for k, v in value.items()]
         elif isinstance(value, (set, frozenset)):
             copy = self._hold(frozenset(value))
@@ -239,7 +259,9 @@ class Environment:
         held = self._hold(value)
         if hasattr(value, "__dict__"):
             space = self._hold(value.__dict__)
-            self._attributes += [(f"{space}[{n!r}]", n, v, f"{label}.{n}") for n, v in vars(value).items()]
+            self._attributes += [
+                (f"{space}[{n!r}]", n, v, f"{label}.{n}") for n, v in vars(value).items() if not n.startswith(_UNSEEN)
+            ]
         for base in type(value).__mro__:
             for name in _slots(base):
                 if hasattr(value, name):

@@ -9,13 +9,14 @@ same step.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from . import scalar
 from .program import Atom, Equation, Program, Var
 
-REDUCTIONS = {"Sum": "+", "Amax": "max", "Amin": "min"}
-SMALL = 5e3  # nanoseconds
+REDUCTIONS = frozenset({"Sum", "Amax", "Amin"})
+SMALL = 5e3  # nanoseconds of work up to which NumPy's call is as good as a loop of one cheap equation
 MOST_ARRAYS = 16  # in one loop: more would leave the registers and the cache's ways
 
 
@@ -27,6 +28,7 @@ class Call:
 
     @property
     def equations(self) -> list[Equation]:
+        """The one, as other steps have several."""
         return [self.equation]
 
 
@@ -54,37 +56,40 @@ class Loop:
 
     @property
     def rowwise(self) -> bool:
+        """Whether the loop goes row by row, each with results of its own."""
         return 0 < self.folded < len(self.shape) and self.rows > 1
 
     @property
     def rows(self) -> int:
+        """The number of rows that reductions fold."""
         return math.prod(self.shape[: len(self.shape) - self.folded])
 
     @property
     def cols(self) -> int:
+        """The length of a row."""
         return math.prod(self.shape[len(self.shape) - self.folded :])
 
     @property
     def cost(self) -> float:
         """Roughly, in nanoseconds on one core."""
-        return math.prod(self.shape) * sum(scalar.cost(eq) for eq in self.equations)
+        return math.prod(self.shape) * sum(map(scalar.cost, self.equations))
 
-    def is_row(self, v: Var) -> bool:
-        """Whether ``v`` has one entry for each row, the folded axes kept with length 1 or not."""
-        return self.folded > 0 and (self.is_kept(v) or v.shape == self.shape[: len(self.shape) - self.folded])
+    def is_full(self, v: Var) -> bool:
+        """Whether ``v`` has an entry wherever the loop goes."""
+        return v.shape == self.shape
 
     def is_kept(self, v: Var) -> bool:
         """Whether ``v`` has one entry for each row, and broadcasts as such."""
         return v.shape == self.shape[: len(self.shape) - self.folded] + (1,) * self.folded
 
+    def is_row(self, v: Var) -> bool:
+        """Whether ``v`` has one entry for each row, the folded axes kept with length 1 or not."""
+        return self.folded > 0 and (self.is_kept(v) or v.shape == self.shape[: len(self.shape) - self.folded])
+
     def is_column(self, v: Var) -> bool:
         """Whether ``v`` is one row, the same for all."""
         lead = max(len(v.shape) - self.folded, 0)
         return v.size == self.cols and v.shape[lead:] == self.shape[len(self.shape) - self.folded :]
-
-    def is_full(self, v: Var) -> bool:
-        """Whether ``v`` has an entry wherever the loop goes."""
-        return v.shape == self.shape
 
 
 Step = Call | Line | Loop
@@ -96,49 +101,48 @@ def plan(program: Program, fuse: bool) -> list[Step]:
         return [Call(eq) for eq in program.equations]
     steps = _Planner(program).run()
     _name_outputs(program, steps)
-    for step in steps:
-        if isinstance(step, Loop):
-            _sink(step, steps, {v for v in program.outputs if isinstance(v, Var)})
+    _sink(program, steps)
     _name_outputs(program, steps)
     return steps
 
 
+def _readers(steps: Iterable[Step]) -> dict[Var, list[Step]]:
+    """For each variable, the steps that read it."""
+    found: dict[Var, list[Step]] = {}
+    for step in steps:
+        for v in dict.fromkeys(v for eq in step.equations for v in eq.vars):
+            found.setdefault(v, []).append(step)
+    return found
+
+
 def _name_outputs(program: Program, steps: list[Step]) -> None:
     """Say what each step makes for others."""
-    made_by = {v: id(step) for step in steps for eq in step.equations for v in eq.outs}
-    wanted = {v for v in program.outputs if isinstance(v, Var)}
-    for step in steps:
-        wanted |= {v for eq in step.equations for v in eq.vars if made_by.get(v) != id(step)}
+    readers, results = _readers(steps), {v for v in program.outputs if isinstance(v, Var)}
     for step in steps:
         if not isinstance(step, Call):
-            step.outputs = [v for eq in step.equations for v in eq.outs if v in wanted]
+            made = [v for eq in step.equations for v in eq.outs]
+            step.outputs = [v for v in made if v in results or any(r is not step for r in readers.get(v, ()))]
 
 
-def _sink(loop: Loop, steps: list[Step], results: set[Var]) -> None:
-    """Leave to a later loop what only it needs and can compute cheaply from what is in memory anyway."""
-    makers = {eq.out: eq for eq in loop.equations}
-    for v in [v for v in loop.outputs if v not in results and loop.is_full(v)]:
-        users = [s for s in steps if s is not loop and any(v in eq.vars for eq in s.equations)]
-        if len(users) != 1 or not isinstance(users[0], Loop) or users[0].shape != loop.shape or users[0].folded:
-            continue
-        cone, leaves, todo = [], set(), [v]
-        while todo:
-            u = todo.pop()
-            if u in makers and (u is v or u not in loop.outputs):
-                cone.append(makers[u])
-                todo += makers[u].vars
-            else:
-                leaves.add(u)
-        inside = {eq.out for eq in cone}
-        shared = any(eq not in cone and inside.intersection(eq.vars) for eq in loop.equations)
-        reductions = any(eq.name in REDUCTIONS or is_alias(eq) for eq in cone)
-        stored = all(u not in makers or u in loop.outputs for u in leaves)
-        if shared or reductions or not stored or sum(map(scalar.cost, cone)) > 0.4:
-            continue
-        loop.equations = [eq for eq in loop.equations if eq not in cone]
-        users[0].equations = [eq for eq in makers.values() if eq in cone] + users[0].equations
-        loop.outputs.remove(v)
-        makers = {eq.out: eq for eq in loop.equations}
+# --- building steps -------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A step that may still grow: what it makes and reads, and a bit for every step that must come before it."""
+
+    step: Step
+    made: set[Var] = field(default_factory=set)
+    read: set[Var] = field(default_factory=set)
+    before: int = 0
+
+    def add(self, eq: Equation) -> None:
+        self.made.update(eq.outs)
+        self.read.update(eq.vars)
+
+    def arrays(self, more: Iterable[Var] = ()) -> int:
+        """How many arrays the step reads, or would."""
+        return sum(v.size > 1 and v not in self.made for v in self.read.union(more))
 
 
 class _Planner:
@@ -146,115 +150,136 @@ class _Planner:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.steps: list[Step | None] = []  # None: merged into another
-        self.step_of: dict[Var, int] = {}
-        self.before: list[int] = []  # for each step, a bit for every step that must come before it
+        self.drafts: list[_Draft | None] = []  # None: merged into another
+        self.maker: dict[Var, int] = {}
+        self.readers: dict[Var, list[int]] = {}
+        self.line: int | None = None  # the latest
 
     def run(self) -> list[Step]:
         for eq in self.program.equations:
             self._place(eq)
-        for i, step in enumerate(self.steps):
-            if isinstance(step, Loop) and len(step.equations) == 1:
-                eq = step.equations[0]
-                if step.folded or (step.cost < SMALL and not scalar.calls(eq)):
-                    self.steps[i] = Call(eq)  # alone, NumPy's own is as good, and need not be compiled
-        order = sorted((i for i, s in enumerate(self.steps) if s is not None), key=lambda i: self.before[i].bit_count())
-        return [s for i in order if (s := self.steps[i]) is not None]
+        found = [d for d in self.drafts if d is not None]
+        found.sort(key=lambda d: d.before.bit_count())  # what comes before something has fewer before it
+        return [_plain(d.step) for d in found]
 
-    # --- where an equation may go ---------------------------------------------------------------------
+    def draft(self, i: int) -> _Draft:
+        found = self.drafts[i]
+        assert found is not None
+        return found
 
     def _place(self, eq: Equation) -> None:
-        sources = {self.step_of[v] for v in eq.vars if v in self.step_of}
-        home = None
-        if len(eq.outs) == 1:
-            for i in self._candidates(eq, sources):
-                if self._may_join(i, eq, sources):
-                    home = i
-                    break
+        sources = {self.maker[v] for v in eq.vars if v in self.maker}
+        home = next((i for i in self._candidates(eq, sources) if self._may_join(i, eq, sources)), None)
         if home is None:
-            home = len(self.steps)
-            self.steps.append(self._start(eq))
-            self.before.append(0)
+            home = len(self.drafts)
+            self.drafts.append(_Draft(_start(eq)))
         else:
-            step = self.steps[home]
-            assert step is not None
+            step = self.draft(home).step
             assert not isinstance(step, Call)
             if isinstance(step, Loop) and eq.name in REDUCTIONS:
                 step.folded = len(eq.params["axis"])
             step.equations.append(eq)
-        self._depend(home, sources)
-        self.step_of.update(dict.fromkeys(eq.outs, home))
-        if isinstance(self.steps[home], (Loop, Line)):
+        draft = self.draft(home)
+        draft.add(eq)
+        self.maker.update(dict.fromkeys(eq.outs, home))
+        for v in eq.vars:
+            self.readers.setdefault(v, []).append(home)
+        self._follow(home, sources)
+        if not isinstance(draft.step, Call):
             for i in sorted(sources - {home}):
                 self._merge(home, i)
+            if isinstance(draft.step, Line):
+                self.line = home
 
-    def _start(self, eq: Equation) -> Step:
-        if len(eq.outs) == 1:
-            if _is_point(eq):
-                return Line([eq])
-            if scalar.expressible(eq) and eq.out.size > 1:
-                return Loop(eq.out.shape, [eq])
-            if _is_reduction(eq):
-                return Loop(eq.vars[0].shape, [eq], len(eq.params["axis"]))
-        return Call(eq)
-
-    def _candidates(self, eq: Equation, sources: set[int]) -> list[int]:
+    def _candidates(self, eq: Equation, sources: set[int]) -> Iterator[int]:
         """Steps that ``eq`` could go into: those it reads from, newest first, then those that read the same."""
-        found = sorted(sources, reverse=True)
-        for i in range(len(self.steps) - 1, -1, -1):
-            step = self.steps[i]
-            if i not in sources and isinstance(step, (Loop, Line)):
-                read = {v for e in step.equations for v in e.vars}
-                if isinstance(step, Line) or any(v in read and v.size > 1 for v in eq.vars):
-                    found.append(i)
-        return found
+        seen = set(sources)
+        yield from sorted(sources, reverse=True)
+        for v in eq.vars:
+            for i in reversed(self.readers.get(v, [])[-8:]) if v.size > 1 else ():
+                if i not in seen:
+                    seen.add(i)
+                    yield i
+        if self.line is not None and self.line not in seen:
+            yield self.line
 
     def _may_join(self, i: int, eq: Equation, sources: set[int]) -> bool:
-        step = self.steps[i]
-        if isinstance(step, Line):
+        draft = self.drafts[i]
+        if draft is None or len(eq.outs) != 1:
+            return False
+        if isinstance(draft.step, Line):
             fits = _is_point(eq)
-        elif isinstance(step, Loop):
-            fits = _fits(step, eq) and len(_arrays([*step.equations, eq])) <= MOST_ARRAYS
+        elif isinstance(draft.step, Loop):
+            fits = _fits(draft.step, draft.made, eq) and draft.arrays(eq.vars) <= MOST_ARRAYS
         else:
             fits = False
-        return fits and not any(self.before[s] >> i & 1 for s in sources if s != i)
+        return fits and not any(self.draft(s).before >> i & 1 for s in sources if s != i)
 
-    def _depend(self, i: int, sources: set[int]) -> None:
+    def _follow(self, i: int, sources: set[int]) -> None:
+        """Note that step ``i`` comes after others, and so does what comes after it."""
         bits = 0
         for s in sources - {i}:
-            bits |= self.before[s] | 1 << s
-        if bits & ~self.before[i]:
-            for j in range(len(self.steps)):
-                if j == i or self.before[j] >> i & 1:
-                    self.before[j] |= bits
+            bits |= self.draft(s).before | 1 << s
+        if bits & ~self.draft(i).before:
+            self.draft(i).before |= bits
+            for d in self.drafts:
+                if d is not None and d.before >> i & 1:
+                    d.before |= bits
 
     def _merge(self, home: int, other: int) -> None:
         """Put a step that ``home`` reads from into ``home``, if they can be one."""
-        a, b = self.steps[home], self.steps[other]
-        if isinstance(a, Line) and isinstance(b, Line):
-            fits = True
-        elif isinstance(a, Loop) and isinstance(b, Loop):
-            fits = a.shape == b.shape and not a.folded and not b.folded
-            fits = fits and len(_arrays([*a.equations, *b.equations])) <= MOST_ARRAYS
-        else:
-            fits = False
-        between = [j for j in range(len(self.steps)) if self.steps[j] is not None and j not in (home, other)
-                   and self.before[home] >> j & 1 and self.before[j] >> other & 1]  # fmt: skip
-        if not fits or between:
+        into, source = self.draft(home), self.drafts[other]
+        if source is None:
             return
-        assert isinstance(a, (Loop, Line))
-        assert isinstance(b, (Loop, Line))
-        a.equations = [*b.equations, *a.equations]
-        self.steps[other] = None
-        for v, j in self.step_of.items():
-            if j == other:
-                self.step_of[v] = home
-        own = self.before[other] | self.before[home]
-        self.before[home] = own & ~(1 << other)
-        for j in range(len(self.steps)):
-            if self.before[j] >> other & 1:
-                self.before[j] |= 1 << home | own
-                self.before[j] &= ~(1 << other)
+        a, b = into.step, source.step
+        if isinstance(a, Loop) and isinstance(b, Loop):
+            fits = a.shape == b.shape and not a.folded and not b.folded
+            fits = fits and into.arrays(source.read) + source.arrays() <= MOST_ARRAYS
+        else:
+            fits = isinstance(a, Line) and isinstance(b, Line)
+        between = into.before & ~source.before & ~(1 << other)
+        if not fits or any(self.draft(j).before >> other & 1 for j in _bits(between)):
+            return
+        assert not isinstance(a, Call)
+        a.equations[:0] = b.equations
+        into.made |= source.made
+        into.read |= source.read
+        self.drafts[other] = None
+        self.maker.update(dict.fromkeys(source.made, home))
+        for v in source.read:
+            self.readers[v].append(home)
+        into.before = (into.before | source.before) & ~(1 << other)
+        for d in self.drafts:
+            if d is not None and d.before >> other & 1:
+                d.before = (d.before | 1 << home | into.before) & ~(1 << other)
+
+
+def _bits(n: int) -> Iterator[int]:
+    while n:
+        low = n & -n
+        yield low.bit_length() - 1
+        n ^= low
+
+
+def _start(eq: Equation) -> Step:
+    """The step that an equation begins."""
+    if len(eq.outs) == 1:
+        if _is_point(eq):
+            return Line([eq])
+        if scalar.expressible(eq) and eq.out.size > 1:
+            return Loop(eq.out.shape, [eq])
+        if _is_reduction(eq):
+            return Loop(eq.vars[0].shape, [eq], len(eq.params["axis"]))
+    return Call(eq)
+
+
+def _plain(step: Step) -> Step:
+    """A loop of one reduction, or of one cheap equation, as a call: NumPy's is as good, and need not be compiled."""
+    if isinstance(step, Loop) and len(step.equations) == 1:
+        eq = step.equations[0]
+        if step.folded or (step.cost < SMALL and not scalar.calls(eq)):
+            return Call(eq)
+    return step
 
 
 def _is_point(eq: Equation) -> bool:
@@ -274,9 +299,8 @@ def _is_reduction(eq: Equation) -> bool:
     return axes == list(range(-len(axes), 0)) and math.prod(x.shape[a] for a in axes) > 1 and eq.out.size > 0
 
 
-def _fits(loop: Loop, eq: Equation) -> bool:
+def _fits(loop: Loop, made: set[Var], eq: Equation) -> bool:
     """Whether an equation can be computed in a loop, as far as shapes go."""
-    made = {v for e in loop.equations for v in e.outs}
     if _is_reduction(eq):
         x, folded = eq.vars[0], len(eq.params["axis"])
         if not loop.is_full(x) or loop.folded not in (0, folded):
@@ -301,10 +325,43 @@ def _readable(loop: Loop, v: Var, made: bool) -> bool:
     return loop.is_full(v) or loop.is_kept(v) or v.size == 1 or (not made and loop.is_column(v))
 
 
-def _arrays(equations: list[Equation]) -> set[Var]:
-    """The arrays a loop reads."""
-    made = {v for e in equations for v in e.outs}
-    return {v for e in equations for v in e.vars if v not in made and v.size > 1}
+# --- leaving work to others -------------------------------------------------------------------------------
+
+
+def _sink(program: Program, steps: list[Step]) -> None:
+    """Leave to a later loop what only it needs and can compute cheaply from what is in memory anyway."""
+    results = {v for v in program.outputs if isinstance(v, Var)}
+    readers = _readers(steps)
+    for loop in steps:
+        if not isinstance(loop, Loop):
+            continue
+        makers = {eq.out: eq for eq in loop.equations}
+        for v in list(loop.outputs):
+            others = [s for s in readers[v] if s is not loop] if v not in results and loop.is_full(v) else []
+            if len(others) == 1 and isinstance(target := others[0], Loop):
+                cone = _cone(v, loop, makers) if target.shape == loop.shape and not target.folded else []
+                if cone:
+                    loop.equations = [eq for eq in loop.equations if eq not in cone]
+                    loop.outputs.remove(v)
+                    target.equations[:0] = cone
+                    makers = {eq.out: eq for eq in loop.equations}
+
+
+def _cone(v: Var, loop: Loop, makers: dict[Var, Equation]) -> list[Equation]:
+    """The equations of a loop behind ``v`` and nothing else, if they are cheap and read what is stored anyway."""
+    cone: set[Equation] = set()
+    todo = [v]
+    while todo:
+        u = todo.pop()
+        if u in makers and (u is v or u not in loop.outputs):
+            cone.add(makers[u])
+            todo += makers[u].vars
+    inside = {eq.out for eq in cone}
+    shared = any(eq not in cone and not inside.isdisjoint(eq.vars) for eq in loop.equations)
+    folds = any(eq.name in REDUCTIONS or is_alias(eq) for eq in cone)
+    if shared or folds or sum(map(scalar.cost, cone)) > 0.4:
+        return []
+    return [eq for eq in loop.equations if eq in cone]
 
 
 def collapse(shape: tuple[int, ...], arrays: list[Var]) -> tuple[tuple[int, ...], dict[Var, tuple[bool, ...]]]:

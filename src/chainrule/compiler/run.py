@@ -1,10 +1,4 @@
-"""Run: a program as one Python function over NumPy arrays.
-
-The function is written out, step by step, from the plan: which kernel is called with which arrays, which
-primitives NumPy computes, where buffers come from.  Results that leave the function come from a pool;
-results in between live in a workspace, taken for the length of a call, where those with separate lives
-share memory.
-"""
+"""Run: a program as one Python function over NumPy arrays."""
 
 from __future__ import annotations
 
@@ -17,40 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import numpy_
-from ..quiet import QUIET, reset_errors, set_errors
-from . import lanes, mathlib, threads
-from .emit import Source, line_source, loop_source
-from .memory import Pool, _pair
-from .plan import Call, Line, Loop, Step, plan
-from .program import Names, Program, Var, signature
+from . import lanes, mathlib
+from .driver import Driver
+from .plan import plan
+from .program import Program
 from .unroll import unroll
-
-# Calls whose result never shares memory with an argument.
-_FRESH = frozenset(
-    [
-        "Matmul",
-        "Mv",
-        "Dot",
-        "Cat",
-        "Stack",
-        "Sum",
-        "Prod",
-        "Amax",
-        "Amin",
-        "PutAdd",
-        "Put",
-        "PutAlong",
-        "Gather",
-        "CumSum",
-        "ArgMax",
-        "ArgMin",
-        "All",
-        "Any_",
-    ]
-)
-_FOLD = {"Sum": "np.add.reduce", "Amax": "np.maximum.reduce", "Amin": "np.minimum.reduce"}
-
 
 MANY = 4  # steps from which small arrays are better unrolled
 
@@ -64,11 +29,11 @@ def has_numba() -> bool:
 def native(text: str) -> Callable[..., Any]:
     """A kernel's source as machine code, made when it is first called; equal sources share it."""
     numba: Any = importlib.import_module("numba")
-    function = _define(text, {"np": np, **mathlib.bindings(), **lanes.bindings()})
+    function = define(text, {"np": np, **mathlib.bindings(), **lanes.bindings()})
     return numba.njit(error_model="numpy", nogil=text.startswith("def loop"))(function)  # type: ignore[no-any-return]
 
 
-def _define(text: str, names: dict[str, Any]) -> Callable[..., Any]:
+def define(text: str, names: dict[str, Any]) -> Callable[..., Any]:
     """The function that ``text`` defines; its lines show in tracebacks."""
     file = f"<chainrule {abs(hash(text)):x}>"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
@@ -86,225 +51,13 @@ class Runner:
             self.steps = [line]
             program = Program(program.inputs, constants, line.equations, program.outputs)
         self.program = program
-        self.kernels: list[Source] = []
-        writer = _Writer(self, program)
-        self.text = writer.text()
-        self.run = _define(self.text, writer.globals)
+        driver = Driver(program, self.steps, native)
+        self.text = driver.text()
+        self.kernels = driver.kernels
+        self.run = define(self.text, driver.globals)
 
     @property
     def source(self) -> str:
         """The kernels and the function that calls them."""
         kernels = [k.text.replace("(", f"{i}(", 1) for i, k in enumerate(self.kernels)]
         return "\n\n\n".join([*kernels, self.text])
-
-
-class _Writer:
-    """Writes the driver.  A variable may be at hand as an array ``v1``, flat ``v1_``, or as a number ``v1n``."""
-
-    def __init__(self, runner: Runner, program: Program) -> None:
-        self.runner, self.program = runner, program
-        self.names = Names()
-        self.lines: list[str] = []
-        self.at_hand: dict[Var, set[str]] = {}
-        self.globals: dict[str, Any] = {
-            "np": np, "share": threads.share, "QUIET": QUIET, "set_errors": set_errors, "reset_errors": reset_errors,
-        }  # fmt: skip
-        self.origins: dict[Var, set[Var]] = {}  # whose memory an array may show
-        self.last_use: dict[Var, int] = {}
-        self._lives()
-        self.slots: list[tuple[int, np.dtype[Any], int]] = []  # workspace: (size, dtype, step that ends the last life)
-        self.slot_of: dict[Var, int] = {}
-        self.pools = 0
-
-    # --- who needs what, how long -----------------------------------------------------------------------
-
-    def _lives(self) -> None:
-        steps = self.runner.steps
-        for v in (*self.program.inputs, *self.program.constants):
-            self.origins[v] = {v}
-        for i, step in enumerate(steps):
-            for eq in step.equations:
-                shown: set[Var] = set()
-                if isinstance(step, Call) and eq.name not in _FRESH:
-                    shown = set().union(*(self.origins[v] for v in eq.vars))
-                self.origins.update({v: shown | {v} for v in eq.outs})
-                for v in eq.vars:
-                    self.last_use.update(dict.fromkeys(self.origins.get(v, ()), i))
-            if isinstance(step, Line):
-                self.origins.update({v: {v} for v in step.outputs})
-        self.leaving: set[Var] = set()  # variables whose memory a result may show
-        for a in self.program.outputs:
-            if isinstance(a, Var):
-                self.leaving |= self.origins[a]
-        self.last_use.update(dict.fromkeys(self.leaving, len(steps)))
-
-    # --- a variable in the form that is needed ------------------------------------------------------------
-
-    def array(self, v: Var) -> str:
-        name = self.names[v]
-        if "array" not in self.at_hand[v]:
-            d = self.hold(f"{v.dtype.name}", v.dtype.type)
-            made = f"{d}({name}n)" if not v.shape else f"np.full({v.shape}, {name}n, {d})"
-            self.make(v, "array", f"{name} = {made}")
-        return name
-
-    def flat(self, v: Var) -> str:
-        name = self.names[v]
-        if "flat" not in self.at_hand[v]:
-            self.array(v)
-            kept = f"{name} if {name}.flags.c_contiguous else np.ascontiguousarray({name})"
-            self.make(v, "flat", f"{name}_ = {kept if len(v.shape) == 1 else f'{name}.reshape(-1)'}")
-        return f"{name}_"
-
-    def number(self, v: Var) -> str:
-        name = self.names[v]
-        if "number" not in self.at_hand[v]:
-            self.make(v, "number", f"{name}n = {name}.item()")
-        return f"{name}n"
-
-    def make(self, v: Var, form: str, line: str) -> None:
-        self.lines.append(line)
-        self.at_hand[v].add(form)
-
-    def hold(self, name: str, value: Any) -> str:
-        self.globals[name] = value
-        return name
-
-    # --- the text -------------------------------------------------------------------------------------------
-
-    def text(self) -> str:
-        for v in self.program.inputs:
-            self.names[v]
-            self.at_hand[v] = {"array"}
-        for v, a in self.program.constants.items():
-            self.at_hand[v] = {"array"}
-            self.hold(self.names[v], a)
-            if v.size > 1:
-                self.at_hand[v].add("flat")
-                self.hold(f"{self.names[v]}_", np.ascontiguousarray(a).reshape(-1))
-        for i, step in enumerate(self.runner.steps):
-            if isinstance(step, Call):
-                self.call(step, i)
-            else:
-                self.kernel(step, i)
-        results = self.results()
-        body = self.lines
-        if self.slots:
-            kinds, views = [(size, d) for size, d, _ in self.slots], list(self.slot_of.items())
-
-            def workspace() -> list[Any]:
-                memory = [np.empty(size, d) for size, d in kinds]
-                return [(memory[k].reshape(v.shape), memory[k]) for v, k in views]
-
-            self.globals.update(spare=[], workspace=workspace)
-            body = ["w = spare.pop() if spare else workspace()", *body, "spare.append(w)"]
-        if any(isinstance(s, Call) for s in self.runner.steps):
-            body = [
-                "token = set_errors(QUIET)",
-                "try:",
-                *["    " + line for line in body],
-                "finally:",
-                "    reset_errors(token)",
-            ]
-        head = f"def run({', '.join(self.names[v] for v in self.program.inputs)}):"
-        notes = [f"    # {self.names[v]}: {signature(v)}" for v in self.program.inputs]
-        return "\n".join([head, *notes, *["    " + line for line in [*body, f"return ({results})"]]])
-
-    def results(self) -> str:
-        given: set[Var] = set()
-        found = []
-        for a in self.program.outputs:
-            if not isinstance(a, Var):
-                found.append(f"{a!r}, ")
-                continue
-            name = self.array(a)
-            fixed = any(o in self.program.constants or o in self.program.inputs or o in given for o in self.origins[a])
-            found.append(f"np.array({name}), " if fixed else f"{name}, ")
-            given |= self.origins[a]
-        return "".join(found)
-
-    def call(self, step: Call, i: int) -> None:
-        eq = step.equation
-        args = [self.array(a) if isinstance(a, Var) else repr(a) for a in eq.args]
-        out = self.names[eq.out]
-        self.at_hand.update({v: {"array"} for v in eq.outs})
-        large = eq.out.size * eq.out.dtype.itemsize >= 1024
-        if eq.name == "Matmul" and large and len({v.dtype for v in eq.vars}) == 1:
-            self.lines.append(f"{self.buffer(eq.out, i)}")
-            self.lines.append(f"np.matmul({', '.join(args)}, out={out})")
-        else:
-            function = self.hold(f"{eq.name.lower()}{i}", functools.partial(eq.prim.forward, numpy_, **eq.params))
-            outs = ", ".join(self.names[v] for v in eq.outs)
-            self.lines.append(f"{outs}{',' if eq.prim.outputs is not None else ''} = {function}({', '.join(args)})")
-        gone = [v for v, last in self.last_use.items() if last == i and "array" in self.at_hand.get(v, ()) and v.size > 256
-                and v not in self.slot_of and v not in self.program.constants and v not in self.program.inputs]  # fmt: skip
-        if gone:
-            self.lines.append(f"{' = '.join(self.names[v] for v in gone)} = None")
-
-    def kernel(self, step: Step, i: int) -> None:
-        constants = self.program.constants
-        source = loop_source(step, constants) if isinstance(step, Loop) else line_source(step, constants)  # type: ignore[arg-type]
-        number = len(self.runner.kernels)
-        self.runner.kernels.append(source)
-        numbers = [self.number(v) for v in source.numbers]
-        if not isinstance(step, Loop):
-            self.hold(f"line{number}", native(source.text))
-            returned = [v for v in source.outputs if not v.shape or v not in step.stores]  # type: ignore[union-attr]
-            written = [v for v in source.outputs if v not in returned]
-            self.lines += [self.buffer(v, i) for v in written]
-            call = f"line{number}({', '.join([self.array(v) for v in (*source.arrays, *written)] + numbers)})"
-            self.lines.append(f"{', '.join(self.names[v] + 'n' for v in returned)} = {call}" if returned else call)
-            self.at_hand.update({v: {"number"} for v in returned})
-            return
-        args = [self.flat(v) for v in source.arrays]
-        self.hold(f"loop{number}", native(source.text))
-        for v in source.outputs:
-            self.lines.append(self.buffer(v, i))
-            args.append(f"{self.names[v]}_")
-        args += numbers
-        for v, _ in source.totals:
-            part = f"{self.names[v]}p"
-            self.lines.append(f"{part} = np.empty({source.blocks})")
-            args.append(part)
-        lengths = ", ".join(map(str, source.lengths))
-        args = [lengths, *args]
-        shared = step.cost > threads.WORTH and source.blocks > 1
-
-        def launch(kernel: str) -> str:
-            given = ", ".join(args)
-            return (
-                f"share({kernel}, {source.blocks}, ({given},))" if shared else f"{kernel}(0, {source.blocks}, {given})"
-            )
-
-        if source.wide:
-            self.hold(f"wide{number}", native(source.wide))
-            self.lines += [f"if {launch(f'loop{number}')}:", f"    {launch(f'wide{number}')}"]
-        else:
-            self.lines.append(launch(f"loop{number}"))
-        for v, kind in source.totals:
-            part = f"{self.names[v]}p"
-            folded = f"{part}.item()" if source.blocks == 1 else f"{_FOLD[kind]}({part}).item()"
-            self.lines.append(f"{self.names[v]}n = {folded}")
-            self.at_hand[v] = {"number"}
-
-    def buffer(self, v: Var, i: int) -> str:
-        """The line that gets memory for a variable made in step i."""
-        name = self.names[v]
-        self.at_hand[v] = {"array", "flat"}
-        if v in self.leaving:
-            pool = self.hold(f"pool{self.pools}", Pool(v.shape, v.dtype))
-            self.pools += 1
-            return f"{name}, {name}_ = {pool}.take()"
-        ends = self.last_use.get(v, i)
-        for k, (size, dtype, until) in enumerate(self.slots):
-            if size == v.size and dtype == v.dtype and until < i:
-                self.slots[k] = (size, dtype, ends)
-                break
-        else:
-            k = len(self.slots)
-            self.slots.append((v.size, v.dtype, ends))
-        self.slot_of[v] = k
-        return f"{name}, {name}_ = w[{len(self.slot_of) - 1}]"
-
-
-_ = _pair, Callable

@@ -12,10 +12,20 @@ from .. import dtypes, errors
 from ..arrays.namespace import is_numpy
 from ..engine import Box
 from ..errors import explained
-from ..primitive import Primitive, assign, check_broadcast, check_writable, compute_into, table, written
+from ..primitive import (
+    Elementwise,
+    Primitive,
+    assign,
+    check_broadcast,
+    check_writable,
+    compute_into,
+    general,
+    table,
+    written,
+)  # fmt: skip
 from ..random import default_generator, fill
 from ..tensor import Tensor, wrap
-from .kinds import attach, export, in_place_of
+from .kinds import attach, export, in_place_of, public
 from .reduce import axes
 
 
@@ -239,8 +249,30 @@ def _fitting_copy(x: Tensor, src: Tensor) -> Tensor:
     return _copy(x, src)  # type: ignore[no-any-return]
 
 
-add_ = in_place_of(lambda x, other, *, alpha=1: x + (other if alpha == 1 else other * alpha), "add")
-sub_ = in_place_of(lambda x, other, *, alpha=1: x - (other if alpha == 1 else other * alpha), "sub")
+class AddScaled(Elementwise):
+    """``x + alpha * y``."""
+
+    forward = lambda xp, x, y, *, alpha: x + alpha * y
+    d_x, d_y = 1, lambda alpha: alpha
+    jointly_linear = True
+    samples = [(((2, 3), (2, 3)), {"alpha": 2.0}), (((2, 3), (3,)), {"alpha": -0.5})]
+
+
+def _with_alpha(name: str, sign: int, label: str) -> Any:
+    lane, prim = public[name], AddScaled(label)
+
+    def scaled(input: Any, other: Any, *, alpha: float = 1, out: Any = None) -> Any:
+        if alpha == 1:
+            return lane(input, other, out=out)
+        return general(prim, (input, other), out, {"alpha": sign * alpha})
+
+    scaled.__name__ = scaled.__qualname__ = name
+    scaled.__doc__ = lane.__doc__.replace("\n\n", "  ``other`` counts ``alpha`` times.\n\n", 1)
+    return export(name, scaled, in_place=True)
+
+
+AddScaled()
+add, sub = _with_alpha("add", 1, "AddBackward0"), _with_alpha("sub", -1, "SubBackward0")
 addcmul_ = in_place_of(lambda x, tensor1, tensor2, *, value=1: x + value * tensor1 * tensor2, "addcmul")
 addcdiv_ = in_place_of(lambda x, tensor1, tensor2, *, value=1: x + value * tensor1 / tensor2, "addcdiv")
 
@@ -326,8 +358,8 @@ export("clip", clamp)
 export("equal", equal)
 attach(where=lambda self, condition, other: where(condition, self, other), type=type_)
 attach(
-    to=to, type_as=type_as, contiguous=contiguous, cpu=cpu, cuda=cuda, fill_=fill_, zero_=zero_, copy_=copy_, add_=add_,
-    sub_=sub_, addcmul_=addcmul_, addcdiv_=addcdiv_, uniform_=uniform_, normal_=normal_,
+    to=to, type_as=type_as, contiguous=contiguous, cpu=cpu, cuda=cuda, fill_=fill_, zero_=zero_, copy_=copy_,
+    addcmul_=addcmul_, addcdiv_=addcdiv_, uniform_=uniform_, normal_=normal_,
     clamp_=in_place_of(clamp, "clamp"), clip_=in_place_of(clamp, "clip"), square_=in_place_of(square, "square"),
     masked_fill_=in_place_of(masked_fill, "masked_fill"),
 )  # fmt: skip

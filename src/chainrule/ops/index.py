@@ -334,7 +334,7 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
     recording = _mode().grad and (self._rg or value._rg)
     check_writable(self, value._rg, uniform=not recording)  # PyTorch lets expanded tensors be written to by index
     masked = not any(type(k) is np.ndarray and k.dtype.kind != "b" for k in parts)
-    if plain and value._v is self._v is not None and not (masked and value.numel() == 1):
+    if plain and (value is self or value._v is self._v is not None) and not (masked and value.numel() == 1):
         if overlap(self._a, value._a) != "none":
             raise RuntimeError(errors.OVERLAPS)
     if value._dtype != self._dtype and not masked:
