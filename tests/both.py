@@ -32,7 +32,7 @@ class Table(dict[str, tuple[Case, Any]]):
     def raises(self, name: str, T: Any) -> None:
         """The case raises RuntimeError, with a message that begins as expected."""
         case, (message,) = self[name]
-        with pytest.raises(Exception) as caught:
+        with pytest.raises(RuntimeError) as caught:
             quietly(case, T)
         assert type(caught.value) is RuntimeError
         assert str(caught.value).startswith(message)

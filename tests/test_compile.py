@@ -19,9 +19,11 @@ import pytest
 
 import chainrule as torch
 from chainrule import func, nn
-from chainrule.compiler import memory, threads
+from chainrule.arrays.traced import TRANSPARENT
+from chainrule.compiler import memory, scalar, threads
 from chainrule.compiler.capture import Uncompilable
 from chainrule.func import tree
+from chainrule.primitive import Elementwise, table
 
 
 @pytest.fixture(params=["numba", "numpy"])
@@ -307,6 +309,16 @@ def test_nothing_is_computed_twice_or_for_nothing(compile: Any) -> None:
     g = compile(f)
     g(torch.ones(3))
     assert [eq.name for eq in g.entries[0].program.equations] == ["Sin", "Add"]
+
+
+# Elementwise operations that no loop computes, but NumPy.
+NOT_FUSED = {"Acosh", "Asinh", "Atanh", "Conj", "FloorDivide", "Imag", "Real", "Remainder", "Sgn"}
+
+
+def test_elementwise_operations_can_be_fused() -> None:
+    prims = {type(p).__name__: p for p in table.values() if isinstance(p, Elementwise)}
+    known = {n for n, p in prims.items() if p.scalar and scalar._functions(p.scalar) <= scalar._KNOWN}
+    assert prims.keys() - known - TRANSPARENT == NOT_FUSED
 
 
 SPECIAL = [0.0, -0.0, 1.0, -1.5, float("inf"), -float("inf"), float("nan")]

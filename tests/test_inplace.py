@@ -319,7 +319,7 @@ def test_refused(T: Any, name: str) -> None:
 
 @pytest.mark.parametrize("value", [[1.0, 2.0], None, "a", np.ones(2)])
 def test_only_numbers_and_tensors_are_assigned(T: Any, value: Any) -> None:
-    with pytest.raises(TypeError, match="^can't assign a .* to a torch.FloatTensor"):
+    with pytest.raises(TypeError, match=r"^can't assign a .* to a torch\.FloatTensor"):
         T.ones(2)[:] = value
 
 
@@ -330,5 +330,6 @@ def test_a_refused_write_writes_nothing(T: Any) -> None:
                   lambda: x.add_(T.ones(2)), lambda: u[0].add_(1), lambda: a.add_(1)):  # fmt: skip
         with pytest.raises(RuntimeError):
             write()
-    assert x.tolist() == [0.0] * 3 and a.tolist() == b.tolist() == [1.0] * 3
+    assert x.tolist() == [0.0] * 3
+    assert a.tolist() == b.tolist() == [1.0] * 3
     assert x._version == a._version == b._version == 0

@@ -26,7 +26,7 @@ class Recorder(Protocol):
 
 
 # Not marked composite, since a Dual need not look inside, but made of simpler operations all the same.
-TRANSPARENT = frozenset({"Clamp", "Copy", "Fill"})
+TRANSPARENT = frozenset({"AddScaled", "Clamp", "Copy", "Fill"})
 
 
 class Traced(Box):

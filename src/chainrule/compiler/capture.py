@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import builtins
 import math
+import pickle
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -142,48 +143,51 @@ class _Watched:
 @contextmanager
 def _watching(capture: Capture, tensors: Sequence[Tensor]) -> Iterator[None]:
     """Watch the slots, and keep ``tensors`` off the ways that are paved for plain tensors over NumPy."""
-    with _lock:
-        plain = [t for t in tensors if type(t) is Tensor]
-        token = _current.set(capture)
-        show = builtins.print
+    if not _lock.acquire(timeout=60):  # the function that is captured may be waiting for this thread
+        raise Inline
+    plain = [t for t in tensors if type(t) is Tensor]
+    token = _current.set(capture)
+    show = builtins.print
 
-        def refuse(*args: Any, **kwargs: Any) -> None:
-            if (open_ := _current.get()) is not None:
-                open_.refuse(Uncompilable("it prints, which a program does not"))
-            show(*args, **kwargs)
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        if (here := _current.get()) is not None:
+            here.refuse(Uncompilable("it prints, which a program does not"))
+        show(*args, **kwargs)
 
-        try:
-            builtins.print = refuse
-            for t in plain:
-                t.__class__ = Lifted
-            for name in _slots:
-                setattr(Tensor, name, _Watched(name))
-            yield
-        finally:
-            builtins.print = show
-            for name, slot in _slots.items():
-                setattr(Tensor, name, slot)
-            for t in plain:
-                t.__class__ = Tensor
-            _current.reset(token)
+    try:
+        builtins.print = refuse
+        for t in plain:
+            t.__class__ = Lifted
+        for name in _slots:
+            setattr(Tensor, name, _Watched(name))
+        yield
+    finally:
+        builtins.print = show
+        for name, slot in _slots.items():
+            setattr(Tensor, name, slot)
+        for t in plain:
+            t.__class__ = Tensor
+        _current.reset(token)
+        _lock.release()
 
 
 @contextmanager
 def _no_random() -> Iterator[None]:
-    """Refuse random numbers, and put the generators back where they were."""
-    states = default_generator.get_state(), np.random.get_state(), random.getstate()
+    """Refuse random numbers, and put a generator that was used back where it was."""
+    kinds: list[tuple[Callable[[], Any], Callable[[Any], Any]]] = [
+        (default_generator.get_state, default_generator.set_state),
+        (np.random.get_state, np.random.set_state),
+        (random.getstate, random.setstate),
+    ]
+    before = [get() for get, _ in kinds]
     drawn = False
     try:
         yield
-        drawn = (
-            not np.array_equal(states[0], default_generator.get_state())
-            or random.getstate() != states[2]
-            or any(not np.array_equal(a, b) for a, b in zip(np.random.get_state(), states[1], strict=True))
-        )
     finally:
-        default_generator.set_state(states[0])
-        np.random.set_state(states[1])
-        random.setstate(states[2])
+        for (get, set_), state in zip(kinds, before, strict=True):
+            if pickle.dumps(get()) != pickle.dumps(state):  # arrays and tuples alike
+                drawn = True
+                set_(state)
     if drawn:
         raise Uncompilable("it draws random numbers, which would be the same at every call")
 
@@ -194,11 +198,12 @@ def _no_random() -> Iterator[None]:
 class Capture:
     """One run being recorded."""
 
-    def __init__(self, faithful: bool) -> None:
+    def __init__(self, tensors: Sequence[Tensor], faithful: bool) -> None:
         self.program = Program()
+        self.known = {id(t) for t in tensors}
         self.faithful = faithful  # whether examples are what they would be, or large ones only alike
         self.open = True
-        self.read_: dict[int, tuple[Tensor, Traced]] = {}  # tensors from before, by identity
+        self.seen: dict[int, tuple[Tensor, Traced]] = {}  # tensors from before that were read, by identity
         self.made: dict[int, Tensor] = {}  # tensors made meanwhile, held so that identities stay theirs
         self.constants: dict[int, list[tuple[Any, Var]]] = {}
         self.grads: set[int] = set()  # tensors from before whose .grad was looked at
@@ -222,15 +227,15 @@ class Capture:
         return None if name == "_node" else value
 
     def _input(self, t: Tensor, a: Any) -> Traced:
-        known = self.read_.get(id(t))
+        known = self.seen.get(id(t))
         if known is None:
             if not is_numpy(a) or t._rank != 2:
                 self.refuse(Inline())
-            if type(t) is Tensor:
+            if id(t) not in self.known:
                 self.refuse(Uncompilable("it reads a tensor from a place where it cannot be found again"))
             var = var_of(a)
             self.program.inputs.append(var)
-            known = self.read_[id(t)] = t, Traced(self, var, a if self.faithful else thin(a))
+            known = self.seen[id(t)] = t, Traced(self, var, a if self.faithful else thin(a))
         return known[1]
 
     def check_write(self, t: Tensor, name: str, value: Any) -> None:
@@ -298,7 +303,7 @@ class Capture:
         for y in leaves:
             if isinstance(y, Tensor) and id(y) not in self.made:
                 bare(y._a)  # given back as it came, which counts as read
-        index = {id(t): i for i, (t, _) in enumerate(self.read_.values())}
+        index = {id(t): i for i, (t, _) in enumerate(self.seen.values())}
         inputs = {v: i for i, v in enumerate(self.program.inputs)}
         outputs: list[Atom] = []
         results: list[Result] = []
@@ -321,7 +326,7 @@ class Capture:
                     outputs.append(var)
                 results.append(places[id(y)])
         cotangents = [self._cotangent(y) for _, y in roots]
-        tensors = [t for t, _ in self.read_.values()]
+        tensors = [t for t, _ in self.seen.values()]
         found = self._sweep([(y, c) for (_, y), c in zip(roots, cotangents, strict=True)])
         wanted = [i for i, t in enumerate(tensors) if id(t) in found]
         if not wanted:
@@ -344,7 +349,7 @@ class Capture:
         leaves = sweep.run([(y._node, c) for y, c in roots])
         return {
             id(t): fit(ns.boxes, bare(leaves[t]), a.shape, a.dtype)
-            for t, a in self.read_.values() if t._rg and leaves.get(t) is not None
+            for t, a in self.seen.values() if t._rg and leaves.get(t) is not None
         }  # fmt: skip
 
 
@@ -375,7 +380,7 @@ def capture(
     Raises Uncompilable, Inline, or what the function itself raises.  If not ``faithful``, large arrays are
     stood for by one of their entries, so an error may come from that.
     """
-    c = Capture(faithful)
+    c = Capture(tensors, faithful)
     try:
         with _no_random(), _watching(c, tensors):
             return c.finish(function(*args, **kwargs))

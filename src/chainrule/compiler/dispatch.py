@@ -222,18 +222,18 @@ class _Writer:
         """How to find one tensor again, and see that it is of the same kind."""
         t, kind = found.tensor, type(found.tensor)
         i = self.index.get(id(t))
+        expected = "Tensor" if kind is Tensor else self.hold(f"class{id(kind):x}", kind)
         if id(t) in self.captured.grads:
             conditions.append(f"({found.expressions[0]}._grad is None) is {t._grad is None}")
         if i is None:
-            expected = self.hold(kind.__name__, kind)
             conditions += [f"type({e}) is {expected}" for e in found.expressions if not e.endswith("._grad")]
             return conditions, fetch
         v = self.captured.program.inputs[i]
         first, *others = found.expressions
-        dtype, scalar = self.hold(f"dtype_{v.dtype.name}", v.dtype), self.hold(v.dtype.name, v.dtype.type)
+        dtype, scalar = self.hold(f"dtype_{v.dtype.name}", v.dtype), self.hold(f"np_{v.dtype.name}", v.dtype.type)
         fetch += [
             f"t{i} = {first}",
-            f"if type(t{i}) is not {self.hold(kind.__name__, kind)} or t{i}._rg is not {t._rg}: return MISS",
+            f"if type(t{i}) is not {expected} or t{i}._rg is not {t._rg}: return MISS",
             f"a{i} = t{i}._a",
         ]
         array = (

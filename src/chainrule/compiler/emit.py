@@ -233,9 +233,8 @@ class _Rows(_LoopWriter):
 
     def __init__(self, loop: Loop, constants: Constants) -> None:
         super().__init__(loop, constants)
-        self.stage: dict[
-            Var, int
-        ] = {}  # the loop in which a full-sized value is made; for a row's value, its first user
+        # The loop over the row in which a value is made; for a row's own value, the one that may read it.
+        self.stage: dict[Var, int] = {}
         for eq in loop.equations:
             ready = max((self.stage.get(v, 0) for v in eq.vars), default=0)
             self.stage[eq.out] = ready + 1 if eq.name in REDUCTIONS else ready

@@ -53,10 +53,11 @@ class Environment:
     """The state that a call of ``function`` depends on."""
 
     def __init__(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.names: dict[str, Any] = {"np": np}
+        self.names: dict[str, Any] = {"same": _same, "empty": _empty}
         self.checks: list[Check] = []
         self.tensors: dict[int, Found] = {}
         self._held: dict[int, str] = {}
+        self._opened: set[str] = set()
         self._originals: dict[str, Any] = {}
         self._used: set[str] = set()  # attribute names that some reached code mentions
         self._attributes: list[tuple[str, str, Any, str]] = []
@@ -130,42 +131,18 @@ class Environment:
             found.expressions.append(e)
             if len(found.expressions) == 1 and value._grad is not None:
                 self._todo.append((f"{e}._grad", value._grad, f"{label}.grad"))
-        elif value is None or value is Ellipsis or kind is bool:
-            self._expect(f"{e} is {value!r}", label, f"{e} = {value!r}")
         elif kind in LITERALS:
-            if kind in (float, complex) and not value:
-                test = f"repr({e}) == {repr(value)!r}"  # 0.0 equals -0.0
-            elif kind in (float, complex) or len(repr(value)) > 60:
-                test = f"({e} is {self._hold(value)} or {e} == {self._hold(value)})"  # nan equals itself this way
-            else:
-                test = f"{e} == {value!r}"
-            self._expect(f"type({e}) is {kind.__name__} and {test}", label, f"{e} = {self._keep(value)}")
+            self._literal(e, value, label)
         elif kind in (tuple, list, deque) or (isinstance(value, tuple) and hasattr(kind, "_fields")):
-            if len(value) > 4 and all(type(v) in LITERALS for v in value):
-                copy, types_ = self._hold(kind(value)), self._hold([*map(type, value)])
-                self._expect(f"{e} == {copy} and [*map(type, {e})] == {types_}", label, f"{e}[:] = {copy}")
-                return
-            undo = f"{e}[:] = {self._keep([*value])}" if kind is list else ""
-            self._expect(f"type({e}) is {self._hold(kind)} and len({e}) == {len(value)}", label, undo)
-            self._todo += [(f"{e}[{i}]", v, f"{label}[{i}]") for i, v in enumerate(value)]
+            self._sequence(e, value, label)
         elif isinstance(value, dict) and all(isinstance(k, LITERALS) for k in value):
-            undo = f"{e}.clear(); {e}.update({self._keep({**value})})"
-            if e[1:2].isdigit():  # reached from an object: the same dictionary, as it was
-                same, keys = f"{e} is {self._hold(value)}", f"[*{e}] == {self._hold([*value])}"
-                self._expect(
-                    f"{same} and {keys}" if len(value) > 1 else f"{same} and len({e}) == {len(value)}", label, undo
-                )
-            else:
-                keys = f"[*{e}] == {self._hold([*value])}"
-                self._expect(f"type({e}) is {self._hold(kind)} and {keys}", label, undo)
-            self._todo += [(f"{e}[{k!r}]", v, f"{label}[{k!r}]") for k, v in value.items()]
+            self._dictionary(e, value, label)
         elif isinstance(value, (set, frozenset)):
             copy = self._hold(frozenset(value))
             self._expect(f"{e} == {copy}", label, f"{e}.clear(); {e}.update({copy})")
         elif isinstance(value, (np.ndarray, np.generic)):
             copy = self._hold(np.array(value))
             self._expect(f"same({e}, {copy})", label, f"{e}[...] = {copy}")
-            self.names["same"] = _same
         elif dataclasses.is_dataclass(value) and not isinstance(value, type):
             self._expect(f"type({e}) is {self._hold(kind)}", label)
             self._class(kind, label)
@@ -180,13 +157,44 @@ class Environment:
             self._expect(f"{e} is {self._hold(value)}", label)
             self._open(value, label)
 
+    def _literal(self, e: str, value: Any, label: str) -> None:
+        kind = type(value)
+        if kind in (bool, type(None), type(Ellipsis)):
+            self._expect(f"{e} is {value!r}", label, f"{e} = {value!r}")
+            return
+        if kind in (float, complex) and not value:
+            test = f"repr({e}) == {repr(value)!r}"  # 0.0 equals -0.0
+        elif kind in (float, complex) or len(repr(value)) > 60:
+            test = f"({e} is {self._hold(value)} or {e} == {self._hold(value)})"  # nan equals itself this way
+        else:
+            test = f"{e} == {value!r}"
+        self._expect(f"type({e}) is {kind.__name__} and {test}", label, f"{e} = {self._keep(value)}")
+
+    def _sequence(self, e: str, value: Any, label: str) -> None:
+        kind = type(value)
+        if len(value) > 4 and all(type(v) in LITERALS for v in value):
+            copy, types_ = self._hold(kind(value)), self._hold([*map(type, value)])
+            self._expect(f"{e} == {copy} and [*map(type, {e})] == {types_}", label, f"{e}[:] = {copy}")
+            return
+        undo = f"{e}[:] = {self._keep([*value])}" if kind is list else ""
+        self._expect(f"type({e}) is {self._hold(kind)} and len({e}) == {len(value)}", label, undo)
+        self._todo += [(f"{e}[{i}]", v, f"{label}[{i}]") for i, v in enumerate(value)]
+
+    def _dictionary(self, e: str, value: dict[Any, Any], label: str) -> None:
+        keys = f"[*{e}] == {self._hold([*value])}"
+        if e[1:2].isdigit():  # reached from an object: to be the same dictionary is quicker to see
+            keys = f"{e} is {self._hold(value)} and {keys if len(value) > 1 else f'len({e}) == {len(value)}'}"
+        else:
+            keys = f"type({e}) is {self._hold(type(value))} and {keys}"
+        self._expect(keys, label, f"{e}.clear(); {e}.update({self._keep({**value})})")
+        self._todo += [(f"{e}[{k!r}]", v, f"{label}[{k!r}]") for k, v in value.items()]
+
     # --- into things that stay the same object -------------------------------------------------------
 
     def _open(self, value: Any, label: str) -> None:
         """Look at what an object, known to be the same, holds."""
-        if id(value) in self._held and self.names.get(f"opened_{self._held[id(value)]}"):
+        if not self._first(value):
             return
-        self.names[f"opened_{self._hold(value)}"] = True
         if isinstance(value, types.MethodType):
             self._todo.append((f"{self._hold(value)}.__self__", value.__self__, "self"))
             self._open(value.__func__, label)
@@ -198,10 +206,7 @@ class Environment:
                            (f"{e}.keywords", value.keywords, label)]  # fmt: skip
         elif isinstance(value, type):
             self._class(value, label)
-        elif not isinstance(value, types.BuiltinFunctionType) and not type(value).__module__.startswith(
-            "chainrule.ops"
-        ):
-            self._class(type(value), type(value).__name__)
+        elif not isinstance(value, types.BuiltinFunctionType):
             self._object(value, label)
 
     def _function(self, f: types.FunctionType) -> None:
@@ -213,7 +218,6 @@ class Environment:
                     self._todo.append((f"{self._hold(cell)}.cell_contents", cell.cell_contents, name))
                 except ValueError:  # not yet bound
                     self._expect(f"empty({self._hold(cell)})", name)
-                    self.names["empty"] = _empty
         if not own:
             return
         names, attributes = _names(f.__code__)
@@ -247,15 +251,17 @@ class Environment:
                     self._attributes.append((f"vars({self._hold(base)})[{name!r}]", name, value, f"{label}.{name}"))
 
     def _first(self, value: Any) -> bool:
-        key = f"opened_{self._hold(value)}"
-        if key in self.names:
+        """Whether this object is looked into for the first time."""
+        name = self._hold(value)  # which keeps it, and so its identity
+        if name in self._opened:
             return False
-        self.names[key] = True
+        self._opened.add(name)
         return True
 
     def _object(self, value: Any, label: str) -> None:
         if _library(type(value).__module__) and not type(value).__module__.startswith(_STATEFUL):
             return
+        self._class(type(value), type(value).__name__)
         held = self._hold(value)
         if hasattr(value, "__dict__"):
             space = self._hold(value.__dict__)

@@ -344,6 +344,8 @@ def _sink(program: Program, steps: list[Step]) -> None:
                     loop.equations = [eq for eq in loop.equations if eq not in cone]
                     loop.outputs.remove(v)
                     target.equations[:0] = cone
+                    for u in {u for eq in cone for u in eq.vars}:
+                        readers[u] = [*[r for r in readers[u] if r is not target], target]
                     makers = {eq.out: eq for eq in loop.equations}
 
 

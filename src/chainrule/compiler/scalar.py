@@ -25,6 +25,7 @@ DTYPES = FLOATS | INTEGERS | {BOOL}
 _WHOLE = {"Add", "Sub", "Mul", "Neg", "Abs", "Sign", "Maximum", "Minimum"}  # what integers may do
 _ANY = {"Eq", "Ne", "Lt", "Le", "Gt", "Ge", "Where", "Cast", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot"}
 _LOGIC = _ANY - {"Lt", "Le", "Gt", "Ge"}
+_KNOWN = mathlib.FUNCTIONS | {"cast", "abs", "sign", "max", "min", "floor", "ceil", "rint"}
 _OPERATORS = {
     ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^",
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
@@ -38,7 +39,7 @@ def expressible(eq: Equation) -> bool:
     if any(v.dtype not in DTYPES for v in eq.vars) or any(isinstance(a, complex) for a in eq.args):
         return False
     d = working_dtype(eq)
-    if any(v.dtype != d for v in _operands(eq)):
+    if any(v.dtype != d for v in _operands(eq)) or not _functions(eq.prim.scalar) <= _KNOWN:
         return False
     return d in FLOATS or eq.name in (_LOGIC if d == BOOL else _WHOLE | _ANY)
 
@@ -87,7 +88,7 @@ def calls(eq: Equation) -> int:
     """How many elementary functions an equation calls."""
     if not isinstance(eq.prim, Elementwise) or not eq.prim.scalar:
         return 0
-    return sum(isinstance(n, ast.Name) and n.id in mathlib.FUNCTIONS for n in ast.walk(_parsed(eq.prim.scalar)))
+    return len(_functions(eq.prim.scalar) & mathlib.FUNCTIONS)
 
 
 def cost(eq: Equation) -> float:
@@ -109,6 +110,13 @@ def _parsed(template: str) -> ast.expr:
     return ast.parse(template.replace("{", "").replace("}", ""), mode="eval").body
 
 
+@cache
+def _functions(template: str) -> frozenset[str]:
+    """The names that a template calls."""
+    called = [n.func for n in ast.walk(_parsed(template)) if isinstance(n, ast.Call)]
+    return frozenset(f.id for f in called if isinstance(f, ast.Name))
+
+
 class _Writer:
     """Writes an expression tree in one dtype."""
 
@@ -127,7 +135,7 @@ class _Writer:
             case ast.UnaryOp(ast.USub(), operand):
                 return f"np.int32(-{self.write(operand)})" if self.dtype == np.int32 else f"(-{self.write(operand)})"
             case ast.UnaryOp(ast.Not(), operand):
-                inner = _Writer(self.dtype, self.out, self.args, self.wide).write(operand)
+                inner = self.write(operand)
                 return f"(not {inner})" if self.dtype == BOOL or isinstance(operand, ast.Compare) else f"(~{inner})"
             case ast.Compare(left, [op], [right]):
                 return f"({self.write(left)} {_OPERATORS[type(op)]} {self.write(right)})"

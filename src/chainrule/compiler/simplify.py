@@ -24,7 +24,9 @@ FOLD = 1 << 20  # constants larger than this are left to be computed
 
 def simplify(program: Program) -> Program:
     """An equal program."""
-    return _Simplifier(program).run()
+    result = _Simplifier(program).run()
+    turned = _turn(result)
+    return result if turned is None else _Simplifier(turned).run()
 
 
 class _Simplifier:
@@ -268,14 +270,6 @@ def _permute(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
     axes = tuple(range(-n, -len(params["axes"]))) + tuple(params["axes"])
     if axes == tuple(range(-n, 0)):
         return args[0]
-    swapped = (*range(-n, -2), -1, -2)
-    eq = s.definition(args[0], "Matmul")
-    if eq is not None and n >= 2 and axes == swapped and all(len(v.shape) == n for v in eq.args):
-        y, x = (
-            s.new("Permute", (v,), (*v.shape[:-2], v.shape[-1], v.shape[-2]), v.dtype, axes=swapped)
-            for v in eq.args[::-1]
-        )
-        return s.new("Matmul", (y, x), out.shape, out.dtype)  # (x y)ᵀ = yᵀ xᵀ, in memory as it is wanted
     eq = s.definition(args[0], "Permute")
     if eq is None:
         return None
@@ -297,12 +291,31 @@ def _getitem(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
     basic = all(k is None or k is Ellipsis or isinstance(k, slice) for k in params["key"])
     if basic and x.size == out.size and all(k.step in (None, 1) for k in params["key"] if isinstance(k, slice)):
         return s.new("Reshape", (x,), out.shape, out.dtype, shape=out.shape)
-    eq = s.definition(x, "Stack")
-    if (
-        eq is not None
-        and eq.params["axis"] == -len(x.shape)
-        and type(params["key"][0]) is int
-        and params["key"][1:] == (...,)
-    ):
-        return eq.args[params["key"][0]]
+    first, *rest = params["key"]
+    eq = s.definition(x, "Stack") if type(first) is int and rest == [...] else None
+    if eq is not None and eq.params["axis"] == -len(x.shape):
+        return eq.args[first]
     return None
+
+
+def _turn(program: Program) -> Program | None:
+    """``(x y)ᵀ`` as ``yᵀ xᵀ``, which makes it in memory as it is wanted; None if there is no such product."""
+    users, makers = program.users(), {v: eq for eq in program.equations for v in eq.outs}
+    found: dict[Equation, Equation] = {}  # transpositions, and the products that only they use
+    for eq in program.equations:
+        x = eq.args[0] if eq.name == "Permute" else None
+        product = makers.get(x) if isinstance(x, Var) and tuple(eq.params["axes"]) == (-1, -2) else None
+        if product is not None and product.name == "Matmul" and len(users[product.out]) == 1:
+            if product.out not in program.outputs and all(len(v.shape) == 2 for v in product.vars):
+                found[eq] = product
+    if not found:
+        return None
+    equations = []
+    for eq in program.equations:
+        if eq in found:
+            turned = [Equation(eq.prim, (v,), eq.params, (Var(v.shape[::-1], v.dtype),)) for v in found[eq].vars[::-1]]
+            args = tuple(t.out for t in turned)
+            equations += [*turned, Equation(found[eq].prim, args, {}, eq.outs)]
+        elif eq not in found.values():
+            equations.append(eq)
+    return Program(program.inputs, program.constants, equations, program.outputs)

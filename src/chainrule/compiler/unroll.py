@@ -21,21 +21,7 @@ from .simplify import simplify
 
 MOST = 800  # scalar equations; compiling takes about a millisecond for each
 _STRUCTURE = frozenset(
-    [
-        "Reshape",
-        "Permute",
-        "Expand",
-        "Flip",
-        "Cat",
-        "Stack",
-        "GetItem",
-        "PutAdd",
-        "Put",
-        "Matmul",
-        "Mv",
-        "Dot",
-        "CumSum",
-    ]
+    "Reshape Permute Expand Flip Cat Stack GetItem PutAdd Put Matmul Mv Dot CumSum".split()  # noqa: SIM905
 )
 _FOLDS = {"Sum": "Add", "Prod": "Mul", "Amax": "Maximum", "Amin": "Minimum"}
 
@@ -74,8 +60,8 @@ def _possible(eq: Equation) -> bool:
         return False
     if isinstance(eq.prim, Elementwise):
         return scalar.expressible(eq)
-    floats = all(v.dtype in scalar.FLOATS for v in (*eq.vars, eq.out))
-    return floats and (eq.name in _STRUCTURE or eq.name in _FOLDS) and eq.out.size > 0
+    known = eq.name in _STRUCTURE or eq.name in _FOLDS
+    return known and all(v.dtype in scalar.FLOATS and v.size > 0 for v in (*eq.vars, eq.out))
 
 
 def _objects(a: Any, make: Any) -> Any:
