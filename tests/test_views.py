@@ -13,7 +13,7 @@ import pytest
 
 import chainrule
 from both import T, Table, inner, leaf
-from chainrule import primitive
+from chainrule import views
 
 __all__ = ["T"]
 works = Table()
@@ -329,14 +329,14 @@ def test_cotangents_of_views_without_history_do_not_meet(T: Any) -> None:
 def test_a_write_does_not_visit_the_views(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand rows written one by one: each write may not rebuild the history of all the others."""
     rebuilt = 0
-    follow = primitive.follow_base
+    follow = views.follow_base
 
     def counted(view: Any) -> None:
         nonlocal rebuilt
         rebuilt += 1
         follow(view)
 
-    monkeypatch.setattr(primitive, "follow_base", counted)
+    monkeypatch.setattr(views, "follow_base", counted)
     a = chainrule.ones(1000, 2, requires_grad=True)
     b = a * 1
     rows = [b[i] for i in range(1000)]

@@ -20,8 +20,8 @@ import numpy as np
 
 from .. import dtypes, modes
 from ..engine import Extra, Port
-from ..primitive import follow_chain
 from ..tensor import Tensor, _new
+from ..views import follow_chain
 from .capture import Captured, Detached, Inline, Plain, Same, Uncompilable, Value, View, capture, capturing
 from .derivative import CompiledFunctionBackward, Derivative
 from .environment import Environment

@@ -14,6 +14,7 @@ import warnings
 
 from ..creation import arange
 from ..errors import explained
+from ..lanes import check_broadcast
 from ..ops import activation as _activation
 from ..ops import loss as _loss
 from ..ops.activation import log_softmax, sigmoid, softmax, softplus
@@ -21,7 +22,6 @@ from ..ops.convert import where
 from ..ops.elementwise import tanh
 from ..ops.linalg import linear
 from ..ops.loss import _reduction
-from ..primitive import check_broadcast
 from ..tensor import Tensor
 
 __all__ = [

@@ -12,19 +12,11 @@ from .. import dtypes, errors
 from ..arrays.namespace import is_numpy
 from ..engine import Box
 from ..errors import explained
-from ..primitive import (
-    Elementwise,
-    Primitive,
-    assign,
-    check_broadcast,
-    check_writable,
-    compute_into,
-    general,
-    table,
-    written,
-)  # fmt: skip
+from ..lanes import check_broadcast, general
+from ..primitive import Elementwise, Primitive, table
 from ..random import default_generator, fill
 from ..tensor import Tensor, wrap
+from ..writes import assign, check_writable, compute_into, written
 from .kinds import attach, export, in_place_of, public
 from .reduce import axes
 

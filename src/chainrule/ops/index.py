@@ -13,21 +13,12 @@ from ..arrays import namespace as ns
 from ..arrays.namespace import is_numpy
 from ..engine import Box
 from ..errors import explained
-from ..modes import no_grad
-from ..primitive import (
-    Primitive,
-    _mode,
-    _store,
-    bind,
-    check_writable,
-    follow_chain,
-    make_node,
-    overlap,
-    record_one,
-    table,
-    written,
-)
+from ..modes import current, no_grad
+from ..primitive import Primitive, bind, table
+from ..recording import make_node, record_one
 from ..tensor import Tensor, wrap
+from ..views import follow_chain
+from ..writes import _store, check_writable, overlap, written
 from .kinds import attach, export
 from .shape import Reshape
 
@@ -331,7 +322,7 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
     plain = self._rank == value._rank == 2 and is_numpy(self._own()) and is_numpy(value._a)
     if plain and label != "IndexBackward0":
         return write_part(self if label == "AliasBackward0" else getitem(self, key), value)
-    recording = _mode().grad and (self._rg or value._rg)
+    recording = current().grad and (self._rg or value._rg)
     check_writable(self, value._rg, uniform=not recording)  # PyTorch lets expanded tensors be written to by index
     masked = not any(type(k) is np.ndarray and k.dtype.kind != "b" for k in parts)
     if plain and (value is self or value._v is self._v is not None) and not (masked and value.numel() == 1):
@@ -439,7 +430,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 
 def mark_several(views: Sequence[Tensor]) -> None:
     """Note that these are views from one call: PyTorch forbids writing to those."""
-    if _mode().grad:
+    if current().grad:
         for i, view in enumerate(views):
             if view._meta is not None:
                 view._meta.created, view._meta.number = "several", i

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..primitive import Elementwise, binary_lane, compute_into, general, unary_lane
+from ..lanes import binary_lane, general, unary_lane
+from ..primitive import Elementwise
 from ..tensor import Tensor
+from ..writes import compute_into
 
 public: dict[str, Any] = {}
 

@@ -7,7 +7,6 @@ from typing import Any
 from .. import errors
 from ..arrays import namespace as ns
 from ..arrays.namespace import dtype_of
-from ..engine import Box
 from ..errors import explained
 from ..primitive import Primitive, align, bind, conj, table
 from ..tensor import Tensor
@@ -29,7 +28,7 @@ class Matmul(Primitive):
     samples = [(((2, 3), (3, 4)), {}), (((5, 2, 3), (3, 4)), {}), (((2, 1, 2, 3), (4, 3, 2)), {})]
 
     def batch(self, size: int, arrays: Any, batched: Any, params: Any) -> Any:
-        return bind(self, tuple(align(arrays, batched)), params)
+        return bind(_matmul, tuple(align(arrays, batched)), params)
 
 
 class Mv(Primitive):
@@ -88,6 +87,7 @@ def rows(xp: Any, x: Any) -> Any:
 
 _mm, _bmm, _mv, _dot = Matmul("MmBackward0"), Matmul("BmmBackward0"), Mv(), Dot()
 _matmul = Matmul()
+_mm.broadcasts = False  # two matrices have no axes that could
 _addmm, _linear = Linear("AddmmBackward0"), Linear("ViewBackward0")
 Linear()
 
@@ -110,7 +110,7 @@ def _c(name: str) -> str:
 
 
 def _check_mm(a: Any, b: Any) -> None:
-    if a.shape[-1] != b.shape[-2]:
+    if a._shape[-1] != b._shape[-2]:
         raise explained(
             RuntimeError(
                 f"mat1 and mat2 shapes cannot be multiplied ({a.shape[-2]}x{a.shape[-1]} and {b.shape[-2]}x{b.shape[-1]})"
@@ -128,10 +128,9 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 
     Source: ``torch.matmul``.
     """
-    if not isinstance(other, Box):
+    if not isinstance(other, Tensor):
         raise TypeError(f"matmul(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
-    a, b = input._shape, other.shape
-    n, m = len(a), len(b)
+    n, m = len(input._shape), len(other._shape)
     if not n or not m:
         raise explained(
             RuntimeError(

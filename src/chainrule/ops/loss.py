@@ -9,7 +9,8 @@ import numpy as np
 
 from ..arrays.namespace import dtype_of
 from ..errors import explained, scalar_type
-from ..primitive import Primitive, check_broadcast, promote
+from ..lanes import check_broadcast
+from ..primitive import Primitive, promote
 from ..tensor import Tensor
 from .activation import log_softmax
 from .reduce import count, kept

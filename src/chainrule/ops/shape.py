@@ -11,7 +11,8 @@ import numpy as np
 from .. import errors
 from ..arrays.namespace import is_numpy
 from ..errors import explained
-from ..primitive import Primitive, bind, record_one, table
+from ..primitive import Primitive, bind, table
+from ..recording import record_one
 from ..tensor import Tensor
 from .kinds import attach, export
 

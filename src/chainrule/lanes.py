@@ -1,0 +1,266 @@
+"""Lanes: operations as users call them.
+
+A lane is the short way for the commonest arguments, Tensors over NumPy floats and Python numbers, with all that
+can be known beforehand worked out when the operation is declared.  Whatever else comes goes the general way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import errors, modes
+from .arrays import namespace as ns
+from .arrays import numpy_
+from .engine import Box, Extra
+from .errors import explained
+from .primitive import Elementwise, Primitive, alone, bind
+from .quiet import QUIET, reset_errors, set_errors
+from .tensor import Tensor, _new, wrap
+from .writes import assign
+
+# Types and dtypes that a lane takes: real floats, where NumPy's promotion is PyTorch's.
+_S32: Any
+_S64: Any
+_F32: Any
+_F64: Any
+_S32, _S64, _F32, _F64 = np.float32, np.float64, np.dtype("float32"), np.dtype("float64")
+_ndarray = np.ndarray
+_mode = modes.current
+_ON = modes.ON
+
+
+def unary_lane(prim: Elementwise) -> Callable[..., Any]:
+    """``prim`` as a function of one Tensor, with everything that can be known beforehand worked out."""
+    forward, node, np_ns = prim.forward, prim.node, numpy_
+    keep_out, keep_x = prim.keeps((True,))[0] if prim.differentiable else (False, False)
+
+    def lane(input: Any, *, out: Any = None) -> Any:
+        if type(input) is Tensor and out is None:
+            a = input._a
+            kind = type(a)
+            if kind is _ndarray:
+                kind = a.dtype
+            if kind is _S32 or kind is _F32 or kind is _S64 or kind is _F64:
+                token = set_errors(QUIET)
+                try:
+                    r = forward(np_ns, a)
+                finally:
+                    reset_errors(token)
+                t = _new(Tensor)
+                t._a = r
+                t._grad = t._meta = t._v = None
+                if input._rg and _mode() is _ON:
+                    edge = input._node
+                    extra = None
+                    if keep_out:
+                        t._v = [0]
+                        extra = Extra(None, None, (t._v, 0))
+                    if keep_x and input._v is not None:
+                        extra = extra or Extra()
+                        extra.versions = (input._v[0],)
+                    t._node = node(
+                        input if edge is None else edge,
+                        (r if keep_out else None, a if keep_x else None),
+                        (input,) if keep_x else () if keep_out else None,
+                        None, extra,
+                    )  # fmt: skip
+                    t._rg = True
+                else:
+                    t._node = None
+                    t._rg = False
+                return t
+        return general(prim, (input,), out)
+
+    return lane if prim.differentiable else (lambda input, *, out=None: general(prim, (input,), out))
+
+
+def _extra(out: Tensor, x: Tensor, keep_out: bool, keep_x: bool, place: int) -> Extra:
+    """The rare part of a node of one tensor and one number, the tensor standing at ``place``."""
+    versions = cell = None
+    if keep_x and x._v is not None:
+        versions = (x._v[0], 0) if place == 0 else (0, x._v[0])
+    if keep_out:
+        out._v = [0]
+        cell = (out._v, 0)
+    return Extra(None, versions, cell)
+
+
+def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tuple[Any, Any]:
+    """``prim`` as a function of two, and the same with the arguments swapped.
+
+    ``fn`` is the forward without ``xp`` where it is an operator.  As a ``method`` it leaves what it cannot
+    take to the other operand, as Python's operators do.
+    """
+    forward, np_ns = prim.forward, numpy_
+    fn = fn or (lambda a, b: forward(np_ns, a, b))
+    tt, ts, st = prim.variants
+    otherwise = _operator if method else general
+    if not prim.differentiable:
+        return (lambda input, other, *, out=None: otherwise(prim, (input, other), out),
+                lambda input, other: otherwise(prim, (other, input), None))  # fmt: skip
+    node, node_ts, node_st = tt.node, alone(ts.node, 0), alone(st.node, 1)
+    (out_x, x_x, x_y), (out_y, y_x, y_y) = prim.keeps((True, False))[0], prim.keeps((False, True))[0]
+    out_xy = out_x or out_y
+
+    def lane(input: Any, other: Any, *, out: Any = None) -> Any:
+        if type(input) is Tensor and out is None:
+            a = input._a
+            kind = type(a)
+            if kind is _ndarray:
+                kind = a.dtype
+            if kind is _S32 or kind is _F32 or kind is _S64 or kind is _F64:
+                other_type = type(other)
+                if other_type is Tensor:
+                    b = other._a
+                    kind_b = type(b)
+                    if kind_b is _ndarray:
+                        kind_b = b.dtype
+                    if kind_b is kind and a.shape == b.shape:
+                        token = set_errors(QUIET)
+                        try:
+                            r = fn(a, b)
+                        finally:
+                            reset_errors(token)
+                        t = _new(Tensor)
+                        t._a = r
+                        t._grad = t._meta = t._v = None
+                        wx, wy = input._rg, other._rg
+                        if (wx or wy) and _mode() is _ON:
+                            kx, ky = (wx and x_x) or (wy and y_x), (wx and x_y) or (wy and y_y)
+                            tensors: Any = None
+                            extra: Any = None
+                            if kx or ky:
+                                tensors = (input if kx else None, other if ky else None)
+                                va, vb = input._v, other._v
+                                if va is not None or vb is not None:
+                                    extra = Extra(None, (va and va[0], vb and vb[0]))
+                            if out_xy and ((wx and out_x) or (wy and out_y)):
+                                t._v = [0]
+                                tensors = tensors or ()
+                                extra = extra or Extra()
+                                extra.cell = (t._v, 0)
+                                kept = r
+                            else:
+                                kept = None
+                            ex, ey = input._node, other._node
+                            t._node = node(
+                                ((input if ex is None else ex) if wx else None,
+                                 (other if ey is None else ey) if wy else None),
+                                (kept, a if kx else None, b if ky else None),
+                                tensors, None, extra,
+                            )  # fmt: skip
+                            t._rg = True
+                        else:
+                            t._node = None
+                            t._rg = False
+                        return t
+                elif other_type is float or other_type is int:
+                    token = set_errors(QUIET)
+                    try:
+                        r = fn(a, other)
+                    finally:
+                        reset_errors(token)
+                    t = _new(Tensor)
+                    t._a = r
+                    t._grad = t._meta = t._v = None
+                    if input._rg and _mode() is _ON:
+                        edge = input._node
+                        t._node = node_ts(
+                            input if edge is None else edge,
+                            (r if out_x else None, a if x_x else None, other),
+                            (input, None) if x_x else () if out_x or x_y else None,
+                            None, _extra(t, input, out_x, x_x, 0) if out_x or (x_x and input._v is not None) else None,
+                        )  # fmt: skip
+                        t._rg = True
+                    else:
+                        t._node = None
+                        t._rg = False
+                    return t
+        chosen = tt if isinstance(input, Box) and isinstance(other, Box) else ts if isinstance(input, Box) else st
+        return otherwise(chosen, (input, other), out)
+
+    def swapped(input: Any, other: Any) -> Any:
+        if type(input) is Tensor and (type(other) is float or type(other) is int):
+            a = input._a
+            kind = type(a)
+            if kind is _ndarray:
+                kind = a.dtype
+            if kind is _S32 or kind is _F32 or kind is _S64 or kind is _F64:
+                token = set_errors(QUIET)
+                try:
+                    r = fn(other, a)
+                finally:
+                    reset_errors(token)
+                t = _new(Tensor)
+                t._a = r
+                t._grad = t._meta = t._v = None
+                if input._rg and _mode() is _ON:
+                    edge = input._node
+                    t._node = node_st(
+                        input if edge is None else edge,
+                        (r if out_y else None, other, a if y_y else None),
+                        (None, input) if y_y else () if out_y or y_x else None,
+                        None, _extra(t, input, out_y, y_y, 1) if out_y or (y_y and input._v is not None) else None,
+                    )  # fmt: skip
+                    t._rg = True
+                else:
+                    t._node = None
+                    t._rg = False
+                return t
+        chosen = tt if isinstance(input, Box) and isinstance(other, Box) else st
+        return otherwise(chosen, (other, input), None)
+
+    return lane, swapped
+
+
+_OPERANDS = (Box, int, float, complex)
+
+
+def _operator(prim: Primitive, arrays: tuple[Any, ...], out: Any) -> Any:
+    for a in arrays:
+        if not isinstance(a, _OPERANDS) and not ns.is_array(a):
+            return NotImplemented
+    return general(prim, arrays, out)
+
+
+def general(prim: Primitive, arrays: tuple[Any, ...], out: Any = None, params: dict[str, Any] | None = None) -> Any:
+    """``prim`` on what a user passed: checked, lifted, bound; the result stored in ``out`` if given."""
+    lifted = tuple([a if isinstance(a, Tensor) else _lift(prim, i, a, arrays) for i, a in enumerate(arrays)])
+    if out is not None and _mode().grad and any(isinstance(a, Tensor) and a._rg for a in (out, *lifted)):
+        raise RuntimeError(f"{prim.name.lower()}(): functions with out=... arguments don't support automatic "
+                           "differentiation, but one of the arguments requires grad.")  # fmt: skip
+    if prim.broadcasts and len(arrays) > 1:
+        check_broadcast(lifted)
+    result = bind(prim, lifted, params or {})
+    if out is None:
+        return result
+    if out._shape != result._shape:
+        out._a = np.empty(result._shape, out._dtype)
+    return assign(out, result)
+
+
+def _lift(prim: Primitive, i: int, a: Any, arrays: tuple[Any, ...]) -> Any:
+    if isinstance(a, Box) or (type(a) in (int, float, bool, complex) and (i or len(arrays) > 1)):
+        return a
+    if isinstance(a, np.generic):
+        return a.item()
+    if len(arrays) > 1 and ns.is_array(a):
+        return wrap(a)
+    which = "input" if i == 0 else "other"
+    raise explained(
+        TypeError(
+            f"{prim.name.lower()}(): argument '{which}' (position {i + 1}) must be Tensor, not {type(a).__name__}"
+            "\nMake it a tensor first: torch.tensor(value)."
+        )
+    )
+
+
+def check_broadcast(arrays: Sequence[Any]) -> None:
+    shapes = [tuple(a.shape) for a in arrays if isinstance(a, Tensor)]
+    for i in range(1, len(shapes)):
+        a, b = shapes[0], shapes[i]
+        if a != b and any(m != n and 1 not in (m, n) for m, n in zip(reversed(a), reversed(b), strict=False)):
+            raise explained(RuntimeError(errors.size_mismatch(a, b)))

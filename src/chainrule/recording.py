@@ -1,0 +1,185 @@
+"""Recording: a Tensor's way to interpret an operation, and the node that it leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from . import modes
+from .arrays.namespace import dtype_of
+from .engine import Extra, Node, Port, Several
+from .primitive import Primitive, bind, compute_numpy
+from .tensor import Tensor, _new, wrap
+from .views import note_view
+
+_ndarray = np.ndarray
+_mode = modes.current
+
+
+def interpret(self: Tensor, prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """A Tensor's way: compute on what the tensors hold, then record."""
+    rank = self._rank
+    if prim.single and rank == 2 and type(self._a) is _ndarray:
+        a = self._a
+        return record_one(prim, self, a, params, compute_numpy(prim, (a,), params))
+    inner = tuple([a._a if isinstance(a, Tensor) and a._rank == rank else a for a in arrays])
+    if prim.view and isinstance(inner[0], np.generic):
+        inner = (self._own(),)  # a view must share memory, which a NumPy scalar cannot
+    for a in inner:
+        if type(a) is not _ndarray:
+            raw = bind(prim, inner, params)
+            break
+    else:
+        raw = compute_numpy(prim, inner, params)
+    return record(prim, rank, arrays, inner, params, raw)
+
+
+setattr(Tensor, "_interpret", interpret)  # noqa: B010  declared on Box; this is what it takes to do it
+
+
+def record(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[Any, ...],
+           params: dict[str, Any], raw: Any) -> Any:  # fmt: skip
+    """The result ``raw`` as a Tensor, with a Node behind it if a gradient may be wanted."""
+    if prim.outputs is not None:
+        return _record_several(prim, rank, arrays, inner, params, raw)
+    if rank == 2 and (type(raw) is _ndarray or isinstance(raw, np.generic)):
+        out = _new(Tensor)
+        out._a = raw
+        out._grad = out._meta = out._v = out._node = None
+        out._rg = False
+    else:
+        out = wrap(raw, rank)
+    mode = _mode()
+    if mode.grad and prim.differentiable:
+        wanted = tuple([isinstance(a, Tensor) and a._rg and a._rank == rank for a in arrays])
+        if True in wanted and dtype_of(raw).kind in "fc":
+            out._node = make_node(prim, rank, arrays, inner, params, raw, wanted, out)
+            out._rg = True
+    if prim.view:
+        note_view(prim, arrays[0], out, params, mode.grad)
+    return out
+
+
+def record_one(prim: Primitive, x: Tensor, a: Any, params: dict[str, Any], raw: Any) -> Tensor:
+    """:func:`record` for one Tensor over NumPy, in and out."""
+    out = _new(Tensor)
+    out._a = raw
+    out._grad = out._meta = out._v = out._node = None
+    out._rg = False
+    mode = _mode()
+    if x._rg and mode.grad:
+        (keep_out, keep_x), shapes, _ = prim.one
+        tensors: Any = None
+        extra = None
+        if keep_x:
+            tensors = (x,)
+            if x._v is not None:
+                extra = Extra(None, (x._v[0],))
+        if keep_out:
+            out._v = c = [0]
+            extra = extra or Extra()
+            extra.cell = (c, 0)
+            tensors = tensors or ()
+        out._node = prim.node(
+            x if x._node is None else x._node, (raw if keep_out else None, a if keep_x else None), tensors,
+            {**params, shapes[0][1]: a.shape} if shapes else params, extra,
+        )  # fmt: skip
+        out._rg = True
+    if prim.view:
+        note_view(prim, x, out, params, mode.grad)
+    return out
+
+
+def make_node(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[Any, ...],
+              params: dict[str, Any], raw: Any, wanted: tuple[bool, ...], out: Any) -> Node:  # fmt: skip
+    if prim.variadic:
+        edges = tuple([(a if a._node is None else a._node) if w else None for a, w in zip(arrays, wanted, strict=True)])
+        node = VariadicNode(edges, (None,), None, params, None)
+        node.rule = prim
+        node.shapes = tuple([a.shape for a in inner])
+        return node
+    (keep_out, *_), shapes, kept = prim.keeps(wanted)
+    ahead: list[Any] = []
+    for a, w in zip(arrays, wanted, strict=True):
+        ahead.append(None if not w else a if a._node is None else a._node)
+    saved: list[Any] = [None] * (len(arrays) + 1)
+    extra: Extra | None = None
+    tensors: Any = None
+    if kept:
+        tensors, versioned = [None] * len(arrays), False
+        for i in kept:
+            saved[i + 1], a = inner[i], arrays[i]
+            if isinstance(a, Tensor):
+                tensors[i] = a
+                versioned = versioned or a._v is not None
+        if versioned:
+            extra = Extra(None, tuple([0 if t is None else t._version for t in tensors]))
+    if keep_out:
+        saved[0] = raw
+        if out is not None:
+            extra = extra or Extra()
+            c = out._cell()
+            extra.cell = (c, c[0])
+        tensors = tensors or ()
+    cls = prim.node
+    if prim.broadcasts:
+        d, shape, exact = dtype_of(raw), raw.shape, prim.conjugates  # an Elementwise's cotangent has the output's shape
+        for a, w in zip(inner, wanted, strict=True):
+            if w and (not exact or a.shape != shape or dtype_of(a) != d):
+                extra = extra or Extra()
+                extra.metas = tuple([(a.shape, dtype_of(a)) if w else None for a, w in zip(inner, wanted, strict=True)])
+                extra.plain = False
+                break
+        if exact and d.kind == "c":
+            cls = _conjugated(prim)
+    if shapes:
+        params = {**params, **{name: inner[i].shape for i, name in shapes}}
+    if rank > 2:
+        extra = extra or Extra()
+        extra.rank = rank
+    following = tuple(ahead) if cls.place is None else ahead[0]
+    return cls(following, tuple(saved), None if tensors is None else tuple(tensors), params, extra)
+
+
+def _conjugated(prim: Any) -> type[Node]:
+    """The node class of an Elementwise over complex numbers, whose slopes are conjugated."""
+    if prim.conj_node is None:
+        body = {"__slots__": (), "pulls": prim.conj_pulls, "alone": prim.conj_pulls}
+        prim.conj_node = type(prim.node.__name__, (prim.node,), body)
+    found: type[Node] = prim.conj_node
+    return found
+
+
+class VariadicNode(Node):
+    """A node of an operation over any number of arrays, such as concat: its rule answers for one index."""
+
+    __slots__ = ("rule", "shapes")
+    rule: Any
+    shapes: tuple[Any, ...]
+
+    def name(self) -> str:
+        label: str = self.rule.label
+        return label
+
+    def pull(self, xp: Any, g: Any, saved: Any) -> Sequence[Any]:
+        return [None if e is None else self.rule.vjp_i(xp, g, i, self.shapes, **self.params)
+                for i, e in enumerate(self.edges)]  # fmt: skip
+
+
+def _record_several(prim: Primitive, rank: int, arrays: Any, inner: Any, params: Any, raws: Any) -> tuple[Tensor, ...]:
+    outs = tuple(wrap(r, rank) for r in raws)
+    wanted = tuple([isinstance(a, Tensor) and a._rg and a._rank == rank for a in arrays])
+    if _mode().grad and prim.differentiable and True in wanted:
+        parent = make_node(prim, rank, arrays, inner, params, None, wanted, None)
+        for i, out in enumerate(outs):
+            if dtype_of(out._a).kind in "fc":
+                out._node, out._rg = Port(parent, i), True
+    return outs
+
+
+def whole(xp: Any, g: Any, outs: Sequence[Any]) -> list[Any]:
+    """A several-output cotangent with zeros where an output was not used."""
+    parts = g.parts if isinstance(g, Several) else {0: g}
+    return [parts[i] if i in parts else xp.zeros_like(o) for i, o in enumerate(outs)]

@@ -1,0 +1,142 @@
+"""Views: tensors that share memory, and what a write to one does to the history of the others."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from . import errors, modes
+from .engine import Nowhere, Port, more
+from .primitive import Primitive, bind, table
+from .tensor import Meta, Tensor, node_slot
+
+_ndarray = np.ndarray
+
+
+def note_view(prim: Primitive, of: Tensor, out: Tensor, params: dict[str, Any], grad: bool) -> None:
+    """Remember that ``out`` shares memory with ``of``, so that a write to one is seen by the other's graph."""
+    a, b = of._a, out._a
+    if (
+        type(b) is _ndarray
+        and b is not a
+        and b.base is not a
+        and (b.base is None or b.base is not getattr(a, "base", None))
+    ):
+        return  # a copy after all: reshape of a transposed array, say
+    m, up = Meta(), of._meta
+    out._meta = m
+    if up is None:
+        up = of._meta = Meta()
+        m.base, m.chain = of, ((prim, params),)
+    elif up.base is None:
+        m.base, m.chain = of, ((prim, params),)
+    else:
+        m.base, m.chain = up.base, (*up.chain, (prim, params))
+        if up.created is not None:
+            m.created = up.created
+        up = m.base._meta
+    if not grad:
+        m.created = "no_grad"
+        if m.base._rg:  # PyTorch's views require grad when their base does, history or not
+            out._rg, out._node = True, Nowhere()
+    v = of._v
+    if v is None:
+        of._v = v = [0]
+    elif v[0]:
+        m.seen = v[0]
+    out._v = v
+    views = up.views
+    if views is None:
+        up.views = [weakref.ref(out)]
+        v.append(weakref.ref(m.base))  # so that any alias that is written to can tell the views
+    else:
+        views.append(weakref.ref(out))
+        n = len(views)
+        if n > 32 and not n & (n - 1):  # at each doubling, drop the dead
+            views[:] = [r for r in views if r() is not None]
+
+
+def follow_chain(x: Any, chain: Sequence[tuple[Primitive, dict[str, Any]]]) -> Any:
+    for prim, params in chain:
+        x = bind(prim, (x,), params)
+    return x
+
+
+def forbidden(x: Tensor, past: bool) -> str:
+    m, node = x._meta, node_slot.__get__(x)
+    number = node.number if type(node) is Port else m.number
+    return errors.forbidden_view(m.created, None if type(node) is Nowhere else node, number, past)
+
+
+def retain_anew(t: Tensor, node: Any) -> None:
+    """Retain the gradient of what ``t`` now is, no longer of what it was."""
+    old = node_slot.__get__(t)
+    if old is not None and old.extra is not None:
+        old.extra.capture = None
+    if node is not None:
+        more(node).capture = weakref.ref(t)
+
+
+class Behind(Tensor):
+    """A view whose base was written to since the view's history was noted; it is rebuilt when next asked for.
+
+    A view becomes one by a change of class, and a plain Tensor again with its history, so that a write costs
+    the same however many views there are, and plain tensors are spared the question.
+    """
+
+    __slots__ = ()
+
+    @property
+    def _node(self) -> Any:
+        if self._meta.created:
+            raise RuntimeError(forbidden(self, past=True))
+        follow_base(self)
+        return self._node
+
+    @_node.setter
+    def _node(self, node: Any) -> None:
+        self.__class__ = Tensor  # type: ignore[assignment]
+        self._node = node
+
+
+def leave_behind(root: Tensor) -> None:
+    """Note in every view of a base that was written to that its history is of the past."""
+    m = root._meta
+    views, m.views = m.live_views(), []
+    for view in views:
+        if type(view) is Tensor:
+            view._rg = True
+            view.__class__ = Behind
+        else:
+            follow_base(view)
+
+
+def follow_base(view: Tensor) -> None:
+    """Give a view of a rewritten base the history it now has: the base's, then the way from it."""
+    m = view._meta
+    with modes.enable_grad():
+        fresh = table["AsStrided"](m.base, chain=m.chain)
+    if m.retains:
+        retain_anew(view, fresh._node)
+    view._node, view._rg = fresh._node, fresh._rg
+    m.seen = view._version
+    m.base._meta.views.append(weakref.ref(view))
+
+
+def tell_views(root: Tensor) -> None:
+    """Note in every view of a base that was told to require grad, or not to, that they now do, or do not."""
+    for view in root._meta.live_views():
+        if type(view._node) is Nowhere and not root._rg:
+            view._rg, view._node = False, None
+        elif root._rg and not view._rg:
+            view._rg = True
+            if view._meta.seen == view._version:
+                view._node = Nowhere()
+            else:
+                view.__class__ = Behind
+
+
+setattr(Tensor, "_tell_views", tell_views)  # noqa: B010

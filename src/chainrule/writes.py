@@ -1,0 +1,160 @@
+"""Writing in place: what may be written, and what a write does to a tensor's memory, version and history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import byte_bounds
+
+from . import dtypes, errors, modes
+from .arrays.namespace import dtype_of, is_numpy
+from .errors import explained
+from .primitive import table
+from .recording import make_node
+from .tensor import Tensor, wrap
+from .views import follow_chain, forbidden, leave_behind, retain_anew
+
+_ndarray = np.ndarray
+_mode = modes.current
+
+
+def check_writable(x: Tensor, tracked: bool, uniform: bool = False) -> None:
+    """PyTorch's errors for a write that would spoil a gradient; ``tracked``: what is written requires grad.
+
+    Entries that share a place may only be written to if the write is ``uniform``.
+    """
+    m = x._meta
+    base = None if m is None else m.base
+    if (tracked or x._rg) and _mode().grad:
+        if base is not None:
+            if m.created:
+                raise RuntimeError(forbidden(x, past=False))
+            if x._rg and base._node is None:
+                raise explained(RuntimeError(errors.leaf_in_place(view=True)))
+        if x._rg and x._node is None:
+            raise explained(RuntimeError(errors.leaf_in_place(view=False)))
+    a = x._a
+    if type(a) is _ndarray and 0 in a.strides and a.size and not uniform and any(
+        s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)
+    ):  # fmt: skip
+        raise RuntimeError(errors.OVERLAP)
+
+
+def may_write(x: Tensor, others: Sequence[Any]) -> None:
+    """PyTorch's errors for writing to ``x`` what is computed from ``others``, in its order."""
+    tensors = [o for o in others if isinstance(o, Tensor)]
+    check_writable(x, any(o._rg for o in tensors))
+    for o in tensors:
+        if o is not x and o._v is x._v is not None and overlap(x._a, o._a) == "part":
+            raise RuntimeError(errors.OVERLAPS)
+
+
+def overlap(a: Any, b: Any) -> str:
+    """Which of their memory dense arrays have in common: "none", "part" (or all, in another order) or "all"."""
+    (a0, a1), (b0, b1) = byte_bounds(a), byte_bounds(b)
+    if not (a.size and b.size and a1 - a0 == a.nbytes and b1 - b0 == b.nbytes and a0 < b1 and b0 < a1):
+        return "none"  # at what is not dense PyTorch does not look
+    alike = a0 == b0 and a.shape == b.shape
+    alike = alike and not any(s != t and n > 1 for s, t, n in zip(a.strides, b.strides, a.shape, strict=True))
+    return "all" if alike else "part"
+
+
+def compute_into(x: Tensor, function: Callable[..., Tensor], args: tuple[Any, ...], kwargs: Any) -> Tensor:
+    """``function(x, ...)`` written into ``x``."""
+    for a in args:
+        if type(a) is Tensor and a._v is x._v and a is not x and a._v is not None:
+            may_write(x, args)
+    try:
+        result = function(x, *args, **kwargs)
+    except RuntimeError:
+        may_write(x, args)  # PyTorch first asks whether it may
+        raise
+    return result if result is NotImplemented else assign(x, result)
+
+
+def assign(x: Tensor, result: Tensor, uniform: bool = False) -> Tensor:
+    """Make ``x`` hold ``result``: its value, in place, and its history.  Every in-place operation ends here."""
+    recording = _mode().grad and (x._rg or result._rg)
+    check_writable(x, result._rg, uniform)
+    if result._shape != x._shape:
+        raise explained(RuntimeError(errors.cannot_grow(x._shape, result._shape)))
+    have, want = dtype_of(result._a), dtype_of(x._a)
+    if have != want:
+        if dtypes.kind_rank(have) > dtypes.kind_rank(want):
+            raise explained(
+                RuntimeError(
+                    f"result type {errors.scalar_type(have)} can't be cast to the desired output type "
+                    f"{errors.scalar_type(want)}"
+                    "\nConvert the tensor first (x = x.float()), or write out of place: x = x * 1.5."
+                )
+            )
+        result = table["Cast"](result, dtype=want)
+    if recording:
+        _snapshot(x, result._node)
+    _store(x, result)
+    written(x, result if recording else None)
+    return x
+
+
+def written(x: Tensor, result: Tensor | None) -> None:
+    """Note that ``x``'s memory was written to, and the history of ``result``, which now is there, if it has one."""
+    cell = x._cell()
+    cell[0] += 1
+    if result is not None:
+        _rebase(x, result)
+    if len(cell) > 1:
+        refs: list[Any] = cell[1:]
+        for ref in refs:
+            root = ref()
+            if root is not None and root._rg and root._meta.views:
+                leave_behind(root)
+        if x._meta is not None and x._meta.retains and not x._meta.created:
+            x._node  # noqa: B018  rebuilds the history now, which takes what is retained with it
+
+
+def _snapshot(x: Tensor, node: Any) -> None:
+    """Where the operation's own rule needs the value that is about to be overwritten, keep a copy of it."""
+    if node is not None and node.tensors and node.tensors[0] is x:
+        old = wrap(x._a.copy() if type(x._a) is _ndarray else x._a, x._rank)
+        old._rg, old._node = x._rg, x._node
+        node.tensors = (old, *node.tensors[1:])
+        node.saved = (node.saved[0], old._a, *node.saved[2:])
+
+
+def _store(x: Tensor, result: Tensor) -> None:
+    a = x._a
+    if type(a) is _ndarray and x._rank == result._rank == 2 and is_numpy(result._a):
+        a[...] = result._a
+        return
+    x._hold(result)
+    m = x._meta
+    root = x if m is None or m.base is None else m.base
+    if root is not x and not (is_numpy(root._a) and root._rank == 2 and x._rank == 2):
+        with modes.no_grad():
+            root._hold(table["CopySlices"](root, x, chain=m.chain))
+    for view in [] if root._meta is None else root._meta.live_views():
+        if view is not x and not is_numpy(view._a):
+            with modes.no_grad():
+                view._hold(follow_chain(root, view._meta.chain))
+
+
+def _rebase(x: Tensor, result: Tensor) -> None:
+    m = x._meta
+    node = result._node
+    if node is not None and node.extra is not None and node.extra.cell is not None:
+        node.extra.cell = (x._cell(), x._cell()[0])  # what it saved as its output now lives in x
+    if m is None or m.base is None:
+        if m is not None and m.retains:
+            retain_anew(x, node)
+        x._node, x._rg = node, result._rg
+    else:
+        root, put = m.base, table["CopySlices"]
+        wanted = (root._rg, result._rg)
+        node = make_node(put, root._rank, (root, result), (root._a, result._a), {"chain": m.chain},
+                         root._a, wanted, root)  # fmt: skip
+        node.tensors = node.tensors or ()  # backward frees it, as in PyTorch
+        if root._meta.retains:
+            retain_anew(root, node)
+        root._node, root._rg = node, True
