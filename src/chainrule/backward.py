@@ -133,12 +133,17 @@ def backward(
                 leaf._meta.after_accumulate(leaf)
 
 
+_F32, _ONE32 = np.dtype("float32"), np.float32(1)
+
+
 def one(y: Tensor) -> Any:
     """The cotangent that ``backward()`` starts from when none is given; None if ``y`` is not one number."""
     a = y._a
     if type(a) is not np.ndarray:
         return type(a)(1)
     if not a.shape:
+        if a.dtype is _F32:
+            return _ONE32
         return a.dtype.type(1)
     return np.ones(a.shape, a.dtype) if a.size == 1 else None
 
@@ -235,7 +240,8 @@ def grad(
 
 def _grad_of_one(y: Tensor, x: Tensor, g: Any, keep: bool) -> Tensor | None:
     """The commonest gradient by the shortest way: of one number over NumPy with respect to one tensor."""
-    root, target = y if y._node is None else y._node, edge_of(x)
+    root = y if y._node is None else y._node
+    target = x if x._node is None else edge_of(x)
     if type(root) is engine.Nowhere:
         raise explained(RuntimeError(errors.no_grad_fn(0, y)))
     sweep = engine.Sweep(numpy_, fit, wrap, keep, False)

@@ -95,7 +95,7 @@ def sum(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
 
 def sum_product(x: Any, y: Any, *, axis: Any) -> Any:
     """The sum of ``x * y`` over ``axis``, which is kept (or broadcasts as if it were)."""
-    return np.asarray(x.dot(y)) if x.ndim == 1 else _add(x * y, axis, None, None, True)
+    return x.dot(y) if x.ndim == 1 else _add(x * y, axis, None, None, True)
 
 
 def prod(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
@@ -197,7 +197,7 @@ def peak(x: Any, *, axis: Any) -> Any:
     """What to take off x before ``exp`` so that it cannot overflow.  The result must not depend on it."""
     if not x.size:
         return x
-    return np.asarray(_max(x)) if x.ndim == 1 else _max(x, axis, None, None, True)  # 0-d arithmetic is quickest
+    return _max(x) if x.ndim == 1 else _max(x, axis, None, None, True)
 
 
 def relu(x: Any) -> Any:
