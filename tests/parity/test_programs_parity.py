@@ -21,7 +21,7 @@ torch = pytest.importorskip("torch")
 
 import chainrule
 from chainrule import backward, engine, primitive
-from chainrule.ops import index
+from chainrule.ops import assignment
 
 COUNT, PIECES = int(os.environ.get("CHAINRULE_PROGRAMS", "1000")), 12
 START = int(os.environ.get("CHAINRULE_SEED", "0"))
@@ -52,8 +52,8 @@ MISTAKES: list[tuple[Any, str, Callable[..., Any]]] = [
     (primitive, "_snapshot", lambda x, node: None),
     (primitive, "check_writable", lambda *args, **kwargs: None),
     (primitive, "_rebase", lambda x, result: None),
-    (index, "pull_back", lambda xp, x, g, chain: x),
-    (index, "put_back", lambda x, value, chain: x),
+    (assignment, "pull_back", lambda xp, x, g, chain: x),
+    (assignment, "put_back", lambda x, value, chain: x),
 ]
 
 

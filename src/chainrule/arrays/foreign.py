@@ -225,7 +225,7 @@ class Merged:
 
     @staticmethod
     def of(key: Key, shape: tuple[int, ...]) -> Merged | None:
-        """The merged form of a key of :func:`chainrule.ops.index.normal_key`; None if it holds no array."""
+        """The merged form of a key of :func:`chainrule.ops.keys.normal_key`; None if it holds no array."""
         if not any(type(k) is np.ndarray for k in key):
             return None
         parts: list[Any] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..ops.activation import log_softmax, sigmoid, softmax, softplus
-from ..ops.elementwise import tanh
+from ..ops.trigonometric import tanh
 from ..tensor import Tensor
 from .functional import relu
 from .module import Module

@@ -18,10 +18,10 @@ from ..lanes import check_broadcast
 from ..ops import activation as _activation
 from ..ops import loss as _loss
 from ..ops.activation import log_softmax, sigmoid, softmax, softplus
-from ..ops.convert import where
-from ..ops.elementwise import tanh
+from ..ops.choice import where
 from ..ops.linalg import linear
 from ..ops.loss import _reduction
+from ..ops.trigonometric import tanh
 from ..tensor import Tensor
 
 __all__ = [

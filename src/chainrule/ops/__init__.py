@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from . import activation, convert, elementwise, index, linalg, loss, reduce, shape
+from . import (
+    activation,
+    arithmetic,
+    assignment,
+    choice,
+    comparison,
+    complex,
+    convert,
+    exponential,
+    extremes,
+    filling,
+    index,
+    linalg,
+    loss,
+    reduce,
+    rounding,
+    shape,
+    statistics,
+    trigonometric,
+)
 from .kinds import public
 
 # isort: split
@@ -11,4 +30,8 @@ from . import namespace
 
 _ns.boxes = namespace
 
-__all__ = ["activation", "convert", "elementwise", "index", "linalg", "loss", "namespace", "public", "reduce", "shape"]
+__all__ = [
+    "activation", "arithmetic", "assignment", "choice", "comparison", "complex", "convert", "exponential", "extremes",
+    "filling", "index", "linalg", "loss", "namespace", "public", "reduce", "rounding", "shape", "statistics",
+    "trigonometric",
+]  # fmt: skip

@@ -6,9 +6,9 @@ from typing import Any
 
 from ..primitive import Elementwise, Primitive
 from ..tensor import Tensor
-from .elementwise import ONE
 from .kinds import export, unary
 from .reduce import _to_dtype, axes
+from .samples import ONE
 
 
 class Sigmoid(Elementwise):

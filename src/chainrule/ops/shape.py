@@ -300,6 +300,20 @@ def broadcast_to(input: Tensor, size: Any) -> Tensor:
     return expand(input, *size)
 
 
+def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+    """Dimensions moved from ``source`` to ``destination``, the others kept in order.
+
+    Source: ``torch.movedim``.
+    """
+    n = input.ndim
+    src = [input._dim(s) for s in ((source,) if isinstance(source, int) else source)]
+    dst = [input._dim(d) for d in ((destination,) if isinstance(destination, int) else destination)]
+    order = [i for i in range(n) if i not in src]
+    for d, s in sorted(zip(dst, src, strict=True)):
+        order.insert(d, s)
+    return input.permute(*order)
+
+
 def flip(input: Tensor, *dims: Any) -> Tensor:
     """Reversed along ``dims``; a copy.
 
@@ -357,7 +371,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return _stack(*promote(tuple(xs)), axis=dim % n - n)  # type: ignore[no-any-return]
 
 
-for _f in (reshape, flatten, ravel, unsqueeze, squeeze, permute, transpose, t, broadcast_to, flip):
+for _f in (reshape, flatten, ravel, unsqueeze, squeeze, permute, transpose, movedim, t, broadcast_to, flip):
     export(_f.__name__, _f)
 export("cat", cat, method=False)
 export("stack", stack, method=False)

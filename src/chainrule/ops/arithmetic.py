@@ -1,0 +1,212 @@
+"""Arithmetic, entry by entry.
+
+Slopes are written with the numbers 1, 2, not 1.0, so that they stay exact over symbols and keep the dtype of the array
+over numbers.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from ..lanes import general
+from ..primitive import Elementwise
+from ..primitive import conj as conjugate
+from ..tensor import Tensor
+from .kinds import attach, binary, export, in_place_of, public, unary
+from .samples import BESIDE_ZERO, ONE, TWO
+
+
+class Add(Elementwise):
+    """``x + y``."""
+
+    forward = lambda xp, x, y: x + y
+    jointly_linear = True
+    d_x, d_y = 1, 1
+    scalar = "{x} + {y}"
+    samples = TWO
+
+
+add = binary(Add, operator.add, operators=("__add__", "__radd__"))
+
+
+class Sub(Elementwise):
+    """``x - y``."""
+
+    forward = lambda xp, x, y: x - y
+    jointly_linear = True
+    d_x, d_y = 1, -1
+    scalar = "{x} - {y}"
+    labels = ("SubBackward0", "SubBackward0", "RsubBackward1")
+    samples = TWO
+
+
+sub = binary(Sub, operator.sub, operators=("__sub__", "__rsub__"))
+
+
+class Mul(Elementwise):
+    """``x * y``."""
+
+    forward = lambda xp, x, y: x * y
+    d_x = lambda y: y
+    d_y = lambda x: x
+    linear = ("x", "y")
+    scalar = "{x} * {y}"
+    samples = TWO
+
+
+mul = binary(Mul, operator.mul, operators=("__mul__", "__rmul__"))
+
+
+class Div(Elementwise):
+    """``x / y``; integers are divided as floats."""
+
+    forward = lambda xp, x, y: x / y
+    d_x = lambda y: 1 / y
+    d_y = lambda out, y: -out / y
+    vjp_x = lambda xp, g, y: g / conjugate(xp, y)
+    linear = ("x",)
+    floats = True
+    scalar = "{x} / {y}"
+    samples = BESIDE_ZERO
+
+
+div = binary(Div, operator.truediv, operators=("__truediv__", "__rtruediv__"))
+
+
+def power(x: Any, y: Any) -> Any:
+    if y.__class__ is int:  # x * x is exact where pow may not be, and quicker
+        if y == 2:
+            return x * x
+        if y < 0 and x.dtype.kind in "iu":
+            raise RuntimeError("Integers to negative integer powers are not allowed.")
+    return x**y
+
+
+class Pow(Elementwise):
+    """``x ** y``; the slope in x at exponent 0 is 0, and in y at base 0 is 0 for y ≥ 0, as in PyTorch."""
+
+    forward = lambda xp, x, y: power(x, y)
+    d_x = lambda xp, x, y: pow_slope(xp, x, y)
+    d_y = lambda xp, out, x, y: pow_log_slope(xp, out, x, y)
+    scalar = "pow({x}, {y})"
+    labels = ("PowBackward1", "PowBackward0", "PowBackward1")
+    samples = [
+        (([0.5, 1.25, 2.0], [1.5, -0.5, 3.0]), {}), (([[-0.5, 1.25]], 3), {}), (((2, 3), 2), {}), (((2,), 1), {}),
+        (((2,), 0), {}), (([0.5, 2.0], -1.5), {}), ((2, (2, 3)), {}), (([1.5], [[2.0], [0.5]]), {}),
+    ]  # fmt: skip
+
+
+pow = binary(Pow, power, operators=("__pow__", "__rpow__"))
+
+
+def pow_slope(xp: Any, x: Any, y: Any) -> Any:
+    if y.__class__ is int or y.__class__ is float:
+        if y == 2:
+            return 2 * x
+        return y * power(x, y - 1) if y else xp.zeros_like(x)
+    return xp.where(y == 0, xp.zeros_like(y), y * x ** (y - 1))
+
+
+def pow_log_slope(xp: Any, out: Any, x: Any, y: Any) -> Any:
+    if type(x) in (int, float, complex):
+        return out * xp.log(xp.asarray(x, dtype=out.dtype)) if x else xp.where(y >= 0, 0 * out, out * -xp.inf)
+    if x.dtype.kind == "c":
+        return xp.where(x == 0, xp.zeros_like(out), out * xp.log(x))
+    positive = xp.where(x == 0, xp.ones_like(x), x)
+    return xp.where((x == 0) & (y >= 0), xp.zeros_like(out), out * xp.log(positive))
+
+
+class Neg(Elementwise):
+    """``-x``."""
+
+    forward = lambda xp, x: -x
+    jointly_linear = True
+    d_x = -1
+    scalar = "-{x}"
+    samples = ONE
+
+
+neg = unary(Neg, operator="__neg__")
+
+
+class Abs(Elementwise):
+    """``|x|``, with slope 0 at 0; for complex x the modulus."""
+
+    forward = lambda xp, x: xp.abs(x)
+    d_x = lambda xp, x: xp.sign(x)
+    vjp_x = lambda xp, g, x: g * xp.sign(x)
+    jvp_x = lambda xp, t, x: xp.real(t * xp.conj(xp.sign(x))) if x.dtype.kind == "c" else t * xp.sign(x)
+    scalar = "abs({x})"
+    samples = [(([[0.5, -1.25], [2.0, -0.7]],), {}), ((-0.5,), {})]
+
+
+abs = unary(Abs, operator="__abs__")
+
+
+class Sign(Elementwise):
+    """-1, 0 or 1."""
+
+    forward = lambda xp, x: xp.sign(x)
+    d_x = 0
+    scalar = "sign({x})"
+    samples = [(([[0.5, -1.25], [2.0, -0.7]],), {})]
+
+
+sign = unary(Sign)
+
+
+class Reciprocal(Elementwise):
+    """``1 / x``."""
+
+    forward = lambda xp, x: 1 / x
+    d_x = lambda out: -(out * out)
+    floats = True
+    scalar = "1 / {x}"
+    samples = [(([[0.5, -1.25], [2.0, -0.7]],), {})]
+
+
+reciprocal = unary(Reciprocal)
+
+
+class AddScaled(Elementwise):
+    """``x + alpha * y``."""
+
+    forward = lambda xp, x, y, *, alpha: x + alpha * y
+    d_x, d_y = 1, lambda alpha: alpha
+    jointly_linear = True
+    samples = [(((2, 3), (2, 3)), {"alpha": 2.0}), (((2, 3), (3,)), {"alpha": -0.5})]
+
+
+def _with_alpha(name: str, sign: int, label: str) -> Any:
+    lane, prim = public[name], AddScaled(label)
+
+    def scaled(input: Any, other: Any, *, alpha: float = 1, out: Any = None) -> Any:
+        if alpha == 1:
+            return lane(input, other, out=out)
+        return general(prim, (input, other), out, {"alpha": sign * alpha})
+
+    scaled.__name__ = scaled.__qualname__ = name
+    scaled.__doc__ = lane.__doc__.replace("\n\n", "  ``other`` counts ``alpha`` times.\n\n", 1)
+    return export(name, scaled, in_place=True)
+
+
+AddScaled()
+
+add, sub = _with_alpha("add", 1, "AddBackward0"), _with_alpha("sub", -1, "SubBackward0")
+
+addcmul_ = in_place_of(lambda x, tensor1, tensor2, *, value=1: x + value * tensor1 * tensor2, "addcmul")
+
+addcdiv_ = in_place_of(lambda x, tensor1, tensor2, *, value=1: x + value * tensor1 / tensor2, "addcdiv")
+
+
+def square(input: Tensor) -> Tensor:
+    """``input ** 2``.
+
+    Source: ``torch.square``.
+    """
+    return input**2
+
+
+export("square", square, in_place=True)
+attach(addcmul_=addcmul_, addcdiv_=addcdiv_)

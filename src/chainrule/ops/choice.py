@@ -1,0 +1,159 @@
+"""Choosing between entries: by a condition, or the larger, the smaller, the nearest allowed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..engine import Box
+from ..errors import explained
+from ..lanes import check_broadcast
+from ..primitive import Elementwise, Primitive, table
+from ..tensor import Tensor, wrap
+from .kinds import attach, binary, export
+
+
+class Where(Elementwise):
+    """x where the condition holds, else y; the branch not taken gets a zero cotangent."""
+
+    forward = lambda xp, c, x, y: xp.where(c, x, y)
+    vjp_x = lambda xp, g, c: xp.where(c, g, xp.zeros_like(g))
+    vjp_y = lambda xp, g, c: xp.where(c, xp.zeros_like(g), g)
+    jvp_x = lambda xp, t, c, out: xp.where(c, t, xp.zeros_like(t))
+    jvp_y = lambda xp, t, c, out: xp.where(c, xp.zeros_like(t), t)
+    scalar = "{x} if {c} else {y}"
+    samples = [
+        (([[True, False, True]], (2, 3), (2, 3)), {}), (([True, False, True], (2, 1), ()), {}),
+        (([True, False], (2,), 0), {}),
+    ]  # fmt: skip
+
+    def prepare(self, arrays: Any, params: Any) -> Any:
+        return (arrays[0], *super().prepare(arrays[1:], params))
+
+
+Where()
+
+
+class Maximum(Elementwise):
+    """The larger of x and y; a tie shares the slope, nan wins."""
+
+    forward = lambda xp, x, y: xp.maximum(x, y)
+    d_x = lambda xp, x, y: share(xp, x > y, x == y, x)
+    d_y = lambda xp, x, y: share(xp, y > x, x == y, y)
+    scalar = "max({x}, {y})"
+    samples = [(((2, 3), (2, 3)), {}), (((2, 1), (3,)), {})]
+
+
+maximum = binary(Maximum)
+
+
+class Minimum(Elementwise):
+    """The smaller of x and y; a tie shares the slope, nan wins."""
+
+    forward = lambda xp, x, y: xp.minimum(x, y)
+    d_x = lambda xp, x, y: share(xp, x < y, x == y, x)
+    d_y = lambda xp, x, y: share(xp, y < x, x == y, y)
+    scalar = "min({x}, {y})"
+    samples = [(((2, 3), (2, 3)), {}), (((2, 1), (3,)), {})]
+
+
+minimum = binary(Minimum)
+
+
+def share(xp: Any, wins: Any, ties: Any, like: Any) -> Any:
+    """1 where it wins, 1/2 where it ties, 0 elsewhere."""
+    return xp.astype(wins, like.dtype) + xp.astype(ties, like.dtype) / 2
+
+
+class Clamp(Primitive):
+    """x kept between ``min`` and ``max``; the slope is 1 inside, bounds included, else 0."""
+
+    forward = lambda xp, x, *, min, max: clamped(xp, x, min, max)
+    vjp_x = lambda xp, g, x, min, max: xp.where(inside(x, min, max), g, xp.zeros_like(g))
+    jvp_x = lambda xp, t, x, min, max: xp.where(inside(x, min, max), t, xp.zeros_like(t))
+    samples = [
+        (([[0.5, -1.25], [2.0, -0.7]],), {"min": -1.0, "max": 1.0}),
+        (([0.5, -2.0],), {"min": None, "max": 0.25}),
+    ]
+
+
+def clamped(xp: Any, x: Any, min: Any, max: Any) -> Any:
+    if min is not None:
+        x = xp.where(x < min, xp.astype(xp.asarray(min), x.dtype), x)
+    if max is not None:
+        x = xp.where(x > max, xp.astype(xp.asarray(max), x.dtype), x)
+    return x
+
+
+def inside(x: Any, min: Any, max: Any) -> Any:
+    if min is None:
+        return x <= max
+    return x >= min if max is None else (x >= min) & (x <= max)
+
+
+_clamp = Clamp()
+
+
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+    """``input`` where the condition holds, else ``other``; with the condition alone, where it holds.
+
+    Source: ``torch.where``.
+    """
+    if input is None and other is None:
+        return nonzero(condition, as_tuple=True)
+    lifted: Any = tuple(
+        a if isinstance(a, (Box, int, float, complex)) else wrap(np.asarray(a)) for a in (condition, input, other)
+    )
+    if not any(isinstance(a, Box) for a in lifted[1:]):
+        d = dtypes.result_dtype([], list(lifted[1:]))
+        lifted = (lifted[0], wrap(np.asarray(lifted[1], d)), lifted[2])
+    if lifted[0]._dtype.kind != "b":
+        raise explained(RuntimeError("where expected condition to be a boolean tensor, but got a tensor with dtype "
+                           f"{lifted[0].dtype}\nWrite the comparison: x != 0."))  # fmt: skip
+    check_broadcast(lifted)
+    return table["Where"](*lifted)
+
+
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
+    """The indices of the elements that are not 0, one row each; as a tuple of columns on request.
+
+    Source: ``torch.nonzero``.
+    """
+    found = np.nonzero(np.atleast_1d(input.detach().numpy()))
+    return tuple(wrap(f) for f in found) if as_tuple else wrap(np.stack(found, -1))
+
+
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """Elements kept between ``min`` and ``max`` (numbers or tensors; one may be left out).
+
+    Source: ``torch.clamp``.
+    """
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    if isinstance(min, Tensor) or isinstance(max, Tensor):
+        x = input if min is None else table["Maximum"](input, min)
+        return x if max is None else table["Minimum"](x, max)
+    if input._dtype.kind in "iub" and any(isinstance(b, float) for b in (min, max)):
+        input = table["Cast"](input, dtype=dtypes.default_float())
+    return _clamp(input, min=min, max=max)  # type: ignore[no-any-return]
+
+
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """``value`` where the mask holds, else input's elements.
+
+    Source: ``torch.Tensor.masked_fill``.
+    """
+    if isinstance(value, Tensor):
+        value = value.to(input.dtype)
+    else:
+        value = wrap(np.asarray(value, input._dtype))
+    return where(mask, value, input)  # type: ignore[no-any-return]
+
+
+export("where", where, method=False)
+attach(where=lambda self, condition, other: where(condition, self, other))
+for _name, _f in {"clamp": clamp, "clip": clamp, "masked_fill": masked_fill}.items():
+    export(_name, _f, in_place=True)
+export("nonzero", nonzero)

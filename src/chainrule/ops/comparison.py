@@ -1,0 +1,151 @@
+"""Comparison and logic: values without slopes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..primitive import Elementwise
+from ..tensor import Tensor
+from .kinds import binary, export, unary
+from .samples import ONE, WITH_TIES
+
+
+class Eq(Elementwise):
+    """``x == y``."""
+
+    forward = lambda xp, x, y: x == y
+    scalar = "{x} == {y}"
+    samples = WITH_TIES
+
+
+eq = binary(Eq, operators=("__eq__",))
+
+
+class Ne(Elementwise):
+    """``x != y``."""
+
+    forward = lambda xp, x, y: x != y
+    scalar = "{x} != {y}"
+    samples = WITH_TIES
+
+
+ne = binary(Ne, operators=("__ne__",))
+
+
+class Lt(Elementwise):
+    """``x < y``."""
+
+    forward = lambda xp, x, y: x < y
+    scalar = "{x} < {y}"
+    samples = WITH_TIES
+
+
+lt = binary(Lt, operators=("__lt__",))
+
+
+class Le(Elementwise):
+    """``x <= y``."""
+
+    forward = lambda xp, x, y: x <= y
+    scalar = "{x} <= {y}"
+    samples = WITH_TIES
+
+
+le = binary(Le, operators=("__le__",))
+
+
+class Gt(Elementwise):
+    """``x > y``."""
+
+    forward = lambda xp, x, y: x > y
+    scalar = "{x} > {y}"
+    samples = WITH_TIES
+
+
+gt = binary(Gt, operators=("__gt__",))
+
+
+class Ge(Elementwise):
+    """``x >= y``."""
+
+    forward = lambda xp, x, y: x >= y
+    scalar = "{x} >= {y}"
+    samples = WITH_TIES
+
+
+ge = binary(Ge, operators=("__ge__",))
+
+
+class IsNan(Elementwise):
+    """Whether an entry is nan."""
+
+    forward = lambda xp, x: x != x
+    scalar = "{x} != {x}"
+    samples = [*ONE, (([[float("nan"), 1.0, 2.0]],), {})]
+
+
+isnan = unary(IsNan, "isnan", in_place=False)
+
+
+class BitwiseAnd(Elementwise):
+    """``x & y`` of integers or truth values."""
+
+    forward = lambda xp, x, y: x & y
+    scalar = "{x} & {y}"
+    samples = [(([True, False, True], [True, True, False]), {})]
+
+
+bitwise_and = binary(BitwiseAnd, operators=("__and__", "__rand__"))
+
+
+class BitwiseOr(Elementwise):
+    """``x | y`` of integers or truth values."""
+
+    forward = lambda xp, x, y: x | y
+    scalar = "{x} | {y}"
+    samples = [(([True, False, True], [True, True, False]), {})]
+
+
+bitwise_or = binary(BitwiseOr, operators=("__or__", "__ror__"))
+
+
+class BitwiseXor(Elementwise):
+    """``x ^ y`` of integers or truth values."""
+
+    forward = lambda xp, x, y: x ^ y
+    scalar = "{x} ^ {y}"
+    samples = [(([True, False, True], [True, True, False]), {})]
+
+
+bitwise_xor = binary(BitwiseXor, operators=("__xor__", "__rxor__"))
+
+
+class BitwiseNot(Elementwise):
+    """``~x``: not, for truth values."""
+
+    forward = lambda xp, x: ~x
+    scalar = "not {x}"
+    samples = [(([True, False, True],), {})]
+
+
+bitwise_not = unary(BitwiseNot, operator="__invert__")
+
+
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+    """Whether all elements agree within ``atol + rtol * |other|``.
+
+    Source: ``torch.allclose``.
+    """
+    return bool(np.allclose(input.detach().numpy(), other.detach().numpy(), rtol, atol, equal_nan))
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same shape and elements.
+
+    Source: ``torch.equal``.
+    """
+    return bool(np.array_equal(input.detach().numpy(), other.detach().numpy()))
+
+
+export("allclose", allclose)
+export("equal", equal)

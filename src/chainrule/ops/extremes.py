@@ -1,0 +1,152 @@
+"""The largest and the smallest over dimensions, and where they are."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from typing import Any
+
+from .. import dtypes
+from ..primitive import Primitive, table
+from ..tensor import Tensor
+from .kinds import export
+from .reduce import Reduction, _tensor, axes, kept, spread
+
+
+def extreme_weights(xp: Any, x: Any, out: Any, axis: tuple[int, ...]) -> Any:
+    """1 at the extreme entry, shared evenly by ties; nan counts as extreme."""
+    out = xp.reshape(out, kept(x.shape, axis))
+    at = xp.astype((x == out) | (x != x), x.dtype)
+    return at / xp.sum(at, axis=axis, keepdims=True)
+
+
+class Amax(Reduction):
+    """The largest entry over ``axis``; ties share the cotangent evenly."""
+
+    forward = lambda xp, x, *, axis, keepdims: xp.max(x, axis=axis, keepdims=keepdims)
+    vjp_x = lambda xp, g, out, x, axis: spread(xp, g, x.shape, axis) * extreme_weights(xp, x, out, axis)
+    jvp_x = lambda xp, t, out, x, axis, keepdims: xp.sum(
+        t * extreme_weights(xp, x, out, axis), axis=axis, keepdims=keepdims
+    )
+
+
+class Amin(Reduction):
+    """The smallest entry over ``axis``; ties share the cotangent evenly."""
+
+    forward = lambda xp, x, *, axis, keepdims: xp.min(x, axis=axis, keepdims=keepdims)
+    vjp_x = lambda xp, g, out, x, axis: spread(xp, g, x.shape, axis) * extreme_weights(xp, x, out, axis)
+    jvp_x = lambda xp, t, out, x, axis, keepdims: xp.sum(
+        t * extreme_weights(xp, x, out, axis), axis=axis, keepdims=keepdims
+    )
+
+
+class ArgMax(Reduction):
+    """The position of the largest entry along ``axis``."""
+
+    differentiable = False
+    forward = lambda xp, x, *, axis, keepdims: xp.argmax(x, axis=axis, keepdims=keepdims)
+    samples = [(((2, 3),), {"axis": -1, "keepdims": False})]
+
+
+class ArgMin(Reduction):
+    """The position of the smallest entry along ``axis``."""
+
+    differentiable = False
+    forward = lambda xp, x, *, axis, keepdims: xp.argmin(x, axis=axis, keepdims=keepdims)
+    samples = [(((2, 3),), {"axis": -1, "keepdims": False})]
+
+
+_amax, _amin, _max, _min = Amax(), Amin(), Amax("MaxBackward1"), Amin("MinBackward1")
+_argmax, _argmin = ArgMax(), ArgMin()
+
+
+def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
+    """The largest element over ``dim``; ties share the gradient.
+
+    Source: ``torch.amax``.
+    """
+    return _amax(input, axis=axes(input, dim), keepdims=keepdim)  # type: ignore[no-any-return]
+
+
+def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
+    """The smallest element over ``dim``; ties share the gradient.
+
+    Source: ``torch.amin``.
+    """
+    return _amin(input, axis=axes(input, dim), keepdims=keepdim)  # type: ignore[no-any-return]
+
+
+def return_type(name: str, *fields: str) -> Any:
+    """A named tuple that prints as PyTorch's ``torch.return_types``."""
+    cls: Any = namedtuple(name, fields)  # type: ignore[misc]
+
+    def show(self: Any) -> str:
+        return f"torch.return_types.{name}(\n" + ",\n".join(f"{f}={getattr(self, f)!r}" for f in fields) + ")"
+
+    setattr(cls, "__repr__", show)  # noqa: B010
+    return cls
+
+
+_Max, _Min = return_type("max", "values", "indices"), return_type("min", "values", "indices")
+
+
+def _extreme(name: str, x: Tensor, dim: Any, keepdim: bool) -> Any:
+    whole, arg, result = {"max": (_max, _argmax, _Max), "min": (_min, _argmin, _Min)}[name]
+    if isinstance(dim, Tensor):
+        return table["Maximum" if name == "max" else "Minimum"](x, dim)
+    if dim is None:
+        if not x.numel():
+            raise RuntimeError(
+                f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
+                "with the 'dim' argument."
+            )
+        return whole(x, axis=axes(x, None), keepdims=False)
+    n = x.ndim
+    if not n:
+        return result(x.clone(), table["Cast"](x.detach() * 0, dtype=dtypes.int64.np))
+    at = x._dim(dim) - n
+    indices = arg(x, axis=at, keepdims=True)
+    values = table[f"{name.capitalize()}Backward0"](x, indices, axis=at)
+    return result(values, indices) if keepdim else result(values.squeeze(at), indices.squeeze(at))
+
+
+def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+    """The largest element; with ``dim``, (values, indices) along it; with a tensor, :func:`maximum`.
+
+    Source: ``torch.max``.
+    """
+    return _extreme("max", _tensor(input, "max"), dim, keepdim)
+
+
+def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+    """The smallest element; with ``dim``, (values, indices) along it; with a tensor, :func:`minimum`.
+
+    Source: ``torch.min``.
+    """
+    return _extreme("min", _tensor(input, "min"), dim, keepdim)
+
+
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The index of the largest element, of the flattened tensor unless ``dim`` is given.
+
+    Source: ``torch.argmax``.
+    """
+    return _arg(_argmax, input, dim, keepdim)
+
+
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The index of the smallest element, of the flattened tensor unless ``dim`` is given.
+
+    Source: ``torch.argmin``.
+    """
+    return _arg(_argmin, input, dim, keepdim)
+
+
+def _arg(prim: Primitive, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
+    if dim is None:
+        flat = prim(x.detach().reshape(-1), axis=-1, keepdims=False)
+        return flat.reshape((1,) * x.ndim) if keepdim else flat  # type: ignore[no-any-return]
+    return prim(x, axis=x._dim(dim) - x.ndim, keepdims=keepdim)  # type: ignore[no-any-return]
+
+
+for _f in (amax, amin, max, min, argmax, argmin):
+    export(_f.__name__, _f)

@@ -1,0 +1,120 @@
+"""Writing into a tensor: one number, another tensor, random numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import byte_bounds
+
+from .. import errors
+from ..arrays import namespace as ns
+from ..arrays.namespace import is_numpy
+from ..errors import explained
+from ..lanes import check_broadcast
+from ..primitive import Elementwise
+from ..random import default_generator, fill
+from ..tensor import Tensor
+from ..writes import assign, check_writable, compute_into, written
+from .kinds import attach
+
+
+class _InPlaceOfX(Elementwise):
+    """y in x's shape and dtype, whatever they are."""
+
+    def prepare(self, arrays: Any, params: Any) -> Any:
+        return arrays
+
+    def batch(self, size: int, arrays: Any, batched: Any, params: Any) -> Any:
+        x, y = arrays
+        if not batched[0]:
+            x = ns.boxes.broadcast_to(x, (size, *x.shape))
+        return super().batch(size, (x, y), (True, batched[1]), params)
+
+
+class Fill(_InPlaceOfX):
+    """Every entry replaced by one number."""
+
+    forward = lambda xp, x, y: xp.broadcast_to(xp.astype(xp.asarray(y), x.dtype), x.shape) + xp.zeros_like(x)
+    jointly_linear = True
+    d_x, d_y = 0, 1
+    samples = [(((2, 3), 1.5), {}), (((2, 3), ()), {})]
+
+
+Fill()
+
+
+class Copy(_InPlaceOfX):
+    """y in the place of x: what ``x.copy_(y)`` records."""
+
+    forward = lambda xp, x, y: xp.astype(xp.broadcast_to(y, x.shape), x.dtype)
+    jointly_linear = True
+    d_x, d_y = 0, 1
+    samples = [(((2, 3), (3,)), {})]
+
+
+Copy()
+
+_copy = Copy("torch::autograd::CopyBackwards")
+_zero, _fill, _fill_tensor = Fill("ZeroBackward0"), Fill("FillBackward2"), Fill("FillBackward3")
+
+
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Every element set to ``value``."""
+    if isinstance(value, Tensor) and value.ndim:
+        raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
+    prim = _zero if value is _ZERO else _fill_tensor if isinstance(value, Tensor) else _fill
+    tensor = isinstance(value, Tensor)
+    check_writable(self, tensor and value._rg, uniform=not tensor)
+    return assign(self, prim(self, 0 if value is _ZERO else value), uniform=not tensor)
+
+
+_ZERO = object()
+
+
+def zero_(self: Tensor) -> Tensor:
+    """Every element set to 0."""
+    return fill_(self, _ZERO)
+
+
+def same_place(a: Any, b: Any) -> bool:
+    return bool((byte_bounds(a), a.shape, a.strides) == (byte_bounds(b), b.shape, b.strides))
+
+
+def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
+    """``src``'s elements, broadcast and converted, written here; the gradient goes to ``src``."""
+    a, b = self._a, src._a
+    if type(a) is np.ndarray and 0 in a.strides and same_place(a, b):
+        return assign(self, _copy(self, src), uniform=True)  # onto itself
+    return compute_into(self, _fitting_copy, (src,), {})
+
+
+def _fitting_copy(x: Tensor, src: Tensor) -> Tensor:
+    if src._shape != x._shape:
+        check_broadcast((x, src))
+        if (wider := np.broadcast_shapes(x._shape, src._shape)) != x._shape:
+            raise explained(RuntimeError(errors.cannot_grow(x._shape, wider)))
+    return _copy(x, src)  # type: ignore[no-any-return]
+
+
+def _random(self: Tensor, draw: Any) -> Tensor:
+    check_writable(self, False)
+    if self._rank != 2 or not is_numpy(self._a):
+        raise RuntimeError("random numbers can only be written into a plain tensor, not inside vmap, jvp or compile")
+    fill(self._own(), draw)
+    written(self, None)
+    return self
+
+
+def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Any = None) -> Tensor:
+    """Filled with random numbers, uniform from ``a`` to ``b``."""
+    return _random(self, lambda shape: (generator or default_generator).uniform(shape, self._dtype, a, b))
+
+
+def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
+    """Filled with random numbers, normal with the given mean and deviation."""
+    serial = not self.is_contiguous()
+    return _random(self, lambda shape: (generator or default_generator).normal(shape, self._dtype, mean, std, serial))
+
+
+attach(fill_=fill_, zero_=zero_, copy_=copy_, uniform_=uniform_, normal_=normal_)
