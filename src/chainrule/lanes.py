@@ -29,7 +29,8 @@ _F64: Any
 _S32, _S64, _F32, _F64 = np.float32, np.float64, np.dtype("float32"), np.dtype("float64")
 _ndarray = np.ndarray
 _mode = modes.current
-_ON = modes.ON
+_ON, _PLAIN = modes.ON, (modes.ON, modes.OFF)
+_unusual = modes.unusual
 
 
 def unary_lane(prim: Elementwise) -> Callable[..., Any]:
@@ -68,6 +69,8 @@ def unary_lane(prim: Elementwise) -> Callable[..., Any]:
                         None, extra,
                     )  # fmt: skip
                     t._rg = True
+                elif _unusual and _mode() not in _PLAIN:
+                    return general(prim, (input,))
                 else:
                     t._node = None
                     t._rg = False
@@ -153,6 +156,8 @@ def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tupl
                                 tensors, None, extra,
                             )  # fmt: skip
                             t._rg = True
+                        elif _unusual and _mode() not in _PLAIN:
+                            return general(tt, (input, other))
                         else:
                             t._node = None
                             t._rg = False
@@ -175,6 +180,8 @@ def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tupl
                             None, _extra(t, input, out_x, x_x, 0) if out_x or (x_x and input._v is not None) else None,
                         )  # fmt: skip
                         t._rg = True
+                    elif _unusual and _mode() not in _PLAIN:
+                        return general(ts, (input, other))
                     else:
                         t._node = None
                         t._rg = False
@@ -206,6 +213,8 @@ def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tupl
                         None, _extra(t, input, out_y, y_y, 1) if out_y or (y_y and input._v is not None) else None,
                     )  # fmt: skip
                     t._rg = True
+                elif _unusual and _mode() not in _PLAIN:
+                    return general(st, (other, input))
                 else:
                     t._node = None
                     t._rg = False

@@ -1,53 +1,111 @@
-"""What is switched on: whether operations are recorded.  Local to a thread and to an async task."""
+"""What is switched on: whether operations are recorded, and how.  Local to a thread and to an async task."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from contextvars import ContextVar, Token
+import inspect
+import warnings
+from collections.abc import Callable, Generator
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
+Hooks = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 
 
 class Mode:
-    """A state of the recorder.  ``ON`` and ``OFF`` are the two that the fast lane knows; anything else
-    takes the general path, which reads the fields."""
+    """A state of the recorder.  ``ON`` and ``OFF`` are the two that lanes know; any other takes the general way.
 
-    __slots__ = ("grad",)
+    ``enabled`` is what was asked for; ``grad``, whether operations are recorded, is false in ``inference`` all
+    the same.  ``hooks`` pack and unpack what nodes save, unless there is a ``refusal``, the words in which they
+    are refused.  ``anomaly`` is None, or whether to look for nan; ``within`` the node whose rule is running.
+    """
 
-    def __init__(self, grad: bool) -> None:
-        self.grad = grad
+    __slots__ = ("anomaly", "enabled", "grad", "hooks", "inference", "refusal", "within")
+
+    def __init__(
+        self,
+        enabled: bool = True,
+        inference: bool = False,
+        hooks: Hooks | None = None,
+        refusal: str | None = None,
+        anomaly: bool | None = None,
+        within: Any = None,
+    ) -> None:
+        self.enabled, self.inference, self.hooks, self.refusal = enabled, inference, hooks, refusal
+        self.anomaly, self.within = anomaly, within
+        self.grad = enabled and not inference
+
+    def but(self, **changes: Any) -> Mode:
+        """This state with some fields changed."""
+        fields = {name: getattr(self, name) for name in Mode.__slots__ if name != "grad"} | changes
+        for plain in (ON, OFF):
+            if all(getattr(plain, name) is value for name, value in fields.items()):
+                return plain
+        if not unusual:
+            unusual.append(True)
+        return Mode(**fields)
 
 
 ON, OFF = Mode(True), Mode(False)
+unusual: list[bool] = []  # not empty once any other mode has been entered: until then lanes need not ask for it
 _mode: ContextVar[Mode] = ContextVar("chainrule.mode", default=ON)
 current = _mode.get
 
 
+def change(**fields: Any) -> None:
+    """Change fields of the mode here, until they are changed again."""
+    _mode.set(current().but(**fields))
+
+
 def is_grad_enabled() -> bool:
     """Whether operations are being recorded here, in this thread and task."""
-    return current().grad
+    return current().enabled
 
 
-class _Switch:
-    """A grad mode as a context manager and as a decorator, as in PyTorch."""
+def is_inference_mode_enabled() -> bool:
+    """Whether :class:`inference_mode` is on here, in this thread and task."""
+    return current().inference
 
-    grad: bool
 
-    def __init__(self) -> None:
-        self._tokens: list[Token[Mode]] = []
+class Setting:
+    """A change of the mode, as a context manager and as a decorator.  Leaving puts back the fields it changed."""
 
-    def __enter__(self) -> None:
-        self._tokens.append(_mode.set(ON if self.grad else OFF))
+    _changes: dict[str, Any]
+    _known: dict[Mode, Mode] = {}  # what it makes of the plain modes, if that is known beforehand
+
+    def __init__(self, **changes: Any) -> None:
+        if changes:
+            self._changes = changes
+        self._before: list[tuple[Mode, Mode]] = []
+
+    def __enter__(self) -> Any:
+        mode = current()
+        entered = self._known.get(mode) or mode.but(**self._changes)
+        self._before.append((mode, entered))
+        _mode.set(entered)
 
     def __exit__(self, *exc: object) -> None:
-        _mode.reset(self._tokens.pop())
+        before, entered = self._before.pop()
+        mode = current()
+        _mode.set(before if mode is entered else mode.but(**{name: getattr(before, name) for name in self._changes}))
 
-    def _fresh(self) -> _Switch:
-        return type(self)()
+    def _fresh(self) -> Setting:
+        fresh = object.__new__(type(self))
+        Setting.__init__(fresh, **self._changes)
+        return fresh
 
     def __call__(self, f: F) -> F:
+        """``f`` as a function, or a generator, that runs under this setting."""
+        if inspect.isclass(f):
+            warnings.warn(
+                "Decorating classes is deprecated and will be disabled in future versions. You should only decorate "
+                "functions or methods. To preserve the current behavior of class decoration, you can directly "
+                "decorate the `__init__` method and nothing else.", FutureWarning, stacklevel=2,
+            )  # fmt: skip
+        if inspect.isgeneratorfunction(f):
+            return self._generator(f)  # type: ignore[return-value]
+
         @functools.wraps(f)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
             with self._fresh():
@@ -55,9 +113,55 @@ class _Switch:
 
         return wrapped  # type: ignore[return-value]
 
+    def _generator(self, f: Callable[..., Generator[Any, Any, Any]]) -> Callable[..., Generator[Any, Any, Any]]:
+        """Each step runs under the setting; what happens between two steps does not."""
 
-class no_grad(_Switch):
+        @functools.wraps(f)
+        def wrapped(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            steps = f(*args, **kwargs)
+            step: Callable[[], Any] = functools.partial(next, steps)
+            while True:
+                try:
+                    with self._fresh():
+                        found = step()
+                except StopIteration as done:
+                    return done.value
+                try:
+                    step = functools.partial(steps.send, (yield found))
+                except GeneratorExit:
+                    with self._fresh():
+                        steps.close()
+                    raise
+                except BaseException as e:
+                    step = functools.partial(steps.throw, e)
+
+        return wrapped
+
+
+class AtOnce(Setting):
+    """A change of the mode that acts when it is made, and so works as a plain call too."""
+
+    def __init__(self, **changes: Any) -> None:
+        super().__init__(**changes)
+        super().__enter__()
+
+    def __enter__(self) -> None:
+        pass
+
+    def _fresh(self) -> Setting:
+        fresh = object.__new__(type(self))
+        AtOnce.__init__(fresh, **self._changes)
+        return fresh
+
+    def __call__(self, f: F) -> F:
+        self.__exit__()  # as a decorator it must not act on the caller
+        return super().__call__(f)
+
+
+class no_grad(Setting):
     """Record nothing inside: ``with no_grad():`` or ``@no_grad()``.
+
+    Source: ``torch.no_grad``.
 
     >>> import chainrule as torch
     >>> x = torch.tensor(1.0, requires_grad=True)
@@ -67,36 +171,86 @@ class no_grad(_Switch):
     False
     """
 
-    grad = False
+    _changes, _known = {"enabled": False}, {ON: OFF, OFF: OFF}
 
     def __new__(cls, f: Any = None) -> Any:  # ``@no_grad`` without parentheses works in PyTorch
         self = object.__new__(cls)
         if f is None:
             return self
-        _Switch.__init__(self)
+        self.__init__()  # type: ignore[misc]
         return self(f)
 
 
 class enable_grad(no_grad):
-    """Record inside, also within :class:`no_grad`."""
+    """Record inside, also within :class:`no_grad`.
 
-    grad = True
+    Source: ``torch.enable_grad``.
+    """
+
+    _changes, _known = {"enabled": True}, {ON: ON, OFF: ON}
 
 
-class set_grad_enabled(_Switch):
-    """Switch recording on or off: as a call, at once; as a context manager, until its end."""
+class set_grad_enabled(AtOnce):
+    """Switch recording on or off: as a call, at once; as a context manager, until its end.
+
+    Source: ``torch.set_grad_enabled``.
+    """
 
     def __init__(self, mode: bool) -> None:
-        super().__init__()
-        self.grad = bool(mode)
-        self._tokens.append(_mode.set(ON if self.grad else OFF))
+        super().__init__(enabled=bool(mode))
+
+    def __repr__(self) -> str:
+        return f"torch.autograd.grad_mode.set_grad_enabled(mode={self._changes['enabled']})"
+
+
+class inference_mode(Setting):
+    """Record nothing inside, and let what is made there never take part in a recorded computation.
+
+    Such inference tensors have no version counter, so a write to one could not be noticed by backward.
+    Saving one for backward, or writing to one outside, is an error; ``clone()`` makes a normal tensor of it.
+
+    Source: ``torch.inference_mode``.
+
+    >>> import chainrule as torch
+    >>> with torch.inference_mode():
+    ...     y = torch.ones(2) * 2
+    >>> y.is_inference()
+    True
+    """
+
+    def __new__(cls, mode: Any = True) -> Any:  # ``@inference_mode`` without parentheses works in PyTorch
+        self = object.__new__(cls)
+        if isinstance(mode, bool):
+            return self
+        self.__init__()  # type: ignore[misc]
+        return self(mode)
+
+    def __init__(self, mode: bool = True) -> None:
+        super().__init__(enabled=not mode, inference=mode)
+
+
+_multithreading: ContextVar[bool] = ContextVar("chainrule.multithreading", default=True)
+
+
+class set_multithreading_enabled:
+    """PyTorch's switch for sweeping in other threads than the caller's.
+
+    A sweep runs in the thread that asks for it, whatever this says.
+
+    Source: ``torch.autograd.set_multithreading_enabled``.
+    """
+
+    def __init__(self, mode: bool) -> None:
+        self.mode, self.prev = mode, _multithreading.get()
+        _multithreading.set(mode)
 
     def __enter__(self) -> None:
         pass
 
-    def _fresh(self) -> _Switch:
-        return set_grad_enabled(self.grad)
+    def __exit__(self, *exc: object) -> None:
+        _multithreading.set(self.prev)
 
-    def __call__(self, f: F) -> F:
-        _mode.reset(self._tokens.pop())  # as a decorator it must not act on the caller
-        return super().__call__(f)
+
+def is_multithreading_enabled() -> bool:
+    """What :class:`set_multithreading_enabled` said last."""
+    return _multithreading.get()
