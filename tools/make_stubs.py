@@ -1,21 +1,28 @@
-"""Write the type stubs of what declarations attach: ``python tools/make_stubs.py [--check]``.
+"""Write what declarations attach into files: ``python tools/make_stubs.py [--check]``.
 
 Operations become functions of ``chainrule`` and methods of ``Tensor`` when they are declared, which a type
-checker cannot follow.  This writes their signatures down, in ``__init__.pyi`` and ``methods.pyi``.
+checker cannot follow.  This writes their signatures down, in ``__init__.pyi`` and ``methods.pyi``; and in
+``ops/families.py`` the names of each family that is not imported until one of them is used.
 """
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
 import re
 import sys
+import textwrap
 import types
 from pathlib import Path
 from typing import Any
 
 import chainrule
 from chainrule.dtypes import dtype
+from chainrule import ops
 from chainrule.methods import TensorMethods
+from chainrule.ops import kinds, later
+from chainrule.ops import families as listed_families
 from chainrule.tensor import Tensor
 
 ROOT = Path(chainrule.__file__).parent
@@ -34,6 +41,49 @@ from typing import Any
 from .tensor import Tensor
 
 """
+
+
+def families() -> str:
+    """``families.py``: the names that each module of ``ops`` declares, of those that ``ops`` does not import."""
+    eager = {m for m in sys.modules if m.startswith("chainrule.ops.")}
+    declared: dict[str, tuple[list[str], list[str]]] = {}
+
+    def watch(name: str) -> Any:
+        original = getattr(kinds, name)
+
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            frame: Any = sys._getframe(1)
+            while frame.f_globals["__name__"] == kinds.__name__:
+                frame = frame.f_back
+            before, members = set(kinds.public), {*vars(Tensor)}
+            standing = {n for n, v in vars(Tensor).items() if isinstance(v, later.Later)}
+            result = original(*args, **kwargs)
+            functions, methods = declared.setdefault(frame.f_globals["__name__"].rpartition(".")[2], ([], []))
+            functions += set(kinds.public) - before
+            now = {n for n, v in vars(Tensor).items() if isinstance(v, later.Later)}
+            methods += ({*vars(Tensor)} - members) | (standing - now)
+            return result
+
+        setattr(kinds, name, watched)
+
+    for name in ("export", "attach"):
+        watch(name)
+    for found in pkgutil.iter_modules(ops.__path__):
+        if f"chainrule.ops.{found.name}" not in eager:
+            importlib.import_module(f"chainrule.ops.{found.name}")
+    text = inspect.cleandoc(listed_families.__doc__ or "")
+    lines = [f'"""{text}\n"""\n\nFAMILIES: dict[str, tuple[str, str]] = {{\n']
+    for family, (functions, methods) in sorted(declared.items()):
+        lines.append(f'    "{family}": (\n')
+        lines += [f"        {wrapped(names)},\n" for names in (functions, methods)]
+        lines.append("    ),\n")
+    return "".join(lines) + "}\n"
+
+
+def wrapped(names: list[str]) -> str:
+    """Names as one string over several lines."""
+    lines = textwrap.wrap(" ".join(sorted(set(names))), 100) or [""]
+    return "\n        ".join(f'"{line}{" " if i + 1 < len(lines) else ""}"' for i, line in enumerate(lines))
 
 
 def modules() -> list[types.ModuleType]:
@@ -125,7 +175,8 @@ def methods() -> str:
 def main() -> int:
     """Write both stubs; with ``--check`` only say whether they are up to date."""
     stale = 0
-    for name, text in (("__init__.pyi", package()), ("methods.pyi", methods())):
+    listed = families()  # first: it imports them
+    for name, text in (("ops/families.py", listed), ("__init__.pyi", package()), ("methods.pyi", methods())):
         path = ROOT / name
         if not path.exists() or path.read_text() != text:
             stale += 1

@@ -65,6 +65,8 @@ from .dtypes import (
 from .dtypes import bool_ as bool
 from .errors import MissingExtra, OutOfMemoryError
 from .errors import explained as _explained
+from .ops import find as _find
+from .ops import functions as _later
 from .ops import public as _public
 from .printing import set_printoptions
 from .random import Generator, default_generator, initial_seed, manual_seed, seed
@@ -93,6 +95,9 @@ def __getattr__(name: str) -> object:
         found: object = getattr(_importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
         globals()[name] = found
         return found
+    if name in _later:
+        globals()[name] = found = _find(name)
+        return found
     raise _explained(
         AttributeError(
             f"module 'chainrule' has no attribute {name!r}\nPyTorch's API is covered in part: the documentation lists what is."
@@ -101,10 +106,10 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PACKAGES, *_LAZY})
+    return sorted({*globals(), *_PACKAGES, *_LAZY, *_later})
 
 
 __all__ = sorted(
     {n for n, v in globals().items() if not n.startswith("_") and not isinstance(v, _ModuleType) and n != "annotations"}
-    | {"autograd", "random", *_PACKAGES, *_LAZY}
+    | {"autograd", "random", *_PACKAGES, *_LAZY, *_later}
 )

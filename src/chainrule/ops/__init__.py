@@ -1,4 +1,7 @@
-"""The operations: one block each, a file per family.  Importing this attaches them to Tensor."""
+"""The operations: one block each, a file per family.
+
+Importing this attaches the families named here to Tensor; the others follow when one of their names is used.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +33,11 @@ from . import namespace
 
 _ns.boxes = namespace
 
+# isort: split
+from .later import find, functions, load_all
+
 __all__ = [
     "activation", "arithmetic", "assignment", "choice", "comparison", "complex", "convert", "exponential", "extremes",
-    "filling", "index", "linalg", "loss", "namespace", "public", "reduce", "rounding", "shape", "statistics",
+    "filling", "find", "functions", "index", "linalg", "load_all", "loss", "namespace", "public", "reduce", "rounding", "shape", "statistics",
     "trigonometric",
 ]  # fmt: skip
