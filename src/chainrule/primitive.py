@@ -64,6 +64,7 @@ class Primitive:
     conjugates: ClassVar[bool] = False  # over complex numbers the slopes are conjugated
     broadcasts: bool = False  # inputs may be smaller than, or of another dtype than, the cotangent
     jointly_linear: ClassVar[bool] = False  # linear in all arguments taken together, as x + y is
+    undoes: ClassVar[str] = ""  # the product that, with the second argument, gives back the first
     view: ClassVar[bool] = False  # the output may share memory with the input
     differentiable: ClassVar[bool] = True
     outputs: ClassVar[int | None] = None  # None: one array; else forward gives a tuple
@@ -180,6 +181,10 @@ class Primitive:
                 part = push(xp, t, saved, full)
             total = part if total is None else total + part
         return total
+
+    def flow(self, xp: Any, tangents: Sequence[Any], out: Any, arrays: Sequence[Any], params: dict[str, Any]) -> Any:
+        """The tangent as the right side of a differential equation for ``out``, by which series grow."""
+        return self.jvp(xp, tangents, out, arrays, params)
 
     def batch(self, size: int, arrays: Sequence[Any], batched: Sequence[bool], params: dict[str, Any]) -> Any:
         """The operation on arrays whose batch axis, where they have one, comes first."""

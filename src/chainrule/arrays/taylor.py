@@ -1,140 +1,234 @@
 """Truncated Taylor series: all derivatives along a curve up to order n, in one sweep.
 
-A series x(t) = x₀ + x₁ t + ... + xₙ tⁿ is stored as its coefficients, stacked along a first axis.  Every
-operation y = f(x) follows from the one rule it has for tangents: y' = jvp(f, x, x'), coefficient by
-coefficient, (k + 1) yₖ₊₁ = [jvp(f, x, x')]ₖ, where the right side needs only coefficients up to k, those
-of y itself included.  (Griewank & Walther, *Evaluating Derivatives*, chapter 13.)
+A series x(t) = x₀ + x₁ t + ... + xₙ tⁿ is kept term by term; a term that is zero whatever the numbers is None.
+Every operation y = f(x) follows from the one rule it has for tangents, read as a differential equation:
+y' = jvp(f, x, x'), so (k + 1) yₖ₊₁ = [jvp(f, x, x')]ₖ, where the right side needs terms up to k only, those of
+y itself included.  The rule runs once, on series that are still growing: what it does is written down as a small
+system of equations, of which each new term is one step.  Only products and quotients of series have formulas of
+their own.  (Griewank & Walther, *Evaluating Derivatives*, chapter 13.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ..primitive import Primitive, bind
+from ..primitive import Primitive, bind, table
+from ..quiet import QUIET, reset_errors, set_errors
 from ..tensor import Tensor, init
 from . import namespace as ns
 
+Step = Callable[["Growing", int], Any]  # term k of a series, of which those before it are known
+
 
 class Taylor(Tensor):
-    """A series at one Taylor level; ``_a`` has shape (order + 1, *shape)."""
+    """A series at one Taylor level: ``terms[k]`` belongs to tᵏ, and ``_a`` is ``terms[0]``."""
 
     __slots__ = ()
-
-    @property
-    def _shape(self) -> tuple[int, ...]:
-        return tuple(self._a.shape[1:])
+    terms: list[Any]
 
     @property
     def order(self) -> int:
-        return int(self._a.shape[0]) - 1
-
-    def _value(self) -> Any:
-        return self._a[0]
+        return len(self.terms) - 1
 
     def _interpret(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
-        rank, n = self._rank, self.order
-        moving = [isinstance(a, Taylor) and a._rank == rank for a in args]
-        heads = tuple([a._a[0] if m else a for a, m in zip(args, moving, strict=True)])
-        if not prim.differentiable:
-            return bind(prim, heads, params)  # comparisons look at the value: choices are locally constant
+        moving = [isinstance(a, Taylor) and a._rank == self._rank for a in args]
+        if not prim.differentiable:  # comparisons look at the value: choices are locally constant
+            return bind(prim, tuple([a._a if m else a for a, m in zip(args, moving, strict=True)]), params)
         if prim.composite and not prim.pushes_through(moving):
             return prim.forward(ns.boxes, *args, **params)
-        if prim.jointly_linear or prim.variadic:
-            full = [a._a if m else constant(a, n) for a, m in zip(args, moving, strict=True)]
-            return make(prim.batch(n + 1, full, [hasattr(a, "shape") for a in full], params), rank)
-        series = [i for i, m in enumerate(moving) if m]
-        if not prim.variadic and all(prim.args[i] in prim.linear for i in series):
-            if len(series) == 1:
-                inner = [a._a if m else a for a, m in zip(args, moving, strict=True)]
-                return make(prim.batch(n + 1, inner, moving, params), rank)
-            if len(series) == 2:
-                return make(convolve(prim, args, series, params, n), rank)
-        if prim.name == "Div":
-            return make(divide(prim, *(a._a if m else constant(a, n) for a, m in zip(args, moving, strict=True))), rank)
-        return self._integrate(prim, args, moving, heads, params)
-
-    def _integrate(self, prim: Primitive, args: Sequence[Any], moving: list[bool], heads: Any, params: Any) -> Any:
-        rank, n, xp = self._rank, self.order, ns.boxes
-        coefficients = [bind(prim, heads, params)]
-        refers_to_itself = any(m and "out" in needs for m, needs in zip(moving, prim.push_needs, strict=True))
-        for m in range(n) if refers_to_itself else range(n - 1, n) if n else ():
-            x = [cut(a, m, rank) if mv else a for a, mv in zip(args, moving, strict=True)]
-            dx = [derivative(a, m, rank) if mv else None for a, mv in zip(args, moving, strict=True)]
-            out = coefficients[0]  # for its shape, where the rule does not ask for its value
-            if refers_to_itself and m:
-                out = make(xp.stack(coefficients, axis=0), rank)
-            slope = prim.jvp(xp, dx, out, x, params)
-            have = slope._a if isinstance(slope, Taylor) and slope._rank == rank else None
-            zero = xp.zeros_like(coefficients[0])
-            for k in range(len(coefficients) - 1, m + 1):
-                c = (slope if k == 0 else zero) if have is None else have[k]
-                coefficients.append(c / (k + 1))
-        like = coefficients[0]
-        return make(xp.stack([xp.broadcast_to(c, tuple(like.shape)) for c in coefficients], axis=0), rank)
+        for a, m in zip(args, moving, strict=True):
+            if m and isinstance(a, Growing):
+                return a.system.apply(prim, args, moving, params)
+        system = System(self._rank)
+        token = set_errors(QUIET)
+        try:
+            out = system.apply(prim, args, moving, params)
+            grow(out, self.order)
+        finally:
+            reset_errors(token)
+        return make(out.terms, self._rank)
 
     def _hold(self, result: Tensor) -> None:
         super()._hold(result)
-        if result._rank < self._rank:
-            self._a = constant(result, self.order)
+        if isinstance(result, Taylor) and result._rank == self._rank:
+            self.terms = result.terms
+        elif result._rank < self._rank:
+            self.terms = [self._a, *[None] * self.order]
 
 
-def make(a: Any, rank: int) -> Taylor:
-    s: Taylor = init(object.__new__(Taylor), a)
-    s._rank = rank
+class Growing(Taylor):
+    """A series of which only the first terms are known so far."""
+
+    __slots__ = ()
+    system: System
+    inputs: list[tuple[Growing, int]]  # term k needs term k + shift of each (series, shift)
+    step: Step
+
+
+def make(terms: list[Any], rank: int) -> Taylor:
+    s: Taylor = init(object.__new__(Taylor), terms[0])
+    s._rank, s.terms = rank, terms
     return s
 
 
-def constant(a: Any, n: int) -> Any:
-    """A constant as a series of order n: itself, then zeros."""
-    xp = ns.boxes
-    if not hasattr(a, "shape"):
-        a = xp.asarray(a)
-    zero = xp.zeros_like(a)
-    return xp.stack([a, *[zero] * n], axis=0)
+def grow(s: Growing, order: int) -> None:
+    """Find the terms of ``s`` up to ``order``, and what they need of others: a stack, since that may lead far."""
+    stack = [(s, order)]
+    while stack:
+        s, last = stack[-1]
+        k = len(s.terms)
+        if k > last:
+            stack.pop()
+            continue
+        missing = [(x, k + shift) for x, shift in s.inputs if len(x.terms) <= k + shift]
+        if missing:
+            stack += missing
+        else:
+            s.terms.append(s.step(s, k))
 
 
-def cut(x: Taylor, m: int, rank: int) -> Any:
-    """x to order m; at order 0 simply its value."""
-    return x._a[0] if m == 0 else make(x._a[: m + 1], rank)
+class System:
+    """Series that grow together: the arguments of one operation, and all that its tangent rule makes of them."""
+
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
+        self.found: dict[Any, Growing] = {}  # what was applied to what: the sine in the slope of the cosine is known
+        self.kept: list[Any] = []  # whose ids are in use there
+
+    def series(self, terms: list[Any], inputs: list[tuple[Growing, int]], step: Any) -> Growing:
+        s: Growing = init(object.__new__(Growing), terms[0])
+        s._rank, s.system, s.terms, s.inputs, s.step = self.rank, self, terms, inputs, step
+        return s
+
+    def given(self, x: Taylor) -> Growing:
+        """A series that is known already."""
+        if isinstance(x, Growing):
+            return x
+        if id(x) not in self.found:
+            self.found[id(x)] = self.series(x.terms, [], None)
+            self.kept.append(x)
+        return self.found[id(x)]
+
+    def derivative(self, x: Growing) -> Growing:
+        """x'(t)."""
+        first = x.terms[1] if x.terms[1] is not None else ns.namespace([x._a]).zeros_like(x._a)
+        return self.series([first], [(x, 1)], lambda s, k: times(x.terms[k + 1], k + 1))
+
+    def apply(self, prim: Primitive, args: Sequence[Any], moving: list[bool], params: dict[str, Any]) -> Growing:
+        """The series of what ``prim`` gives: its value, and how it goes on."""
+        full = [self.given(a) if m else bare(a) for a, m in zip(args, moving, strict=True)]
+        key = (type(prim), *[a if isinstance(a, (int, float, complex)) else id(a) for a in full])
+        if not params and key in self.found:
+            return self.found[key]
+        heads = [a._a if m else a for a, m in zip(full, moving, strict=True)]
+        head = bind(prim, tuple(heads), params)
+        names = {name for name, m in zip(prim.args, moving, strict=False) if m}
+        step: Step
+        if steady(prim, names):
+            step = by_tangents(prim, full, moving, heads, head, params)
+        elif names <= set(prim.linear):
+            step = by_products(prim, full, moving, heads, params)
+        elif prim.undoes:
+            step = by_division(prim, full, moving, heads)
+        else:
+            step = by_flow(prim, full, moving, params)
+        s = self.series([head], [(a, 0) for a, m in zip(full, moving, strict=True) if m], step)
+        if not params:
+            self.found[key] = s
+            self.kept.append(full)
+        return s
 
 
-def derivative(x: Taylor, m: int, rank: int) -> Any:
-    """x'(t) to order m."""
-    if m == 0:
-        return x._a[1]
-    xp = ns.boxes
-    tail = x._a[1 : m + 2]
-    factors = xp.astype(xp.asarray([float(k + 1) for k in range(m + 1)]), tail.dtype)
-    return make(tail * xp.reshape(factors, (m + 1, *(1,) * (len(tail.shape) - 1))), rank)
+def bare(a: Any) -> Any:
+    """A constant; if nothing tracks it, the array itself."""
+    return a._a if isinstance(a, Tensor) and a._rank == 2 and not a._rg else a
 
 
-def convolve(prim: Primitive, args: Sequence[Any], series: list[int], params: Any, n: int) -> Any:
-    """The product of two series under an operation linear in each: Σᵢ f(xᵢ, yₖ₋ᵢ)."""
-    xp = ns.boxes
-    i, j = series
-    x, y = args[i]._a, args[j]._a
-    total = None
-    for k in range(n + 1):
-        one = list(args)
-        one[i], one[j] = x[k], y[: n + 1 - k]
-        flags = [q == j for q in range(len(args))]
-        part = prim.batch(n + 1 - k, one, flags, params)
-        if k:
-            part = xp.concat([xp.zeros_like(part[:1])] * k + [part], axis=-len(part.shape))
-        total = part if total is None else total + part
-    return total
+def times(a: Any, factor: Any) -> Any:
+    return None if a is None else a * factor
 
 
-def divide(prim: Primitive, x: Any, y: Any) -> Any:
-    """x/y by long division: the terms of q·y = x give each qₖ from those before it.
+def steady(prim: Primitive, moving: set[str]) -> bool:
+    """Whether the tangent map is the same all along the curve: then it takes each term to a term."""
+    if prim.jointly_linear or prim.variadic:
+        return True
+    changing = moving | {"out"}
+    for name, needed in zip(prim.args, prim.push_needs, strict=True):
+        if name in moving and (len(moving) > 1 if name in prim.linear else needed & changing):
+            return False
+    return True
 
-    The slope of a quotient holds a quotient, so integrating it would take twice as long with every order.
-    """
-    q: list[Any] = []
-    for k in range(x.shape[0]):
-        rest = x[k]
+
+def by_tangents(prim: Primitive, args: list[Any], moving: list[bool], heads: list[Any], head: Any, params: Any) -> Step:
+    def step(s: Growing, k: int) -> Any:
+        terms = [a.terms[k] if m else None for a, m in zip(args, moving, strict=True)]
+        there = [t for t in terms if t is not None]
+        return prim.jvp(ns.namespace(heads + there), terms, head, heads, params) if there else None
+
+    return step
+
+
+def by_products(prim: Primitive, args: list[Any], moving: list[bool], heads: list[Any], params: Any) -> Step:
+    """Linear in each of several series: Σ f(xᵢ, yⱼ) over i + j = k."""
+    xp = ns.namespace(heads)
+    places = [i for i, m in enumerate(moving) if m]
+
+    def step(s: Growing, k: int) -> Any:
+        total, full = None, list(args)
+        for orders in sums(k, len(places)):
+            for i, order in zip(places, orders, strict=True):
+                full[i] = args[i].terms[order]
+                if full[i] is None:
+                    break
+            else:
+                part = prim.forward(xp, *full, **params)
+                total = part if total is None else total + part
+        return total
+
+    return step
+
+
+def sums(k: int, n: int) -> Iterator[tuple[int, ...]]:
+    """The ways to write k as a sum of n numbers, 0 among them."""
+    if n == 1:
+        yield (k,)
+        return
+    for i in range(k + 1):
+        for rest in sums(k - i, n - 1):
+            yield (i, *rest)
+
+
+def by_division(prim: Primitive, args: list[Any], moving: list[bool], heads: list[Any]) -> Step:
+    """q = x / y is what q · y = x says: each term of q from those before it."""
+    xp, product = ns.namespace(heads), table[prim.undoes].forward
+    x, y = args
+
+    def step(q: Growing, k: int) -> Any:
+        rest = x.terms[k] if moving[0] else None
         for i in range(k):
-            rest = rest - q[i] * y[k - i]
-        q.append(bind(prim, (rest, y[0]), {}))
-    return ns.boxes.stack(q, axis=0)
+            if q.terms[i] is not None and y.terms[k - i] is not None:
+                part = product(xp, q.terms[i], y.terms[k - i])
+                rest = -part if rest is None else rest - part
+        return None if rest is None else prim.forward(xp, rest, y._a)
+
+    return step
+
+
+def by_flow(prim: Primitive, args: list[Any], moving: list[bool], params: Any) -> Step:
+    """y' = the tangent rule, applied to series: term k of y from term k - 1 of that."""
+    slope: Any = None
+
+    def step(s: Growing, k: int) -> Any:
+        nonlocal slope
+        if k == 1:  # not before: the slope has slopes of its own, and so on
+            tangents = [s.system.derivative(a) if m else None for a, m in zip(args, moving, strict=True)]
+            slope = prim.flow(ns.boxes, tangents, s, args, params)
+            if isinstance(slope, Growing) and slope._rank == s._rank:
+                s.inputs.append((slope, -1))
+            else:
+                slope = make([bare(slope)], s._rank)
+        term = slope.terms[k - 1] if k <= len(slope.terms) else None
+        return term if k == 1 or term is None else term / k
+
+    return step

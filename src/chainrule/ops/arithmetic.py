@@ -66,6 +66,7 @@ class Div(Elementwise):
     d_y = lambda out, y: -out / y
     vjp_x = lambda xp, g, y: g / conjugate(xp, y)
     linear = ("x",)
+    undoes = "Mul"
     floats = True
     scalar = "{x} / {y}"
     samples = BESIDE_ZERO
@@ -93,8 +94,16 @@ class Pow(Elementwise):
     labels = ("PowBackward1", "PowBackward0", "PowBackward1")
     samples = [
         (([0.5, 1.25, 2.0], [1.5, -0.5, 3.0]), {}), (([[-0.5, 1.25]], 3), {}), (((2, 3), 2), {}), (((2,), 1), {}),
-        (((2,), 0), {}), (([0.5, 2.0], -1.5), {}), ((2, (2, 3)), {}), (([1.5], [[2.0], [0.5]]), {}),
+        (((2,), 0), {}), (([0.5, 2.0], -1.5), {}), ((2, (2, 3)), {}), (([1.5], [[2.5], [0.5]]), {}),
     ]  # fmt: skip
+
+    def flow(self, xp: Any, tangents: Any, out: Any, arrays: Any, params: Any) -> Any:
+        along_x, along_y = tangents
+        if along_x is None:
+            return self.jvp(xp, tangents, out, arrays, params)
+        t = along_x * pow_flow(xp, out, *arrays)
+        t = t if t.shape == out.shape else xp.broadcast_to(t, out.shape)
+        return t if along_y is None else t + self.jvp(xp, (None, along_y), out, arrays, params)
 
 
 pow = binary(Pow, power, operators=("__pow__", "__rpow__"))
@@ -106,6 +115,26 @@ def pow_slope(xp: Any, x: Any, y: Any) -> Any:
             return 2 * x
         return y * power(x, y - 1) if y else xp.zeros_like(x)
     return xp.where(y == 0, xp.zeros_like(y), y * x ** (y - 1))
+
+
+def pow_flow(xp: Any, out: Any, x: Any, y: Any) -> Any:
+    """The slope in x by ``y * out / x``, which needs no other power of x, unless x may be 0."""
+    if isinstance(y, (int, float)):
+        if y in (0, 1):
+            return (xp.ones_like if y else xp.zeros_like)(x)
+        if 0 < y < 1 << 16 and y == int(y):
+            return y * whole_power(x, int(y) - 1)
+        return y * (power(x, y - 1) if y > 0 else out / x)
+    by_out = y * out / x
+    return by_out if isinstance(y, complex) else xp.where(x == 0, pow_slope(xp, x, y), by_out)
+
+
+def whole_power(x: Any, n: int) -> Any:
+    """``x ** n`` for n ≥ 1, by squaring."""
+    if n == 1:
+        return x
+    even = whole_power(x * x, n // 2)
+    return even * x if n % 2 else even
 
 
 def pow_log_slope(xp: Any, out: Any, x: Any, y: Any) -> Any:

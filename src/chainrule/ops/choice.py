@@ -21,8 +21,8 @@ class Where(Elementwise):
     forward = lambda xp, c, x, y: xp.where(c, x, y)
     vjp_x = lambda xp, g, c: xp.where(c, g, xp.zeros_like(g))
     vjp_y = lambda xp, g, c: xp.where(c, xp.zeros_like(g), g)
-    jvp_x = lambda xp, t, c, out: xp.where(c, t, xp.zeros_like(t))
-    jvp_y = lambda xp, t, c, out: xp.where(c, xp.zeros_like(t), t)
+    jvp_x = lambda xp, t, c: xp.where(c, t, xp.zeros_like(t))
+    jvp_y = lambda xp, t, c: xp.where(c, xp.zeros_like(t), t)
     scalar = "{x} if {c} else {y}"
     samples = [
         (([[True, False, True]], (2, 3), (2, 3)), {}), (([True, False, True], (2, 1), ()), {}),
