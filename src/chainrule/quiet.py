@@ -7,6 +7,7 @@ where NumPy has it.
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -29,3 +30,8 @@ except ImportError:  # another NumPy: the same through its public door
 
     def reset_errors(old: dict[str, Any]) -> None:
         np.seterr(**old)
+
+
+# ``for token in quietly:``, then ``try`` and ``finally: reset_errors(token)``, then ``break``.  A call would do as well,
+# but after a call Python looks for signals: Ctrl-C between it and the ``try`` would leave the warnings off for good.
+quietly = map(set_errors, repeat(QUIET))

@@ -1,0 +1,55 @@
+"""Walks over a graph that are no sweeps; like them without recursion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any
+
+from .engine import Nowhere
+
+
+def reachable(edges: Sequence[Any], targets: Any) -> set[Any] | None:
+    """The nodes on a path from ``edges`` to one of ``targets`` (nodes or leaves); None if that is all of them."""
+    if len(edges) == 1:  # a chain to a leaf needs no bookkeeping
+        node, live = edges[0], 1
+        while node._seq and live == 1 and node not in targets:
+            live = 0
+            for e in node.next if node.place is None else (node.next,):
+                if e is not None:
+                    live += 1
+                    following = e
+            if live == 1:
+                node = following
+        if not node._seq and node in targets:
+            return None
+    seen = {e for e in edges if e._seq}
+    stack = list(seen)
+    while stack:
+        for e in stack.pop().edges:
+            if e is not None and e._seq and e not in seen:
+                seen.add(e)
+                stack.append(e)
+    wanted: set[Any] = set()
+    for node in sorted(seen, key=_sequence) if len(seen) > 1 else seen:  # inputs before the nodes that use them
+        for e in node.edges:
+            if e is not None and (e in targets or e in wanted):
+                wanted.add(node)
+                break
+    return wanted
+
+
+_sequence = attrgetter("_seq")
+
+
+def free(edge: Any) -> None:
+    """Drop what the graph behind ``edge`` saved; a later sweep through it raises the freed-graph error."""
+    seen: set[Any] = set()
+    stack = [edge]
+    while stack:
+        node = stack.pop()
+        if node is None or not node._seq or type(node) is Nowhere or node in seen:
+            continue
+        seen.add(node)
+        stack.extend(node.edges)
+        node.release()

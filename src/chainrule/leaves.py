@@ -1,0 +1,142 @@
+"""Leaves: where a sweep ends, and gradients are added up in ``.grad``."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .arrays.namespace import is_numpy, namespace
+from .engine import Node, RemovableHandle, of_many, of_one
+from .tensor import meta, wrap
+
+# NumPy drops the GIL inside large additions, so two threads adding into one .grad would lose terms.  Reentrant,
+# so that a signal handler with a backward of its own need not wait for the one that it interrupts.
+_locks = tuple(threading.RLock() for _ in range(64))
+_ndarray = np.ndarray
+
+
+class AccumulateGrad(Node):
+    """A leaf's place in the graph, for those who look at it or hang hooks there; edges lead to the leaf itself."""
+
+    __slots__ = ("variable",)
+
+    def __init__(self, variable: Any) -> None:
+        super().__init__((), (), None, None, None)
+        self.variable = variable
+
+    def name(self) -> str:
+        return "torch::autograd::AccumulateGrad"
+
+    def register_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook((), grad_outputs)`` after the gradient has been added to the leaf's ``.grad``."""
+        return RemovableHandle(meta(self.variable)._own_hooks("post"), hook)
+
+    def register_prehook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call ``hook(grad_outputs)`` before the gradient is added; it may return another."""
+        return RemovableHandle(meta(self.variable)._own_hooks("pre"), hook)
+
+
+def deposit(sweep: Any, totals: dict[Any, Any]) -> None:
+    """Add to each leaf's ``.grad`` its total.
+
+    What can fail comes first, users' hooks and new memory: after an error every ``.grad`` is as it was.  Then
+    leaf after leaf changes in a single step.  A signal in between finds some leaves with the new gradient and
+    others with the old, none with a part of it.
+    """
+    ready: list[tuple[Any, Any, Any, Any]] = []
+    hooked: list[tuple[Any, Any]] = []
+    targets = sweep.targets
+    for leaf, g in totals.items():
+        if targets is not None and leaf not in targets:
+            continue
+        if leaf._meta is not None:
+            g = _hooks_before(sweep, leaf, g)
+            if g is None:
+                continue
+            hooked.append((leaf, g))
+        if leaf._rg:  # it may have been told otherwise since
+            old = leaf._grad
+            ready.append((leaf, g, old, _replacement(sweep, leaf, g, old)))
+    for leaf, g, old, new in ready:
+        with _locks[id(leaf) >> 6 & 63]:
+            if leaf._grad is not old:  # another thread, or a hook, was there first
+                old = leaf._grad
+                new = _replacement(sweep, leaf, g, old)
+            if new is not None:
+                leaf._grad = new
+                continue
+            a = old._a
+            version = old._v or old._cell()
+            version[0] += 1
+            if type(a) is _ndarray:
+                np.add(a, g, a)
+            else:
+                old._a = a + g
+    for leaf, g in hooked:
+        _hooks_after(sweep, leaf, g)
+
+
+def collect(sweep: Any, totals: dict[Any, Any]) -> dict[Any, Any]:
+    """The cotangents of the sweep's targets, by edge; those of leaves after their hooks."""
+    found: dict[Any, Any] = sweep.capture
+    for leaf, g in totals.items():
+        if leaf in sweep.targets:
+            found[leaf] = g if leaf._meta is None else _own_hooks(sweep, leaf, g)
+    return found
+
+
+def _replacement(sweep: Any, leaf: Any, g: Any, old: Any) -> Any:
+    """What is to stand in ``leaf.grad`` in the place of ``old``; None if ``g`` is to be added to what ``old`` holds."""
+    if sweep.create_graph:
+        return leaf._wrap(namespace((leaf._a,)).zeros_like(leaf._a)).copy_(g) if old is None else old + g
+    if old is None:
+        return wrap(_owned(leaf._a, g, sweep.shared) if type(g) is _ndarray else g, leaf._rank)
+    if type(old._a) is _ndarray and not is_numpy(g):
+        return wrap(old._a + g, leaf._rank)
+    return None
+
+
+def _owned(a: Any, g: Any, shared: set[int]) -> Any:
+    """``g`` in memory that is nobody else's, laid out as the leaf's array ``a`` is."""
+    numpy = type(a) is _ndarray
+    if g.base is not None or id(g) in shared or (g.ndim > 1 and numpy and g.strides != a.strides):
+        copy = np.empty_like(a if numpy else g, g.dtype)
+        copy[...] = g
+        g = copy
+    shared.add(id(g))
+    return g
+
+
+# --- hooks of leaves --------------------------------------------------------------------------------------------
+
+
+def _own_hooks(sweep: Any, leaf: Any, g: Any) -> Any:
+    """What the leaf's own hooks leave of its cotangent."""
+    hooks = leaf._meta.hooks
+    return sweep.take(of_one(hooks, sweep.show(g, leaf))) if hooks else g
+
+
+def _hooks_before(sweep: Any, leaf: Any, g: Any) -> Any:
+    g = _own_hooks(sweep, leaf, g)
+    if leaf._meta.pre:
+        (t,) = of_many(leaf._meta.pre, (sweep.show(g, leaf),))
+        g = None if t is None else sweep.take(t)
+    return g
+
+
+def _hooks_after(sweep: Any, leaf: Any, g: Any) -> None:
+    for hook in list(leaf._meta.accumulate_hooks.values()):
+        if (found := hook(leaf)) is not None:
+            raise TypeError(f"expected Variable, but hook returned '{type(found).__name__}'")
+    if leaf._meta.post:
+        of_many(leaf._meta.post, (), (sweep.show(g, leaf),))
+
+
+def retain(sweep: Any, t: Any, g: Any) -> None:
+    """Add a cotangent to the ``.grad`` of a tensor that is no leaf and asked for it with ``retain_grad()``."""
+    g = sweep.show(g, t)
+    with _locks[id(t) >> 6 & 63]:
+        t._grad = g.clone() if t._grad is None else t._grad + g
