@@ -1,0 +1,79 @@
+"""Anomaly mode: nodes remember which line made them, and a sweep that fails says so."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .engine import Box, Node, ruled
+from .modes import change, current
+
+_HERE = str(Path(__file__).parent)
+
+
+def note(node: Node, parent: Any) -> None:
+    """Note in ``node`` the lines that led here, the user's last, and whose rule it was made in, if in one's."""
+    frames = traceback.extract_stack()
+    while frames and frames[-1].filename.startswith((_HERE, "<rule>")):  # how it is carried out is nobody's concern
+        frames.pop()
+    node.metadata["traceback_"] = frames.format()
+    if parent is not None:
+        node.metadata["parent_"] = parent
+
+
+class Watch:
+    """What anomaly mode adds to a sweep."""
+
+    def __init__(self, check_nan: bool) -> None:
+        self.check_nan = check_nan
+
+    def rule(self, sweep: Any, node: Node, g: Any, saved: Any) -> list[Any]:
+        """What the node's rules give; an error if that is nan."""
+        before = current().within
+        change(within=node)
+        try:
+            found = ruled(sweep, node, g, saved)
+        finally:
+            change(within=before)
+        if self.check_nan:
+            for i, c in enumerate(found):
+                if _has_nan(c):
+                    raise RuntimeError(f"Function '{node.name()}' returned nan values in its {i}th output.")
+        return found
+
+    def failed(self, node: Any, error: Exception) -> None:
+        """Warn where the forward call of the node stands at which the sweep stopped, and what induced it."""
+        if node is None:
+            return
+        lines = node.metadata.get("traceback_")
+        warnings.warn(
+            f"Error detected in {node.name()}. "
+            + (
+                f"Traceback of forward call that caused the error:\n{''.join(lines)}" if lines else
+                "No forward pass information available. Enable detect anomaly during forward pass for more information."
+            ), UserWarning, stacklevel=_outside(),
+        )  # fmt: skip
+        while (node := node.metadata.get("parent_")) is not None and (lines := node.metadata.get("traceback_")):
+            warnings.warn(
+                f"\n\nPrevious calculation was induced by {node.name()}. Traceback of forward call that induced the "
+                f"previous calculation:\n{''.join(lines)}", UserWarning, stacklevel=_outside(),
+            )  # fmt: skip
+
+
+def _outside() -> int:
+    """How many calls up the user's code stands."""
+    up, frame = 0, sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+        up, frame = up + 1, frame.f_back
+    return up
+
+
+def _has_nan(a: Any) -> bool:
+    while isinstance(a, Box) and hasattr(a, "_a"):
+        a = a._a
+    return isinstance(a, (np.ndarray, np.generic)) and a.dtype.kind in "fc" and bool(np.isnan(a).any())

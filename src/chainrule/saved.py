@@ -1,0 +1,234 @@
+"""What a node saved, as others see it: packed by a user's hooks, or read under PyTorch's names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import errors, modes
+from .engine import Box, Node, check_versions, more
+from .errors import explained
+from .modes import Hooks
+from .tensor import Tensor, wrap
+
+# --- values that hooks hold -----------------------------------------------------------------------------
+
+
+class Held:
+    """One saved value in a hook's hands.  What comes back gets the history that was saved, if it has one.
+
+    ``edge`` is where the gradient of an input goes.  An output's is the node that saved it, which must not
+    be kept here, or the graph would hold itself.
+    """
+
+    __slots__ = ("edge", "number", "packed", "rank", "unpack")
+
+    def __init__(self, value: Any, hooks: Hooks, shown: Tensor, edge: Any = None) -> None:
+        pack, self.unpack = hooks
+        self.number = not isinstance(value, Box) and not hasattr(value, "shape")  # a Python number stays one
+        self.rank, self.edge = shown._rank, edge
+        version = 0 if shown._v is None else shown._v[0]
+        with modes.no_grad():
+            self.packed = pack(shown)
+        if shown._v is not None and shown._v[0] != version:
+            raise RuntimeError(errors.PACK_WRITES)
+
+    def open(self) -> Tensor:
+        """The value as a Tensor, an input's with its history."""
+        t = self.unpack(self.packed)
+        if not isinstance(t, Tensor):
+            raise TypeError(
+                f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(t).__name__}"
+            )
+        out = wrap(t._own() if t._rank == self.rank else t, self.rank)
+        if self.edge is not None:
+            out._rg, out._node = True, self.edge  # a leaf's edge is the leaf: this tensor stands for it
+        return out
+
+    def raw(self) -> Any:
+        """What stands for the value in a rule."""
+        a = self.open()._a
+        return a.item() if self.number else a
+
+
+class Packed:
+    """A node's saved values where hooks hold some of them."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, values: list[Any]) -> None:
+        self.values = values
+
+    def open(self, node: Node, create_graph: bool) -> tuple[Any, ...]:
+        """``node.saved`` as it was; under ``create_graph`` the inputs that hooks held are Tensors."""
+        found = list(self.values)
+        for place in in_order(node):
+            held = found[place]
+            if type(held) is Held:
+                found[place] = held.open() if create_graph and place and not held.number else held.raw()
+        return tuple(found)
+
+
+def edge(t: Tensor) -> Any:
+    """Where the gradient of a tensor goes; None if it wants none."""
+    return None if not t._rg else t if t._node is None else t._node
+
+
+def pack(node: Node, hooks: Hooks, out: Any) -> None:
+    """Give the tensors that ``node``, which made ``out``, has saved to the hooks."""
+    tensors = node.tensors
+    if tensors is None:
+        return
+    values = list(node.saved)
+    for place in in_order(node):
+        if place == 0 and values[0] is not None:
+            values[0] = Held(values[0], hooks, out)
+        elif place and tensors and (t := tensors[place - 1]) is not None:
+            values[place] = Held(values[place], hooks, t, edge(t))
+    _repack(node, values, (None,) * len(tensors))
+
+
+def _repack(node: Node, values: list[Any], tensors: tuple[Any, ...]) -> None:
+    extra = more(node)
+    extra.packed = Packed(values)
+    node.saved, node.tensors = None, tensors
+    if type(values[0]) is Held:
+        extra.cell = None
+
+
+class SavedTensor:
+    """One value that a node saved.  ``grad_fn._raw_saved_self``, and the like, give it."""
+
+    def __init__(self, node: Node, place: int) -> None:
+        self._node, self._place = node, place
+
+    def _values(self, complaint: str) -> Any:
+        node = self._node
+        packed = None if node.extra is None else node.extra.packed
+        values = node.saved if packed is None else packed.values
+        if values is None or (node.tensors is None and node.prim is not None):
+            raise explained(RuntimeError(complaint))
+        return values
+
+    def unpack(self) -> Any:
+        """The value as a Tensor with its history; None if it was not needed."""
+        node, place = self._node, self._place
+        value = self._values(errors.freed_graph(node))[place]
+        if value is None:
+            return None
+        if type(value) is Held:
+            t = value.open()
+            return t if place else node.prim.restore(node, t._a)
+        if place == 0:
+            return node.prim.restore(node, value)
+        t = node.tensors[place - 1] if node.tensors else None
+        if t is None:
+            return wrap(np.asarray(value)) if not isinstance(value, Tensor) else value
+        check_versions(node)
+        return t
+
+    def register_hooks(self, pack_hook: Any, unpack_hook: Any) -> None:
+        """Give this one value to a pair of hooks, once; see :class:`chainrule.autograd.graph.saved_tensors_hooks`."""
+        node, place = self._node, self._place
+        values = list(self._values(errors.freed_for_hooks(node)))
+        value = values[place]
+        if value is None:
+            raise RuntimeError("Calling register_hooks on a saved tensor with value None is forbidden")
+        if type(value) is Held:
+            raise RuntimeError(
+                "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of "
+                "hooks is allowed at a time."
+            )
+        tensors = list(node.tensors)
+        t = tensors[place - 1] if place and tensors else None
+        shown = t.detach() if t is not None else wrap(value if hasattr(value, "shape") else np.asarray(value))
+        values[place] = Held(value, (pack_hook, unpack_hook), shown, None if t is None else edge(t))
+        if t is not None:
+            tensors[place - 1] = None
+        _repack(node, values, tuple(tensors))
+
+    @property
+    def data(self) -> Any:
+        """The value without its history."""
+        return None if (t := self.unpack()) is None else t.detach()
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is SavedTensor and other._node is self._node and other._place == self._place
+
+    def __hash__(self) -> int:
+        return hash((id(self._node), self._place))
+
+
+# --- PyTorch's names ------------------------------------------------------------------------------------
+
+# What a declaration calls its arguments, and PyTorch its saved tensors.  By the name of the node, without
+# ``Backward`` and number, where it is not as everywhere.
+NAMES: dict[str, dict[str, str]] = {
+    "": {"x": "self", "y": "other", "out": "result", "c": "condition", "x_shape": "self_sym_sizes"},
+    "Pow": {"y": "exponent"},
+    "Mm": {"y": "mat2"},
+    "Bmm": {"y": "mat2"},
+    "Mv": {"y": "vec"},
+    "Dot": {"y": "tensor"},
+    "Addmm": {"x": "mat1", "w": "mat2"},
+    "MseLoss": {"y": "target"},
+    "NllLoss": {"logp": "self"},
+    "BinaryCrossEntropy": {"y": "target"},
+    "SmoothL1Loss": {"y": "target"},
+    "HuberLoss": {"y": "target"},
+    "Xlogy": {"y": "other"},
+}
+_NUMBERS = {"Pow": ("y",)}  # saved Python numbers that PyTorch shows as numbers
+
+
+def names(node: Node) -> dict[str, Any]:
+    """PyTorch's name of each thing that a node of this kind may save, and its place in ``saved``, or parameter."""
+    prim = node.prim
+    if prim is None or prim.variadic:
+        return {}
+    special = NAMES.get(node.name().partition("Backward")[0], {})
+    wanted = frozenset().union(*prim.needs)
+    found: dict[str, Any] = {}
+    for place, arg in enumerate(("out", *prim.args)):
+        if arg in wanted:
+            found[special.get(arg) or NAMES[""].get(arg, arg)] = place
+    for arg in prim.args:
+        if f"{arg}_shape" in wanted:
+            found[NAMES[""].get(f"{arg}_shape", f"{arg}_sym_sizes")] = f"{arg}_shape"
+    return found
+
+
+def in_order(node: Node) -> list[int]:
+    """The places of what is saved in PyTorch's order: inputs by name, then the output."""
+    places = [(place == 0, name, place) for name, place in names(node).items() if isinstance(place, int)]
+    return [place for _, _, place in sorted(places)]
+
+
+def _attribute(self: Node, name: str) -> Any:
+    """``_saved_…`` and ``_raw_saved_…``, for which there are no attributes."""
+    raw, mark, wanted = name.partition("_saved_")
+    if mark and raw in ("", "_raw"):
+        place = names(self).get(wanted)
+        if isinstance(place, str) and not raw:
+            return None if self.params is None else self.params.get(place)
+        if isinstance(place, int):
+            saved = SavedTensor(self, place)
+            if raw:
+                return saved
+            found = saved.unpack()
+            number = self.prim.args[place - 1] in _NUMBERS.get(self.name().partition("Backward")[0], ()) if place else 0
+            return found.item() if number and self.tensors and self.tensors[place - 1] is None else found
+    raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+def _listed(self: Node) -> list[str]:
+    found = names(self)
+    return [
+        *object.__dir__(self), *[f"_saved_{n}" for n in found],
+        *[f"_raw_saved_{n}" for n, place in found.items() if isinstance(place, int)],
+    ]  # fmt: skip
+
+
+setattr(Node, "__getattr__", _attribute)  # noqa: B010  the engine knows neither Tensors nor names
+setattr(Node, "__dir__", _listed)  # noqa: B010
