@@ -32,11 +32,17 @@ class Reading:
     values: bool = False  # also of operations without derivatives
     added: bool = True  # also of the shapes that are added to an operation's own samples
     complex: bool = False  # also of samples that are complex
+    formula: bool = False  # not of what is an algorithm over numbers
     exceptions: dict[str, str] = field(default_factory=dict)
 
     def takes(self, case: Case) -> bool:
         complex_ = any(case.args[i].dtype.kind == "c" for i in case.arrays)
-        return (self.values or bool(case.moving)) and (self.added or case.declared) and (self.complex or not complex_)
+        if self.check is arrays.wirtinger and getattr(case.prim, "real_only", None) is not None:
+            return False
+        return (
+            (self.values or bool(case.moving)) and (self.added or case.declared)
+            and (self.complex or not complex_) and (case.prim.formula or not self.formula)
+        )  # fmt: skip
 
 
 READINGS = [
@@ -50,11 +56,11 @@ READINGS = [
     Reading(arrays.single, values=True, exceptions={"Cast": "its dtype is what it is told"}),
     Reading(arrays.layouts, values=True),
     Reading(arrays.wirtinger, complex=True, exceptions=_NO_COMPLEX),
-    Reading(arrays.symbolic, values=True, added=False, exceptions={"IsNan": "a symbol is never nan"}),
-    Reading(arrays.by_sympy, added=False, exceptions=_STEPS),
-    Reading(arrays.symbolic_batch, added=False),
-    Reading(arrays.lazy, values=True, added=False),
-    Reading(arrays.xla, values=True, added=False),
+    Reading(arrays.symbolic, values=True, formula=True, added=False, exceptions={"IsNan": "a symbol is never nan"}),
+    Reading(arrays.by_sympy, formula=True, added=False, exceptions=_STEPS),
+    Reading(arrays.symbolic_batch, formula=True, added=False),
+    Reading(arrays.lazy, formula=True, values=True, added=False),
+    Reading(arrays.xla, formula=True, values=True, added=False),
 ]
 
 CASES = all_cases()

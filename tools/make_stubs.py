@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import chainrule
-from chainrule.dtypes import dtype
 from chainrule import ops
+from chainrule.dtypes import dtype
 from chainrule.methods import TensorMethods
-from chainrule.ops import kinds, later
 from chainrule.ops import families as listed_families
+from chainrule.ops import kinds, later
 from chainrule.tensor import Tensor
 
 ROOT = Path(chainrule.__file__).parent
@@ -71,6 +71,7 @@ def families() -> str:
     for found in pkgutil.iter_modules(ops.__path__):
         if f"chainrule.ops.{found.name}" not in eager:
             importlib.import_module(f"chainrule.ops.{found.name}")
+            declared.setdefault(found.name, ([], []))
     text = inspect.cleandoc(listed_families.__doc__ or "")
     lines = [f'"""{text}\n"""\n\nFAMILIES: dict[str, tuple[str, str]] = {{\n']
     for family, (functions, methods) in sorted(declared.items()):

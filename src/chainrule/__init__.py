@@ -84,7 +84,7 @@ __version__ = "0.1.0"
 globals().update(_public)
 
 # Loaded when first asked for, so that ``import chainrule`` stays quick.
-_PACKAGES = ("explain", "func", "nn", "optim")
+_PACKAGES = ("explain", "fft", "func", "nn", "optim")
 _LAZY = {"compile": "compiler", "vmap": "func"}
 
 

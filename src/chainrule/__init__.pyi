@@ -60,6 +60,7 @@ from .ops.exponential import exp as exp
 from . import explain as explain
 from .ops.exponential import expm1 as expm1
 from .creation import eye as eye
+from . import fft as fft
 from .dtypes import finfo as finfo
 from .ops.shape import flatten as flatten
 from .ops.shape import flip as flip

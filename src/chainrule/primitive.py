@@ -68,6 +68,7 @@ class Primitive:
     view: ClassVar[bool] = False  # the output may share memory with the input
     differentiable: ClassVar[bool] = True
     outputs: ClassVar[int | None] = None  # None: one array; else forward gives a tuple
+    formula: ClassVar[bool] = True  # False: an algorithm over numbers, through which symbols cannot flow
     composite: ClassVar[bool] = False  # forward is written over other primitives: a trace may look inside
     forward: ClassVar[Callable[..., Any]]
     args: ClassVar[tuple[str, ...]] = ()

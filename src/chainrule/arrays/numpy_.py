@@ -219,3 +219,8 @@ def put_along_axis(x: Any, index: Any, axis: int, size: int) -> Any:
     grid[axis] = index
     np.add.at(out, tuple(grid), x)
     return out
+
+
+def __getattr__(name: str) -> Any:
+    """NumPy's own, for what few operations need."""
+    return getattr(np, name)

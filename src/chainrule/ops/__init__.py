@@ -30,14 +30,12 @@ from .kinds import public
 # isort: split
 from ..arrays import namespace as _ns
 from . import namespace
+from .later import find, functions, load_all
 
 _ns.boxes = namespace
 
-# isort: split
-from .later import find, functions, load_all
-
 __all__ = [
     "activation", "arithmetic", "assignment", "choice", "comparison", "complex", "convert", "exponential", "extremes",
-    "filling", "find", "functions", "index", "linalg", "load_all", "loss", "namespace", "public", "reduce", "rounding", "shape", "statistics",
-    "trigonometric",
+    "filling", "find", "functions", "index", "linalg", "load_all", "loss", "namespace", "public", "reduce", "rounding",
+    "shape", "statistics", "trigonometric",
 ]  # fmt: skip

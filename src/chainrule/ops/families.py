@@ -4,4 +4,12 @@ Families of operations that are imported when one of their names is first used: 
 """
 
 FAMILIES: dict[str, tuple[str, str]] = {
+    "fft": (
+        "",
+        "",
+    ),
+    "rearrange": (
+        "roll",
+        "roll",
+    ),
 }

@@ -1,0 +1,429 @@
+"""PyTorch's own database of operations, run here beside it: values, gradients, and every other reading.
+
+    python tests/parity/op_db.py                       score all, and print a table of what fails
+    python tests/parity/op_db.py linalg.solve fft.fft  only these, with each failure's message
+    python tests/parity/op_db.py --samples 100         more samples of each operation
+
+An entry's samples are made by PyTorch, carried over as NumPy arrays, and both libraries do the same with them.
+A *level* is one thing to do: ``forward``, ``backward``, ``double`` (backward of backward), ``jvp``, ``vmap``
+(against a loop), ``method`` and ``inplace`` (the entry's other forms).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import operator
+import random
+import signal
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch.testing._internal.common_methods_invocations import op_db
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+import chainrule as cr
+
+LEVELS = ("forward", "backward", "double", "jvp", "vmap", "method", "inplace")
+DTYPES = (torch.float64, torch.complex128, torch.int64, torch.bool)
+SECONDS = 30  # for one entry in one dtype; what takes longer hangs
+
+
+class Missing(Exception):
+    """The entry has no counterpart here."""
+
+
+@dataclass
+class Score:
+    """What became of one entry: for each level that applies, "" or why it failed."""
+
+    name: str
+    levels: dict[str, str] = field(default_factory=dict)
+
+    def note(self, level: str, why: str) -> None:
+        if not self.levels.get(level):
+            self.levels[level] = why
+
+    @property
+    def failed(self) -> dict[str, str]:
+        return {level: why for level, why in self.levels.items() if why}
+
+
+# --- from there to here ------------------------------------------------------------------------------------
+
+
+def here(a: Any) -> Any:
+    """A value of PyTorch's as ours."""
+    if isinstance(a, torch.Tensor):
+        if a.layout is not torch.strided:
+            raise Missing("a sparse sample")
+        if a.dtype == torch.bfloat16:
+            raise Missing("bfloat16")
+        t = cr.tensor(a.detach().resolve_conj().resolve_neg().numpy().copy())
+        return t.requires_grad_() if a.requires_grad else t
+    if isinstance(a, torch.dtype):
+        name = str(a).removeprefix("torch.")
+        if not hasattr(cr, name):
+            raise Missing(name)
+        return getattr(cr, name)
+    if isinstance(a, torch.device):
+        return cr.device(str(a))
+    if isinstance(a, (torch.memory_format, torch.layout)):
+        found = getattr(cr, str(a).removeprefix("torch."), None)
+        if found is None:
+            raise Missing(str(a))
+        return found
+    if isinstance(a, torch.Generator):
+        return cr.Generator().manual_seed(a.initial_seed())
+    if isinstance(a, torch.Size):
+        return cr.Size(a)
+    if isinstance(a, types.FunctionType):
+        return ours(a)
+    return a
+
+
+def carried(tree: Any) -> Any:
+    leaves, spec = tree_flatten(tree)
+    return tree_unflatten([here(a) for a in leaves], spec)
+
+
+def _seeded(op: Any, *args: Any, **kwargs: Any) -> Any:
+    cr.manual_seed(42)
+    return op(*args, **kwargs)
+
+
+def ours(f: types.FunctionType) -> Any:
+    """A function written over ``torch``, over chainrule instead."""
+    replaced = {**f.__globals__, "torch": cr, "wrapper_set_seed": _seeded}
+    cells = f.__closure__
+    if cells:
+        held = [c.cell_contents for c in cells]
+        held = [ours(v) if isinstance(v, types.FunctionType) else getattr(cr, v.__name__, v) if type(v) is type(torch.sin) else v
+                for v in held]  # fmt: skip
+        cells = tuple(types.CellType(v) for v in held)
+    g = types.FunctionType(f.__code__, replaced, f.__name__, f.__defaults__, cells)
+    g.__kwdefaults__ = f.__kwdefaults__
+    return g
+
+
+def counterpart(op: Any) -> Callable[..., Any]:
+    """Our function for an entry."""
+    f = op.op
+    if isinstance(f, types.FunctionType) and "testing/_internal" in f.__code__.co_filename:
+        return ours(f)  # type: ignore[no-any-return]
+    name = op.name
+    if name.startswith("ops.") or "aten" in name:
+        raise Missing("an internal operation")
+    at: Any = cr
+    for part in name.split("."):
+        at = getattr(at, part, None)
+        if at is None:
+            break
+    if at is None and hasattr(cr.Tensor, name):
+        at = getattr(cr.Tensor, name)
+    if at is None and hasattr(operator, name.strip("_")) and name.startswith("__"):
+        at = getattr(operator, name.strip("_"))
+    if at is None:
+        raise Missing(f"no {name}")
+    return at  # type: ignore[no-any-return]
+
+
+# --- the same on both sides ----------------------------------------------------------------------------------
+
+
+class Side:
+    """One library: how to differentiate with it."""
+
+    def __init__(self, T: Any) -> None:
+        self.T = T
+
+    def tensor(self, a: Any) -> bool:
+        return isinstance(a, self.T.Tensor)
+
+    def moving(self, a: Any) -> bool:
+        return self.tensor(a) and (a.dtype.is_floating_point or a.dtype.is_complex)
+
+    def leaves(self, out: Any) -> list[Any]:
+        found: list[Any] = []
+
+        def walk(a: Any) -> None:
+            if isinstance(a, (tuple, list)):
+                for b in a:
+                    walk(b)
+            elif isinstance(a, dict):
+                for b in a.values():
+                    walk(b)
+            elif a is not None:
+                found.append(a)
+
+        walk(out)
+        return found
+
+    def outputs(self, f: Any, sample: Any) -> list[Any]:
+        out = f(sample.input, *sample.args, **sample.kwargs)
+        process = sample.output_process_fn_grad
+        return self.leaves(process(out) if process is not None else out)
+
+    def variables(self, sample: Any) -> list[Any]:
+        return [a for a in tree_flatten((sample.input, sample.args, sample.kwargs))[0]
+                if self.tensor(a) and a.requires_grad]  # fmt: skip
+
+    def weights(self, ys: Any) -> list[Any]:
+        rng = np.random.default_rng(0)
+        return [self.T.tensor(noise(rng, tuple(y.shape), numpy(y).dtype)) for y in ys]
+
+    def gradients(self, f: Any, sample: Any, twice: bool) -> list[Any]:
+        xs = self.variables(sample)
+        ys = [y for y in self.outputs(f, sample) if self.moving(y) and y.requires_grad]
+        gs = (
+            self.T.autograd.grad(ys, xs, self.weights(ys), create_graph=twice, allow_unused=True)
+            if ys
+            else [None] * len(xs)
+        )
+        if twice:
+            live = [g for g in gs if g is not None and g.requires_grad]
+            gs = self.T.autograd.grad(live, xs, self.weights(live), allow_unused=True) if live else [None] * len(xs)
+        return [self.T.zeros_like(x) if g is None else g for g, x in zip(gs, xs, strict=True)]
+
+    def _function(self, f: Any, sample: Any) -> tuple[Any, list[Any]]:
+        """``f`` as a function of the variables alone."""
+        flat, spec = tree_flatten((sample.input, sample.args, sample.kwargs))
+        places = [i for i, a in enumerate(flat) if self.tensor(a) and a.requires_grad]
+        flat = [a.detach() if self.tensor(a) else a for a in flat]
+
+        def g(*xs: Any) -> Any:
+            full = list(flat)
+            for i, x in zip(places, xs, strict=True):
+                full[i] = x
+            first, args, kwargs = tree_unflatten(full, spec)
+            out = f(first, *args, **kwargs)
+            process = sample.output_process_fn_grad
+            ys = self.leaves(process(out) if process is not None else out)
+            return tuple(y for y in ys if self.tensor(y))
+
+        return g, [flat[i] for i in places]
+
+    def push(self, f: Any, sample: Any) -> list[Any]:
+        g, xs = self._function(f, sample)
+        moving = [i for i, y in enumerate(g(*xs)) if self.moving(y)]
+        ts = self.weights(xs)
+        _, out = self.T.func.jvp(lambda *xs: tuple(g(*xs)[i] for i in moving), tuple(xs), tuple(ts))
+        return list(out)
+
+    def batched(self, f: Any, sample: Any) -> tuple[list[Any], list[Any]]:
+        """Under vmap, and in a loop."""
+        g, xs = self._function(f, sample)
+        other = [x * 0.9375 for x in xs]
+        pairs = [self.T.stack([a, b]) for a, b in zip(xs, other, strict=True)]
+        together = self.T.func.vmap(g, randomness="different")(*pairs)
+        apart = [self.T.stack(list(ys)) for ys in zip(g(*xs), g(*other), strict=True)]
+        return list(together), apart
+
+
+def noise(rng: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    z = rng.standard_normal(shape)
+    return np.asarray(z + 1j * rng.standard_normal(shape) if dtype.kind == "c" else z, dtype)
+
+
+def numpy(a: Any) -> Any:
+    if isinstance(a, torch.Tensor):
+        a = a.detach().to_dense() if a.layout is not torch.strided else a.detach()
+        a = torch.zeros(a.shape, dtype=a.dtype) if a._is_zerotensor() else a
+        return a.resolve_conj().resolve_neg().numpy()
+    if isinstance(a, cr.Tensor):
+        return a.detach().numpy()
+    return np.asarray(a)
+
+
+def differ(got: list[Any], want: list[Any], what: str = "value") -> str:
+    """Why two lists of outputs are not the same, or ""."""
+    if len(got) != len(want):
+        return f"{len(got)} outputs, not {len(want)}"
+    for g, w in zip(got, want, strict=True):
+        if isinstance(w, (str, types.NoneType, torch.dtype, torch.device, torch.memory_format)):
+            continue
+        a, b = numpy(g), numpy(w)
+        if a.shape != b.shape:
+            return f"{what}: shape {a.shape}, not {b.shape}"
+        if a.dtype != b.dtype:
+            return f"{what}: dtype {a.dtype}, not {b.dtype}"
+        low = a.dtype.kind in "fc" and a.dtype.itemsize // (1 + (a.dtype.kind == "c")) < 8
+        tolerance = {"rtol": 1e-3, "atol": 1e-4} if low else {"rtol": 1e-6, "atol": 1e-8}
+        if not np.allclose(a, b, equal_nan=True, **tolerance):
+            apart = np.abs(a.astype(complex) - b.astype(complex)) if a.size else np.zeros(1)
+            return f"{what}: differs by {np.nanmax(apart):.3g}: {np.ravel(a)[:3]} not {np.ravel(b)[:3]}"
+    return ""
+
+
+# --- one entry -------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def limited(seconds: int) -> Iterator[None]:
+    def ring(*_: Any) -> None:
+        raise TimeoutError(f"more than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def samples(op: Any, dtype: Any, most: int) -> list[Any]:
+    """Up to ``most`` of an entry's samples, spread evenly over them."""
+    torch.manual_seed(0)
+    random.seed(0)
+    np.random.seed(0)
+    grad = op.supports_autograd and (dtype.is_floating_point or dtype.is_complex)
+    found = list(op.sample_inputs("cpu", dtype, requires_grad=grad))
+    if len(found) > most:
+        found = [found[round(i * (len(found) - 1) / (most - 1))] for i in range(most)]
+    return found
+
+
+def _ours_of(sample: Any) -> Any:
+    return types.SimpleNamespace(
+        input=carried(sample.input), args=carried(sample.args), kwargs=carried(sample.kwargs),
+        output_process_fn_grad=_processing(sample.output_process_fn_grad),
+    )  # fmt: skip
+
+
+def _processing(f: Any) -> Any:
+    return ours(f) if isinstance(f, types.FunctionType) else f
+
+
+def run(op: Any, most: int = 6, levels: tuple[str, ...] = LEVELS) -> Score:
+    """Score one entry."""
+    score = Score(op.full_name)
+    supported = op.supported_dtypes("cpu")
+    for dtype in [d for d in DTYPES if d in supported][:2]:
+        try:
+            with warnings.catch_warnings(), limited(SECONDS):
+                warnings.simplefilter("ignore")
+                _run(op, dtype, most, levels, score)
+        except (Missing, TimeoutError) as e:
+            score.note("forward", f"{dtype}: {e}")
+            if isinstance(e, Missing):
+                break
+    return score
+
+
+def _run(op: Any, dtype: Any, most: int, levels: tuple[str, ...], score: Score) -> None:
+    mine = counterpart(op)
+    for sample in samples(op, dtype, most):
+        try:
+            want = THERE.outputs(op.op, sample)
+        except Exception:  # a sample that PyTorch itself refuses here
+            continue
+        for level, check in checks(op, dtype, mine, sample, want).items():
+            if level not in levels or score.levels.get(level):
+                continue
+            try:
+                why = check(_ours_of(sample))
+            except (Missing, TimeoutError):
+                raise
+            except Exception as e:
+                if level == "forward" and "has no attribute" in str(e) and type(e) is AttributeError:
+                    raise Missing(str(e).splitlines()[0]) from None
+                why = f"{type(e).__name__}: {str(e).splitlines()[0] if str(e) else ''}"[:300]
+            shape = tuple(sample.input.shape) if isinstance(sample.input, torch.Tensor) else type(sample.input).__name__
+            score.note(level, f"{str(dtype)[6:]}{shape} {_short(sample)}: {why}" if why else "")
+            if why and level == "forward":
+                break  # the other readings would say the same
+
+
+THERE, HERE = Side(torch), Side(cr)
+
+
+def checks(op: Any, dtype: Any, mine: Any, sample: Any, want: list[Any]) -> dict[str, Callable[[Any], str]]:
+    """The levels that apply to a sample: functions of our copy of it, which say why they fail."""
+    f = op.op
+    found: dict[str, Callable[[Any], str]] = {"forward": lambda s: differ(HERE.outputs(mine, s), want)}
+    floats = dtype.is_floating_point or dtype.is_complex
+    if op.supports_autograd and floats and dtype in op.supported_backward_dtypes("cpu"):
+        found["backward"] = lambda s: differ(
+            HERE.gradients(mine, s, False), THERE.gradients(f, sample, False), "gradient"
+        )
+        if op.supports_gradgrad:
+            found["double"] = lambda s: differ(
+                HERE.gradients(mine, s, True), THERE.gradients(f, sample, True), "second gradient"
+            )
+        if op.supports_forward_ad:
+            found["jvp"] = lambda s: differ(HERE.push(mine, s), THERE.push(f, sample), "tangent")
+        found["vmap"] = lambda s: differ(*HERE.batched(mine, s), "batched value")
+    if isinstance(sample.input, torch.Tensor):
+        form, form_ = op.method_variant, op.inplace_variant
+        if form is not None and not isinstance(f, types.FunctionType):
+            found["method"] = lambda s: _form(form.__name__, sample, s)
+        if form_ is not None:
+            found["inplace"] = lambda s: _in_place(form_.__name__, sample, s)
+    return found
+
+
+def _short(sample: Any) -> str:
+    def show(a: Any) -> str:
+        return f"T{tuple(a.shape)}" if isinstance(a, torch.Tensor) else str(a)[:40]
+
+    return ", ".join([show(a) for a in sample.args] + [f"{k}={show(v)}" for k, v in sample.kwargs.items()])[:120]
+
+
+def _form(name: str, sample: Any, s: Any) -> str:
+    method = getattr(s.input, name, None)
+    if method is None:
+        raise AttributeError(f"no Tensor.{name}")
+    got, want = method(*s.args, **s.kwargs), getattr(sample.input, name)(*sample.args, **sample.kwargs)
+    return differ(Side(cr).leaves(got), Side(torch).leaves(want))
+
+
+def _in_place(name: str, sample: Any, s: Any) -> str:
+    x = sample.input.detach().clone()
+    try:
+        want = getattr(x, name)(*sample.args, **sample.kwargs)
+    except RuntimeError:  # this sample does not fit into its input
+        return ""
+    y = s.input.detach().clone()
+    if not hasattr(y, name):
+        raise AttributeError(f"no Tensor.{name}")
+    got = getattr(y, name)(*s.args, **s.kwargs)
+    return differ([got, y], [want, want]) or ("" if got is y else "does not return the tensor itself")
+
+
+def named(op: Any, name: str) -> bool:
+    return name in (op.full_name, op.name) or (name.endswith("*") and op.full_name.startswith(name[:-1]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="full names of entries, or beginnings ending in '*'")
+    parser.add_argument("--samples", type=int, default=6)
+    parser.add_argument("--levels", default=",".join(LEVELS))
+    parser.add_argument("--json", help="write the scores to this file")
+    args = parser.parse_args()
+    chosen = [op for op in op_db if not args.names or any(named(op, n) for n in args.names)]
+    scores = []
+    for op in chosen:
+        scores.append(run(op, args.samples, tuple(args.levels.split(","))))
+        for level, why in scores[-1].failed.items():
+            print(f"{op.full_name:40} {level:9} {why}", flush=True)
+    for level in LEVELS:
+        applies = [s for s in scores if level in s.levels]
+        print(f"{level:9} {sum(not s.levels[level] for s in applies)} of {len(applies)}")
+    differentiable = {op.full_name for op in chosen if op.supports_autograd}
+    whole = [s.name for s in scores if s.name in differentiable and not s.failed]
+    print(f"differentiable entries without a failure: {len(whole)} of {len(differentiable)}")
+    if args.json:
+        with open(args.json, "w") as file:
+            json.dump({s.name: s.levels for s in scores}, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()
