@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -131,15 +132,12 @@ class SavedTensor:
     def register_hooks(self, pack_hook: Any, unpack_hook: Any) -> None:
         """Give this one value to a pair of hooks, once; see :class:`chainrule.autograd.graph.saved_tensors_hooks`."""
         node, place = self._node, self._place
-        values = list(self._values(errors.freed_for_hooks(node)))
+        values = list(self._values(errors.FREED_FOR_HOOKS))
         value = values[place]
         if value is None:
             raise RuntimeError("Calling register_hooks on a saved tensor with value None is forbidden")
         if type(value) is Held:
-            raise RuntimeError(
-                "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of "
-                "hooks is allowed at a time."
-            )
+            raise RuntimeError(errors.HOOKED_TWICE)
         tensors = list(node.tensors)
         t = tensors[place - 1] if place and tensors else None
         shown = t.detach() if t is not None else wrap(value if hasattr(value, "shape") else np.asarray(value))
@@ -158,6 +156,72 @@ class SavedTensor:
 
     def __hash__(self) -> int:
         return hash((id(self._node), self._place))
+
+
+class Kept:
+    """A tensor that is saved by itself, by a user's Function or a checkpoint: checked for writes, or in a hook's hands.
+
+    ``owner`` is a weak reference to the node that saves; ``number`` says which of its outputs the tensor is, if
+    it is one, whose history must not be kept here, or the graph would hold itself.
+    """
+
+    __slots__ = ("_held", "_number", "_owner", "_required", "_tensor", "_version")
+
+    def __init__(self, t: Tensor, owner: Any = None, number: int | None = None) -> None:
+        self._owner, self._number = owner, number
+        self._tensor: Tensor | None = None
+        self._held: Held | None = None
+        hooks = modes.current().hooks
+        if hooks is not None:
+            self._held = Held(t, hooks, t, edge(t) if number is None else None)
+            return
+        if number is None:
+            self._tensor, self._required = t, t._rg
+        else:
+            self._tensor, self._required = wrap(t._a, t._rank), False
+            self._tensor._v = t._cell()
+        self._version = 0 if t._v is None else t._v[0]
+
+    def unpack(self) -> Tensor:
+        """The tensor, with its history."""
+        node = None if self._owner is None else self._owner()
+        t = self._tensor
+        if self._held is not None:
+            t = self._held.open()
+        elif t is None:
+            raise explained(RuntimeError(errors.freed_graph(node)))
+        else:
+            now = 0 if t._v is None else t._v[0]
+            if self._required and not t._rg:
+                raise RuntimeError(errors.DETACHED)
+            if now != self._version:
+                raise explained(RuntimeError(errors.modified_in_place(node, t, now, self._version)))
+        if self._number is None:
+            return t
+        out = wrap(t._a, t._rank)
+        out._v = t._v
+        if node is not None:
+            out._node, out._rg = node.edge_to(self._number), True
+        return out
+
+    def register_hooks(self, pack_hook: Any, unpack_hook: Any) -> None:
+        """Give the tensor to a pair of hooks, once."""
+        t = self._tensor
+        if self._held is not None:
+            raise RuntimeError(errors.HOOKED_TWICE)
+        if t is None:
+            raise RuntimeError(errors.FREED_FOR_HOOKS)
+        self._held = Held(t, (pack_hook, unpack_hook), t.detach(), edge(t))
+        self._tensor = None
+
+    @property
+    def data(self) -> Tensor:
+        """The tensor without its history."""
+        return self.unpack().detach()
+
+    def release(self) -> None:
+        """Let go of the tensor."""
+        self._tensor = self._held = None
 
 
 # --- PyTorch's names ------------------------------------------------------------------------------------
@@ -205,30 +269,27 @@ def in_order(node: Node) -> list[int]:
     return [place for _, _, place in sorted(places)]
 
 
-def _attribute(self: Node, name: str) -> Any:
-    """``_saved_…`` and ``_raw_saved_…``, for which there are no attributes."""
-    raw, mark, wanted = name.partition("_saved_")
-    if mark and raw in ("", "_raw"):
-        place = names(self).get(wanted)
-        if isinstance(place, str) and not raw:
-            return None if self.params is None else self.params.get(place)
-        if isinstance(place, int):
-            saved = SavedTensor(self, place)
-            if raw:
-                return saved
-            found = saved.unpack()
-            number = self.prim.args[place - 1] in _NUMBERS.get(self.name().partition("Backward")[0], ()) if place else 0
-            return found.item() if number and self.tensors and self.tensors[place - 1] is None else found
-    raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+def _public(self: Node) -> Node:
+    """The node as a user is shown it: its class now has PyTorch's names of what is saved.
+
+    They are not looked up by ``__getattr__``: a class that has it is slower at every attribute, in every sweep.
+    """
+    cls: Any = type(self)
+    if not cls.__dict__.get("_named"):
+        for name, place in names(self).items():
+            if isinstance(place, int):
+                setattr(cls, f"_raw_saved_{name}", property(partial(SavedTensor, place=place)))
+            setattr(cls, f"_saved_{name}", property(partial(_saved, place=place)))
+        cls._named = True
+    return self
 
 
-def _listed(self: Node) -> list[str]:
-    found = names(self)
-    return [
-        *object.__dir__(self), *[f"_saved_{n}" for n in found],
-        *[f"_raw_saved_{n}" for n, place in found.items() if isinstance(place, int)],
-    ]  # fmt: skip
+def _saved(self: Node, place: int | str) -> Any:
+    if isinstance(place, str):
+        return None if self.params is None else self.params.get(place)
+    found = SavedTensor(self, place).unpack()
+    number = self.prim.args[place - 1] in _NUMBERS.get(self.name().partition("Backward")[0], ()) if place else 0
+    return found.item() if number and self.tensors and self.tensors[place - 1] is None else found
 
 
-setattr(Node, "__getattr__", _attribute)  # noqa: B010  the engine knows neither Tensors nor names
-setattr(Node, "__dir__", _listed)  # noqa: B010
+setattr(Node, "public", property(_public))  # noqa: B010  the engine knows neither Tensors nor names
