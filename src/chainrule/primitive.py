@@ -65,6 +65,7 @@ class Primitive:
     broadcasts: bool = False  # inputs may be smaller than, or of another dtype than, the cotangent
     jointly_linear: ClassVar[bool] = False  # linear in all arguments taken together, as x + y is
     undoes: ClassVar[str] = ""  # the product that, with the second argument, gives back the first
+    depends: ClassVar[Any] = None  # array code whose entries depend on the same ones, where that does not follow
     view: ClassVar[bool] = False  # the output may share memory with the input
     differentiable: ClassVar[bool] = True
     outputs: ClassVar[int | None] = None  # None: one array; else forward gives a tuple
@@ -85,7 +86,7 @@ class Primitive:
             cls.args, cls.params = code.co_varnames[1:n], code.co_varnames[n:m]
             cls.variadic = bool(code.co_flags & _VARARGS)
         for key, value in list(cls.__dict__.items()):
-            if key.startswith(("vjp_", "jvp_", "d_")) and callable(value):
+            if key.startswith(("vjp_", "jvp_", "d_", "depends")) and callable(value):
                 setattr(cls, key, staticmethod(value))
 
     def __init__(self, label: str | None = None) -> None:

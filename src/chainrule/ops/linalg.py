@@ -24,6 +24,7 @@ class Matmul(Primitive):
     vjp_x = lambda xp, g, y: xp.matmul(g, adjoint(xp, y))
     vjp_y = lambda xp, g, x: xp.matmul(adjoint(xp, x), g)
     linear = ("x", "y")
+    depends = lambda xp, x, y: xp.sum(x, axis=-1, keepdims=True) + xp.sum(y, axis=-2, keepdims=True)
     broadcasts = True
     samples = [(((2, 3), (3, 4)), {}), (((5, 2, 3), (3, 4)), {}), (((2, 1, 2, 3), (4, 3, 2)), {})]
 
@@ -38,6 +39,7 @@ class Mv(Primitive):
     vjp_x = lambda xp, g, y: xp.expand_dims(g, axis=-1) * conj(xp, xp.expand_dims(y, axis=-2))
     vjp_y = lambda xp, g, x: xp.matmul(adjoint(xp, x), g)
     linear = ("x", "y")
+    depends = lambda xp, x, y: xp.sum(x * y, axis=-1)
     samples = [(((2, 3), (3,)), {})]
 
     def batch(self, size: int, arrays: Any, batched: Any, params: Any) -> Any:
@@ -52,6 +54,7 @@ class Dot(Primitive):
     vjp_x = lambda xp, g, y: g * conj(xp, y)
     vjp_y = lambda xp, g, x: g * conj(xp, x)
     linear = ("x", "y")
+    depends = lambda xp, x, y: xp.sum(x * y, axis=-1)
     samples = [(((3,), (3,)), {})]
 
     def batch(self, size: int, arrays: Any, batched: Any, params: Any) -> Any:
