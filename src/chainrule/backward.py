@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from . import engine, errors, modes
+from . import engine, errors
+from .anomaly import Watch
 from .arrays import numpy_
 from .arrays.namespace import dtype_of, namespace
 from .errors import explained
-from .quiet import QUIET, reset_errors, set_errors
+from .graph import reachable
+from .leaves import collect, deposit
+from .modes import current, enable_grad
+from .quiet import quietly, reset_errors
 from .tensor import Tensor, wrap
 
 
@@ -34,21 +38,32 @@ def fit(xp: Any, g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     return g if dtype_of(g) == dtype else xp.astype(g, dtype)
 
 
-def _roots(outputs: Sequence[Any], grads: Sequence[Any], create_graph: bool) -> list[tuple[Any, Any]]:
-    roots = []
-    for i, (y, g) in enumerate(zip(outputs, grads, strict=True)):
+def _roots(outputs: tuple[Any, ...], grads: Any, create_graph: bool) -> list[tuple[Any, Any]]:
+    """Where the sweep starts and with which cotangents; PyTorch's errors in PyTorch's order."""
+    given = (None,) * len(outputs) if grads is None else _tuple(grads)
+    cotangents = []
+    for i, (y, g) in enumerate(zip(outputs, given, strict=False)):
+        if not isinstance(y, Tensor):
+            raise AssertionError("Expected output to be a torch.Tensor")
+        cotangents.append(_implicit(y, create_graph) if g is None else _given(i, y, g, create_graph))
+    if len(given) != len(outputs):
+        raise RuntimeError(f"got {len(outputs)} tensors and {len(given)} gradients")
+    for i, y in enumerate(outputs):
         if not y._rg or type(y._node) is engine.Nowhere:
             raise explained(RuntimeError(errors.no_grad_fn(i, y)))
-        if g is None:
-            if y._shape and y.numel() != 1:
-                raise explained(RuntimeError(errors.not_scalar(y._shape)))
-            g = one(y) if type(y) is Tensor else namespace((y._a,)).ones_like(y._a)
-            if create_graph:
-                g = y._wrap(g)
-        else:
-            g = _given(i, y, g, create_graph)
-        roots.append((edge_of(y), g))
-    return roots
+    return [(edge_of(y), g) for y, g in zip(outputs, cotangents, strict=True)]
+
+
+def _implicit(y: Tensor, create_graph: bool) -> Any:
+    """The cotangent of an output for which none is given."""
+    if not y._rg:
+        return None
+    if y._shape and y.numel() != 1:
+        raise explained(RuntimeError(errors.not_scalar(y._shape)))
+    if y._dtype.kind == "c":
+        raise explained(RuntimeError(errors.not_real(y.dtype)))
+    g = one(y) if type(y) is Tensor else namespace((y._a,)).ones_like(y._a)
+    return y._wrap(g) if create_graph else g
 
 
 def _given(i: int, y: Any, g: Any, create_graph: bool) -> Any:
@@ -101,46 +116,43 @@ def backward(
     >>> x.grad
     tensor(6.)
     """
+    if grad_variables is not None:
+        warnings.warn("`grad_variables` is deprecated. Use `grad_tensors` instead.", FutureWarning, stacklevel=2)
+        if grad_tensors is not None:
+            raise RuntimeError(
+                "`grad_tensors` and `grad_variables` (deprecated) arguments both passed to `backward()`. Please only use "
+                "`grad_tensors`."
+            )
+        grad_tensors = grad_variables
+    targets = None if inputs is None else _tuple(inputs)
+    if targets == ():
+        raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     outputs = _tuple(tensors)
     if not outputs:
         return
-    grads = _grads(outputs, grad_tensors)
     if create_graph:
         warnings.warn(errors.GRAD_CYCLE, UserWarning, stacklevel=3)
     keep = create_graph if retain_graph is None else retain_graph
-    wanted_inputs = None
-    if inputs is not None:
-        wanted_inputs = _tuple(inputs)
-        if not wanted_inputs:
-            raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
-    roots = _roots(outputs, grads, create_graph)
+    roots = _roots(outputs, grad_tensors, create_graph)
     sweep = _sweep(outputs, roots, keep, create_graph)
-    targets: dict[Any, Any] = {}
-    if wanted_inputs is not None:
-        targets = {edge_of(t): t for t in wanted_inputs}
-        sweep.capture = dict.fromkeys((e for e in targets if e._seq), None)
-        sweep.wanted = engine.reachable([e for e, _ in roots], set(targets))
-    leaves = _run(sweep, roots, create_graph)
-    shared = sweep.shared
-    shared.update(id(g) for _, g in roots)
-    for node, g in sweep.capture.items():
-        if g is not None:
-            engine.deposit(targets[node], g, create_graph, shared)
-    for leaf, g in leaves.items():
-        if wanted_inputs is None or leaf in targets:
-            engine.deposit(leaf, _leaf_hooks(leaf, g, create_graph), create_graph, shared)
-            if leaf._meta is not None:
-                leaf._meta.after_accumulate(leaf)
+    if targets is not None:
+        for t in _inputs(targets):
+            t.retain_grad()
+        _aim(sweep, roots, {edge_of(t) for t in targets})
+    sweep.shared.update(id(g) for _, g in roots)
+    _run(sweep, roots, deposit)
 
 
 _F32, _ONE32 = np.dtype("float32"), np.float32(1)
 
 
 def one(y: Tensor) -> Any:
-    """The cotangent that ``backward()`` starts from when none is given; None if ``y`` is not one number."""
+    """The cotangent that ``backward()`` starts from when none is given; None if ``y`` is not one real number."""
     a = y._a
     if type(a) is not np.ndarray:
-        return type(a)(1)
+        return None if a.dtype.kind == "c" else type(a)(1)
+    if a.dtype.kind == "c":
+        return None
     if not a.shape:
         if a.dtype is _F32:
             return _ONE32
@@ -151,16 +163,8 @@ def one(y: Tensor) -> Any:
 def sweep_numbers(edge: Any, g: Any, keep: bool) -> None:
     """The commonest backward by the shortest way: one output over NumPy, numbers only, into every leaf."""
     sweep = engine.Sweep(numpy_, fit, wrap, keep, False)
-    leaves = _run_quiet(sweep, ((edge, g),))
-    shared = sweep.shared
-    shared.add(id(g))
-    for leaf, total in leaves.items():
-        m = leaf._meta
-        if m is None:
-            engine.deposit(leaf, total, False, shared)
-        else:
-            engine.deposit(leaf, _leaf_hooks(leaf, total, False), False, shared)
-            m.after_accumulate(leaf)
+    sweep.shared.add(id(g))
+    _run(sweep, ((edge, g),), deposit)
 
 
 def grad(
@@ -191,6 +195,11 @@ def grad(
         raise ValueError(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
         )
+    if not only_inputs:
+        warnings.warn(
+            "only_inputs argument is deprecated and is ignored now (defaults to True). To accumulate gradient for other "
+            "parts of the graph, please use torch.autograd.backward.", FutureWarning, stacklevel=2,
+        )  # fmt: skip
     if type(outputs) is Tensor and isinstance(inputs, Tensor) and outputs._rg and inputs._rg and not create_graph:
         if grad_outputs is None and not is_grads_batched and (g := one(outputs)) is not None:
             found_one = _grad_of_one(outputs, inputs, g, bool(retain_graph))
@@ -198,13 +207,16 @@ def grad(
                 return (found_one,)
             if not (allow_unused or materialize_grads):
                 raise explained(RuntimeError(errors.unused(0)))
-            return (inputs._wrap(np.zeros_like(inputs._a)) if materialize_grads else None,)
+            return _materialized((None,), (inputs,), False) if materialize_grads else (None,)
     ys, xs = _tuple(outputs), _tuple(inputs)
+    if not xs:
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     if is_grads_batched:
-        return _batched(ys, xs, _tuple(grad_outputs), create_graph, allow_unused, materialize_grads)
-    roots = _roots(ys, _grads(ys, grad_outputs), create_graph)  # PyTorch looks at the outputs first
+        batched = _batched(ys, xs, grad_outputs, retain_graph, create_graph, allow_unused or materialize_grads)
+        return _materialized(batched, xs, create_graph) if materialize_grads else batched
+    roots = _roots(ys, grad_outputs, create_graph)  # PyTorch looks at the outputs first
     targets = []
-    for x in xs:
+    for x in _inputs(xs):
         if not x._rg:
             raise explained(
                 RuntimeError(
@@ -215,27 +227,24 @@ def grad(
         targets.append(edge_of(x))
     keep = create_graph if retain_graph is None else retain_graph
     sweep = _sweep(ys, roots, keep, create_graph)
-    captured = {e: None for e in targets if e._seq}
-    if captured:
-        sweep.capture = captured
-    sweep.wanted = engine.reachable([e for e, _ in roots], set(targets))
-    leaves = _run(sweep, roots, create_graph)
+    _aim(sweep, roots, set(targets))
+    arrived = _run(sweep, roots, collect)
     found = []
     for i, (x, edge) in enumerate(zip(xs, targets, strict=True)):
-        g = sweep.capture[edge] if edge._seq else leaves.get(edge)
-        if g is None:
-            if materialize_grads:
-                g = namespace((x._a,)).zeros_like(x._a)
-                found.append(x._wrap(g))
-                continue
-            if not allow_unused:
-                raise explained(RuntimeError(errors.unused(i)))
-            found.append(None)
-            continue
-        if not edge._seq:
-            g = _leaf_hooks(x, g, create_graph)
-        found.append(g if create_graph or (isinstance(g, engine.Box) and g._rank >= x._rank) else x._wrap(g))
-    return tuple(found)
+        g = arrived.get(edge)
+        if g is None and not (allow_unused or materialize_grads):
+            raise explained(RuntimeError(errors.unused(i)))
+        lifted = g is None or create_graph or (isinstance(g, engine.Box) and g._rank >= x._rank)
+        found.append(g if lifted else x._wrap(g))
+    return _materialized(found, xs, create_graph) if materialize_grads else tuple(found)
+
+
+def _materialized(found: Sequence[Any], xs: Sequence[Any], create_graph: bool) -> tuple[Any, ...]:
+    """The gradients, and zeros for those inputs that have none."""
+    return tuple([
+        x._wrap(namespace((x._a,)).zeros_like(x._a)).requires_grad_(create_graph) if g is None else g
+        for g, x in zip(found, xs, strict=True)
+    ])  # fmt: skip
 
 
 def _grad_of_one(y: Tensor, x: Tensor, g: Any, keep: bool) -> Tensor | None:
@@ -245,61 +254,68 @@ def _grad_of_one(y: Tensor, x: Tensor, g: Any, keep: bool) -> Tensor | None:
     if type(root) is engine.Nowhere:
         raise explained(RuntimeError(errors.no_grad_fn(0, y)))
     sweep = engine.Sweep(numpy_, fit, wrap, keep, False)
+    sweep.targets = {target}
     if target._seq:
         sweep.capture = {target: None}
-    sweep.wanted = engine.reachable((root,), {target})
-    leaves = _run_quiet(sweep, ((root, g),))
-    if target._seq:
-        g = sweep.capture[target]
-        return None if g is None else wrap(g)
-    if target not in leaves:
-        return None
-    found = wrap(leaves[target])
-    return found if x._meta is None or not x._meta.hooks else x._meta.run_hooks(found)
+    sweep.wanted = reachable((root,), sweep.targets)
+    found = _run(sweep, ((root, g),), collect).get(target)
+    return None if found is None else wrap(found)
 
 
-def _batched(ys: Any, xs: Any, gs: Any, create_graph: bool, allow_unused: Any, materialize: bool) -> tuple[Any, ...]:
+def _batched(
+    ys: Any, xs: Any, grads: Any, retain_graph: bool | None, create_graph: bool, allow_unused: Any
+) -> tuple[Any, ...]:
     """``is_grads_batched``: one sweep for many cotangents, stacked along their first dimension."""
     from .func.vmap import vmap
 
+    gs = (None,) * len(ys) if grads is None else _tuple(grads)
+    for i, (y, g) in enumerate(zip(ys, gs, strict=False)):
+        if g is None:
+            _implicit(y, create_graph)
+            raise ValueError("vmap: with is_grads_batched=True each output needs a grad_output of its own, got None")
+        if not g._shape:
+            raise IndexError(errors.NO_BATCH)
+        if g._shape[1:] != y._shape:
+            raise explained(RuntimeError(errors.batch_mismatch(i, g.shape[1:], y.shape)))
+
     def one(*each: Any) -> Any:
-        return grad(ys, xs, each, True, create_graph, allow_unused=allow_unused, materialize_grads=materialize)
+        return grad(ys, xs, each, retain_graph, create_graph, allow_unused=allow_unused)
 
     return tuple(vmap(one)(*gs))
 
 
-def _leaf_hooks(x: Any, g: Any, create_graph: bool) -> Any:
-    if x._meta is None or not x._meta.hooks:
-        return g
-    g = x._meta.run_hooks(g if create_graph else x._wrap(g))
-    return g if create_graph else g._a
+def _aim(sweep: engine.Sweep, roots: Any, targets: set[Any]) -> None:
+    """Let the sweep visit only what leads to ``targets``, nodes or leaves."""
+    sweep.targets = targets
+    sweep.capture = dict.fromkeys(e for e in targets if e._seq)
+    sweep.wanted = reachable([e for e, _ in roots], targets)
 
 
-def _run(sweep: engine.Sweep, roots: list[tuple[Any, Any]], create_graph: bool) -> dict[Any, Any]:
-    """One sweep, recorded under ``create_graph`` whatever the mode here."""
-    if not create_graph or modes.current().grad:
-        return _run_quiet(sweep, roots)
-    with modes.enable_grad():
-        return _run_quiet(sweep, roots)
+def _run(sweep: engine.Sweep, roots: Any, settle: Callable[[engine.Sweep, dict[Any, Any]], Any]) -> Any:
+    """What ``settle`` makes of the leaves' totals after one sweep.
 
-
-def _run_quiet(sweep: engine.Sweep, roots: Any) -> dict[Any, Any]:
-    """One sweep, with NumPy's floating point warnings off, as PyTorch has none."""
-    token = set_errors(QUIET)
-    try:
-        return sweep.run(roots)
-    finally:
-        reset_errors(token)
+    Both run without NumPy's warnings, as PyTorch has none; under ``create_graph`` they are recorded, whatever the
+    mode here.
+    """
+    mode = current()
+    if mode.anomaly is not None:
+        sweep.watch = Watch(mode.anomaly)
+    for token in quietly:
+        try:
+            if sweep.create_graph and not mode.enabled:
+                with enable_grad():
+                    return settle(sweep, sweep.run(roots))
+            return settle(sweep, sweep.run(roots))
+        finally:
+            reset_errors(token)
 
 
 def _tuple(x: Any) -> tuple[Any, ...]:
     return (x,) if isinstance(x, engine.Box) else tuple(x)
 
 
-def _grads(outputs: tuple[Any, ...], grads: Any) -> tuple[Any, ...]:
-    if grads is None:
-        return (None,) * len(outputs)
-    found = _tuple(grads)
-    if len(found) != len(outputs):
-        raise RuntimeError(f"got {len(outputs)} tensors and {len(found)} gradients")
-    return found
+def _inputs(given: tuple[Any, ...]) -> tuple[Any, ...]:
+    for t in given:
+        if not isinstance(t, Tensor):
+            raise RuntimeError(f"all inputs have to be Tensors or GradientEdges, but got {type(t).__name__}")
+    return given

@@ -12,14 +12,13 @@ they get Tensors, so what the rules do is recorded in turn.
 from __future__ import annotations
 
 import itertools
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from heapq import heappop, heappush
-from operator import attrgetter
 from typing import Any, ClassVar
 
 from . import errors
 from .errors import explained
+from .modes import OFF, ON, _mode
 
 next_seq = itertools.count(1).__next__
 
@@ -88,9 +87,18 @@ class Node:
         return tuple(_public_edge(e) for e in self.edges)
 
     @property
+    def public(self) -> Any:
+        """What a tensor shows as its ``grad_fn`` if this is where its gradient goes."""
+        return self
+
+    @property
     def metadata(self) -> dict[str, Any]:
+        """A dictionary for whoever wants to note something about this node; anomaly mode does."""
         found: dict[str, Any] = more(self).__dict__.setdefault("metadata", {})
         return found
+
+    def _sequence_nr(self) -> int:
+        return self._seq
 
     def register_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(grad_inputs, grad_outputs)`` after this node's rule; it may return other grad_inputs."""
@@ -100,13 +108,19 @@ class Node:
         """Call ``hook(grad_outputs)`` before this node's rule; it may return other grad_outputs."""
         return RemovableHandle(more(self).hooks("pre"), hook)
 
-    def pull(self, xp: Any, g: Any, saved: Any) -> Sequence[Any]:
+    def pull(self, sweep: Sweep, g: Any, saved: Any) -> Sequence[Any]:
         """Cotangents of the inputs, for operations whose rule answers for all inputs at once."""
         raise NotImplementedError
 
-    def unpack(self) -> tuple[Any, ...]:
+    def release(self) -> None:
+        """Drop what is saved: a later sweep through here is the freed-graph error."""
+        self.saved = self.tensors = None
+        if self.extra is not None:
+            self.extra.packed = None
+
+    def unpack(self, saved: Any) -> tuple[Any, ...]:
         """``saved`` with Tensors in place of arrays: what a rule gets under ``create_graph``."""
-        out, *rest = self.saved
+        out, *rest = saved
         if out is not None:
             out = self.prim.restore(self, out)
         if self.tensors:
@@ -122,6 +136,7 @@ class Extra:
     cell: Any = None  # the version counter of a saved output, and what it said
     rank = 2  # of the Tensors this operation was applied to
     capture: Any = None  # a weak reference to the output, which asked for retain_grad()
+    packed: Any = None  # what stands for ``saved`` if hooks hold some of it; ``open(node, create_graph)`` gives it back
     hooked = False
     plain = True  # nothing to do beyond the rules: no metas, no hooks
 
@@ -166,27 +181,10 @@ class RemovableHandle:
         self.remove()
 
 
-class AccumulateGrad:
-    """A leaf as the graph's inspectors see it; the engine itself holds the leaf."""
-
-    def __init__(self, variable: Any) -> None:
-        self.variable = variable
-        self.next_functions: tuple[Any, ...] = ()
-
-    def name(self) -> str:
-        return "torch::autograd::AccumulateGrad"
-
-    __repr__ = Node.__repr__
-
-
 def _public_edge(edge: Any) -> tuple[Any, int]:
     if edge is None:
         return (None, 0)
-    if isinstance(edge, Port):
-        return (edge.parent, edge.number)
-    if type(edge) is Nowhere:
-        return (None, 0)
-    return (edge if edge._seq else AccumulateGrad(edge), 0)
+    return (edge.public, edge.number if type(edge) is Port else 0) if edge._seq else (edge._accumulator(), 0)
 
 
 class Port(Node):
@@ -202,7 +200,11 @@ class Port(Node):
     def parent(self) -> Any:
         return self.next[0]
 
-    def pull(self, xp: Any, g: Any, saved: Any) -> Sequence[Any]:
+    @property
+    def public(self) -> Any:
+        return self.parent.public
+
+    def pull(self, sweep: Sweep, g: Any, saved: Any) -> Sequence[Any]:
         return (Several({self.number: g}),)
 
 
@@ -214,7 +216,11 @@ class Nowhere(Node):
     def __init__(self) -> None:
         super().__init__((), (), None, None, None)
 
-    def pull(self, xp: Any, g: Any, saved: Any) -> Sequence[Any]:
+    @property
+    def public(self) -> Any:
+        return None
+
+    def pull(self, sweep: Sweep, g: Any, saved: Any) -> Sequence[Any]:
         return ()
 
 
@@ -226,6 +232,9 @@ class Several:
     def __init__(self, parts: dict[int, Any]) -> None:
         self.parts = parts
 
+    def in_order(self) -> list[Any]:
+        return [self.parts[number] for number in sorted(self.parts)]
+
     def __add__(self, other: Several) -> Several:
         merged = dict(self.parts)
         for number, g in other.parts.items():
@@ -236,8 +245,10 @@ class Several:
 class Sweep:
     """How one reverse sweep is to run.  ``fit(xp, g, shape, dtype)`` undoes broadcasting and casts."""
 
+    targets: set[Any] | None = None  # the edges whose cotangents are asked for; None: every leaf's
     wanted: set[Any] | None = None  # nodes worth visiting; None: all
-    capture: dict[Any, Any] = {}
+    watch: Any = None  # in anomaly mode, who looks at what rules give and is told of errors
+    capture: dict[Any, Any] = {}  # the cotangents of the targets that are nodes
 
     def __init__(self, xp: Any, fit: Any, wrap: Callable[[Any], Any], keep: bool, create_graph: bool) -> None:
         self.xp = xp
@@ -247,10 +258,32 @@ class Sweep:
         self.create_graph = create_graph
         self.shared: set[int] = set()  # ids of arrays that somebody outside the sweep holds
 
+    def show(self, g: Any, of: Any = None) -> Any:
+        """A cotangent, if it is known of which tensor, as hooks are shown it."""
+        return g if self.create_graph else self.wrap(g) if of is None else of._wrap(g)
+
+    def take(self, t: Any) -> Any:
+        """The cotangent of what hooks have been shown, or returned, and may have kept."""
+        if self.create_graph:
+            return t
+        self.shared.add(id(t._a))
+        return t._a
+
+    def ask(self, f: Callable[..., Any], *args: Any) -> Any:
+        """What a hook, or a rule of the user's, gives: called with recording off unless under ``create_graph``."""
+        mode = _mode.get()
+        if self.create_graph or not mode.enabled:
+            return f(*args)
+        try:
+            _mode.set(OFF if mode is ON else mode.but(enabled=False))
+            return f(*args)
+        finally:
+            _mode.set(mode)
+
     def run(self, roots: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
         """Sweep from (edge, cotangent) pairs; returns each reached leaf's total cotangent."""
         xp, keep, create_graph, wanted, capture = self.xp, self.keep, self.create_graph, self.wanted, self.capture
-        picky = bool(capture) or wanted is not None
+        picky, careful = bool(capture) or wanted is not None, self.watch is not None
         leaves: dict[Any, Any] = {}
         pending: dict[int, list[Any]] = {}  # -seq: [node, cotangent so far]
         heap: list[int] = []  # the keys of pending
@@ -259,77 +292,88 @@ class Sweep:
             node, g = roots[0]
         else:
             self.start(roots, leaves, pending, heap)
-        while node is not None or heap:
-            if node is None:
-                node, g = pending.pop(heappop(heap))
-            while node is not None:  # follows a chain without touching the heap
-                extra, saved, tensors = node.extra, node.saved, node.tensors
-                if extra is not None and (extra.hooked or extra.capture is not None):
-                    if wanted is not None and node not in wanted and node not in capture:
-                        break
-                    g = before(self, extra, g)
-                if picky:
-                    if node in capture:
-                        capture[node] = g
-                    if wanted is not None and node not in wanted:
-                        break
-                if saved is None:
-                    if len(node.pulls) > 1 and all(e is None or type(e) is Nowhere for e in node.edges):
-                        break  # nobody is behind it: nothing is missed, and PyTorch does not look
-                    raise explained(RuntimeError(errors.freed_graph(node)))
-                if tensors is not None:
-                    for t in tensors:
-                        if t is not None and t._v is not None:
-                            check_versions(node)
+        try:
+            while node is not None or heap:
+                if node is None:
+                    node, g = pending.pop(heappop(heap))
+                while node is not None:  # follows a chain without touching the heap
+                    extra, saved, tensors = node.extra, node.saved, node.tensors
+                    if picky:
+                        needed = wanted is None or node in wanted
+                        if node in capture:  # as PyTorch: before its hooks if they are yet to come, else after
+                            capture[node] = g if needed or extra is None else arrived(self, extra, g)
+                        if not needed:
                             break
+                    if extra is not None and (extra.hooked or extra.capture is not None):
+                        g = before(self, extra, g)
+                        if g is None:
+                            break
+                    if saved is None:
+                        if len(node.pulls) > 1 and all(e is None or type(e) is Nowhere for e in node.edges):
+                            break  # nobody is behind it: nothing is missed, and PyTorch does not look
+                        packed = None if extra is None else extra.packed
+                        if packed is None:
+                            raise explained(RuntimeError(errors.freed_graph(node)))
+                        saved = self.ask(packed.open, node, create_graph)
+                        if not keep:
+                            extra.packed = None
+                    if tensors is not None:
+                        for t in tensors:
+                            if t is not None and t._v is not None:
+                                check_versions(node)
+                                break
+                        else:
+                            if extra is not None and (cell := extra.cell) is not None and cell[0][0] != cell[1]:
+                                check_versions(node)
+                        if create_graph:
+                            saved = node.unpack(saved)
+                        if not keep:
+                            node.saved = node.tensors = None
+                    if node.place is None:
+                        edges, pulls = node.next, node.pulls
                     else:
-                        if extra is not None and (cell := extra.cell) is not None and cell[0][0] != cell[1]:
-                            check_versions(node)
-                    if create_graph:
-                        saved = node.unpack()
-                    if not keep:
-                        node.saved = node.tensors = None
-                if node.place is None:
-                    edges, pulls = node.next, node.pulls
-                else:
-                    edges, pulls = (node.next,), node.alone
-                params, several = node.params, None
-                if not pulls or (extra is not None and not extra.plain):
-                    several = cotangents(self, node, extra, g, saved)
-                follow = follow_g = None
-                for i, edge in enumerate(edges):
-                    if edge is None:
-                        continue
-                    gi = pulls[i](xp, g, saved, params) if several is None else several[i]
-                    if gi is None:
-                        continue
-                    seq = -edge._seq
-                    if not seq:
-                        leaves[edge] = leaves[edge] + gi if edge in leaves else gi
-                    elif follow is edge:
-                        follow_g = follow_g + gi
-                    elif not heap:
-                        if follow is None:
+                        edges, pulls = (node.next,), node.alone
+                    params, several = node.params, None
+                    if not pulls or careful or (extra is not None and not extra.plain):
+                        several = cotangents(self, node, extra, g, saved)
+                    follow = follow_g = None
+                    for i, edge in enumerate(edges):
+                        if edge is None:
+                            continue
+                        gi = pulls[i](xp, g, saved, params) if several is None else several[i]
+                        if gi is None:
+                            continue
+                        seq = -edge._seq
+                        if not seq:
+                            leaves[edge] = leaves[edge] + gi if edge in leaves else gi
+                        elif follow is edge:
+                            follow_g = follow_g + gi
+                        elif not heap:
+                            if follow is None:
+                                follow, follow_g = edge, gi
+                            else:
+                                pending[seq] = [edge, gi]
+                                heap.append(seq)
+                        elif seq in pending:
+                            slot = pending[seq]
+                            slot[1] = slot[1] + gi
+                        elif follow is None and seq < heap[0]:
                             follow, follow_g = edge, gi
                         else:
                             pending[seq] = [edge, gi]
-                            heap.append(seq)
-                    elif seq in pending:
-                        slot = pending[seq]
-                        slot[1] = slot[1] + gi
-                    elif follow is None and seq < heap[0]:
-                        follow, follow_g = edge, gi
-                    else:
-                        pending[seq] = [edge, gi]
-                        heappush(heap, seq)
-                if follow is None:
-                    break
-                node, g = follow, follow_g
-                if heap and heap[0] < -node._seq:  # something newer came up beside it
-                    pending[-node._seq] = [node, g]
-                    heappush(heap, -node._seq)
-                    break
-            node = None
+                            heappush(heap, seq)
+                    if follow is None:
+                        break
+                    node, g = follow, follow_g
+                    if heap and heap[0] < -node._seq:  # something newer came up beside it
+                        pending[-node._seq] = [node, g]
+                        heappush(heap, -node._seq)
+                        break
+                node = None
+        except Exception as e:
+            if self.watch is not None:
+                self.watch.failed(node, e)
+            raise
         return leaves
 
     def start(self, roots: Any, leaves: dict[Any, Any], pending: dict[int, list[Any]], heap: list[int]) -> None:
@@ -347,47 +391,96 @@ class Sweep:
 
 def cotangents(sweep: Sweep, node: Node, extra: Extra | None, g: Any, saved: Any) -> list[Any]:
     """The longer way through one node: inputs to fit, rules that answer for all inputs at once, hooks."""
-    xp = sweep.xp
-    if node.pulls:
-        found = [
-            None if e is None else p(xp, g, saved, node.params) for e, p in zip(node.edges, node.pulls, strict=True)
-        ]
-    else:
-        found = list(node.pull(xp, g, saved))
+    found = ruled(sweep, node, g, saved) if sweep.watch is None else sweep.watch.rule(sweep, node, g, saved)
     if extra is not None and extra.metas is not None:
-        fit = sweep.fit
+        fit, xp = sweep.fit, sweep.xp
         found = [c if m is None or c is None else fit(xp, c, *m) for c, m in zip(found, extra.metas, strict=True)]
     if extra is not None and extra.hooked and (hooks := extra.hooks("post")):
-        wrap: Callable[[Any], Any] = (lambda a: a) if sweep.create_graph else sweep.wrap
-        tensors = tuple(None if c is None else wrap(c) for c in found)
-        for hook in list(hooks.values()):
-            changed = hook(tensors, (wrap(g),))
-            if changed is not None:
-                tensors = changed if isinstance(changed, tuple) else (changed,)
-        found = [None if t is None else t if sweep.create_graph else t._a for t in tensors]
-        sweep.shared.update(map(id, found))
+        seen = of_many(sweep, hooks, tuple([None if c is None else sweep.show(c) for c in found]), _shown(sweep, g))
+        found = [None if t is None else sweep.take(t) for t in seen]
     return found if node.place is None else [found[node.place]]
+
+
+def ruled(sweep: Sweep, node: Node, g: Any, saved: Any) -> list[Any]:
+    """What a node's rules give, for each input."""
+    if not node.pulls:
+        return list(node.pull(sweep, g, saved))
+    xp, params = sweep.xp, node.params
+    return [None if e is None else p(xp, g, saved, params) for e, p in zip(node.edges, node.pulls, strict=True)]
 
 
 def before(sweep: Sweep, extra: Extra, g: Any) -> Any:
     """Hooks that see a node's cotangent before its rule runs, and ``retain_grad``."""
+    g = arrived(sweep, extra, g)
+    if extra.hooked and (hooks := extra.hooks("pre")):
+        seen = of_many(sweep, hooks, _shown(sweep, g))
+        if isinstance(g, Several):
+            g = Several({n: sweep.take(t) for n, t in zip(sorted(g.parts), seen, strict=True) if t is not None})
+        else:
+            g = None if seen[0] is None else sweep.take(seen[0])
+    return g
+
+
+def arrived(sweep: Sweep, extra: Extra, g: Any) -> Any:
+    """The cotangent of a tensor after the tensor's own hooks; ``retain_grad`` comes last of them."""
     if isinstance(g, Several):
         return g
-    t = g if sweep.create_graph else sweep.wrap(g)
-    if extra.hooked:
-        for hook in list(extra.hooks("tensor").values()):
-            changed = hook(t)
-            if changed is not None:
-                t = changed
-        for hook in list(extra.hooks("pre").values()):
-            changed = hook((t,))
-            if changed is not None:
-                t = changed[0] if isinstance(changed, tuple) else changed
-    g = t if sweep.create_graph else t._a
-    sweep.shared.add(id(g))
+    if extra.hooked and (hooks := extra.hooks("tensor")):
+        g = sweep.take(of_one(sweep, hooks, sweep.show(g)))
     if extra.capture is not None and (owner := extra.capture()) is not None:
-        deposit(owner, g, sweep.create_graph, sweep.shared)
+        owner._retain(sweep, g)
     return g
+
+
+def _shown(sweep: Sweep, g: Any) -> tuple[Any, ...]:
+    """The cotangents of a node's outputs, as its hooks are shown them."""
+    return tuple([sweep.show(p) for p in (g.in_order() if isinstance(g, Several) else (g,))])
+
+
+def of_one(sweep: Sweep, hooks: Mapping[int, Callable[..., Any]], g: Any) -> Any:
+    """What the hooks, each in turn, leave of a gradient."""
+    for hook in list(hooks.values()):
+        found = sweep.ask(hook, g)
+        if found is not None:
+            g = _instead(hook, g, found)
+    return g
+
+
+def of_many(
+    sweep: Sweep, hooks: Mapping[int, Callable[..., Any]], gs: tuple[Any, ...], *others: Any
+) -> tuple[Any, ...]:
+    """What the hooks, which are shown ``others`` too, leave of several gradients, any of which may be None."""
+    for hook in list(hooks.values()):
+        found = sweep.ask(hook, gs, *others)
+        if found is None:
+            continue
+        if not isinstance(found, tuple):
+            raise TypeError(f"expected tuple, but hook returned '{type(found).__name__}'")
+        if len(found) != len(gs):
+            raise RuntimeError(
+                f"hook '{_name(hook)}' has returned an incorrect number of values "
+                f"(got {len(found)}, but expected {len(gs)})"
+            )
+        gs = tuple([None if f is None else _instead(hook, g, f) for g, f in zip(gs, found, strict=True)])
+    return gs
+
+
+def _instead(hook: Callable[..., Any], g: Any, found: Any) -> Any:
+    """``found``, which ``hook`` returned for ``g``, if it can stand in its place."""
+    if not isinstance(found, Box):
+        raise TypeError(f"expected Variable, but hook returned '{type(found).__name__}'")
+    if g is None:
+        raise RuntimeError("can't replace a None gradient with a non-None value")
+    if found._dtype != g._dtype:
+        was, got = (f"torch.{errors.scalar_type(t._dtype)}Tensor" for t in (g, found))
+        raise RuntimeError(f"hook '{_name(hook)}' has changed the type of value (was {was} got {got})")
+    if found.shape != g.shape:
+        raise RuntimeError(f"hook '{_name(hook)}' has changed the size of value")
+    return found
+
+
+def _name(hook: Callable[..., Any]) -> str:
+    return getattr(hook, "__name__", "<unknown>")
 
 
 def check_versions(node: Node) -> None:
@@ -411,61 +504,3 @@ def needs(node: Node, i: int) -> bool:
     """Whether input ``i`` is needed for a cotangent that goes anywhere."""
     going = tuple(e is not None and type(e) is not Nowhere for e in node.edges)
     return node.prim is None or node.place is not None or bool(node.prim.keeps(going)[0][i + 1])
-
-
-def reachable(edges: Sequence[Any], targets: Any) -> set[Any] | None:
-    """The nodes on a path from ``edges`` to one of ``targets`` (nodes or leaves); None if that is all of them."""
-    if len(edges) == 1:  # a chain to a leaf needs no bookkeeping
-        node, live = edges[0], 1
-        while node._seq and live == 1 and node not in targets:
-            live = 0
-            for e in node.next if node.place is None else (node.next,):
-                if e is not None:
-                    live += 1
-                    following = e
-            if live == 1:
-                node = following
-        if not node._seq and node in targets:
-            return None
-    seen = {e for e in edges if e._seq}
-    stack = list(seen)
-    while stack:
-        for e in stack.pop().edges:
-            if e is not None and e._seq and e not in seen:
-                seen.add(e)
-                stack.append(e)
-    wanted: set[Any] = set()
-    for node in sorted(seen, key=_sequence) if len(seen) > 1 else seen:  # inputs before the nodes that use them
-        for e in node.edges:
-            if e is not None and (e in targets or e in wanted):
-                wanted.add(node)
-                break
-    return wanted
-
-
-_sequence = attrgetter("_seq")
-
-
-def free(edge: Any) -> None:
-    """Drop what the graph behind ``edge`` saved; a later sweep through it raises the freed-graph error."""
-    seen: set[Any] = set()
-    stack = [edge]
-    while stack:
-        node = stack.pop()
-        if node is None or not node._seq or type(node) is Nowhere or node in seen:
-            continue
-        seen.add(node)
-        stack.extend(node.edges)
-        node.saved = node.tensors = None
-
-
-# --- leaves -----------------------------------------------------------------------------------------
-
-# NumPy drops the GIL inside large additions, so two threads adding into one .grad would lose terms.
-_locks = tuple(threading.Lock() for _ in range(64))
-
-
-def deposit(leaf: Any, g: Any, create_graph: bool, shared: set[int]) -> None:
-    """Add ``g`` to ``leaf.grad``, whole or not at all.  ``shared`` holds ids of arrays that others hold."""
-    with _locks[id(leaf) >> 6 & 63]:
-        leaf._accumulate(g, create_graph, shared)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeVar
 
 import numpy as np
+
+from .modes import current
 
 E = TypeVar("E", bound=Exception)
 
@@ -63,10 +66,17 @@ def modified_in_place(node: Any, saved: Any, version: int, expected: int, output
     dims = ", ".join(map(str, array.shape))
     maker = node if output else saved._node
     what = "" if maker is None else f", which is output 0 of {_op_name(maker)},"
+    hint = (
+        "Hint: enable anomaly detection to find the operation that failed to compute its gradient, with "
+        "torch.autograd.set_detect_anomaly(True, check_nan=False)."
+        if current().anomaly is None else
+        "Hint: the backtrace further above shows the operation that failed to compute its gradient. The variable in "
+        "question was changed in there or anywhere later. Good luck!"
+    )  # fmt: skip
     return (
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
         f"[torch.{scalar_type(getattr(array, '_dtype', None) or array.dtype)}Tensor [{dims}]]{what} "
-        f"is at version {version}; expected version {expected} instead. "
+        f"is at version {version}; expected version {expected} instead. {hint}"
         f"\n{node.name()} saved this value for the backward pass, and it was overwritten before it was used. "
         "Write `y = y + 1` instead of `y += 1` (or `y.add(1)` instead of `y.add_(1)`), or write to a copy: y.clone()."
     )
@@ -75,7 +85,7 @@ def modified_in_place(node: Any, saved: Any, version: int, expected: int, output
 def _op_name(node: Any) -> str:
     name: str = node.name()
     operation, backward, digit = name.rpartition("Backward")
-    return operation + digit.strip("0") if backward and digit.isdigit() else name
+    return operation + digit.strip("0") if backward and (digit.isdigit() or not digit) else name
 
 
 def no_grad_fn(index: int, tensor: Any) -> str:
@@ -95,6 +105,29 @@ def not_scalar(shape: Any) -> str:
         f"\nThis output has shape {list(shape)}. Reduce it first, y.sum().backward(), or say with which weights its "
         "elements count: y.backward(torch.ones_like(y))."
     )
+
+
+def not_real(dtype: Any) -> str:
+    return (
+        f"grad can be implicitly created only for real scalar outputs but got {dtype}"
+        "\nA complex output has no slope that is one number. Take a real one, such as z.abs() or z.real, or say with "
+        "which weight it counts: z.backward(torch.ones_like(z))."
+    )
+
+
+def batch_mismatch(i: int, have: Any, want: Any) -> str:
+    return (
+        "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch dimension. The "
+        "sizes of the remaining dimensions are expected to match the shape of corresponding output, but a mismatch was "
+        f"detected: grad_output[{i}] has a shape of {have} and output[{i}] has a shape of {want}. If you only want some "
+        "tensors in `grad_output` to be considered batched, consider using vmap."
+    )
+
+
+NO_BATCH = (
+    "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim "
+    "tensor to a number"
+)
 
 
 def no_numpy() -> str:
@@ -132,6 +165,11 @@ OVERLAP = (
     "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
     "Please clone() the tensor before performing the operation."
 )
+NOT_A_LEAF = "you can only change requires_grad flags of leaf variables."
+DETACH_IT = (
+    " If you want to use a computed variable in a subgraph that doesn't require differentiation use var_no_grad = "
+    "var.detach()."
+)
 NON_LEAF_GRAD = (
     "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be "
     "populated during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, "
@@ -146,12 +184,106 @@ GRAD_CYCLE = (
 )
 
 
+_CLONE = "You can make a clone to get a normal tensor"
+INFERENCE_SAVED = (
+    "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in computation "
+    "tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it in autograd, or "
+    "use `torch.no_grad()` instead of `torch.inference_mode()`."
+)
+INFERENCE_WRITE = (
+    f"Inplace update to inference tensor outside InferenceMode is not allowed.{_CLONE} before doing inplace update."
+    "See https://github.com/pytorch/rfcs/pull/17 for more details."
+)
+INFERENCE_REQUIRES_GRAD = (
+    "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
+    f"\n{_CLONE} that may require it: x.clone().requires_grad_()."
+)
+PACK_WRITES = (
+    "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook cannot be modified "
+    "by in-place operations as this can lead to unexpected side-effects. Please open an issue if you need to perform "
+    "in-place operations on the input to a pack hook."
+)
+
+
+FREED_FOR_HOOKS = (
+    "Calling register_hooks on a saved tensor after it has been freed. Saved intermediate values of the graph are freed "
+    "when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the graph a "
+    "second time or if you need to access saved variables after calling backward."
+)
+HOOKED_TWICE = (
+    "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of hooks is allowed "
+    "at a time."
+)
+
+# --- custom Functions -----------------------------------------------------------------------------------
+
+DIRTY_NOT_RETURNED = (
+    "Some elements marked as dirty during the forward method were not returned as output. The inputs that are modified "
+    "inplace must all be outputs of the Function."
+    "\nReturn the very tensor that was written to: x.add_(1); ctx.mark_dirty(x); return x."
+)
+DIRTY_NOT_GIVEN = (
+    "ctx.mark_dirty() received a tensor that was not an input. Only input Tensors that have been mutated should be passed "
+    "to ctx.mark_dirty()."
+)
+LEAF_USED_IN_PLACE = (
+    "a leaf Variable that requires grad has been used in an in-place operation."
+    "\nIts old value is what the gradient is asked for. Pass a copy to the Function: x.clone()."
+)
+VIEW_AMONG_SEVERAL = (
+    "If your function modifies in-place an input that is a view of another Tensor, your function cannot return more than "
+    "one Tensor. This is not supported by the current autograd engine. You should either make sure the input is not a "
+    "view (using .clone() for example) or make your function only return one Tensor (potentially splitting it into two "
+    "functions: one doing the inplace that returns a single Tensor and a second one that does the other operations)."
+)
+COMPLEX_GRADIENT = (
+    "Expected isFloatingType(grad.scalar_type()) || (input_is_complex == grad_is_complex) to be true, but got false."
+    "\nThe gradient of a real argument must be real, that of a complex argument complex: return g.real, or g.to(x.dtype)."
+)
+
+
+def wrong_number_of_gradients(name: str, expected: int, got: int) -> str:
+    return (
+        f"function {name} returned an incorrect number of gradients (expected {expected}, got {got})"
+        "\nbackward returns as many values as forward takes arguments (ctx not counted), in their order; None stands "
+        "for an argument that has no gradient."
+    )
+
+
+def gradient_of_no_tensor(name: str, position: int) -> str:
+    return (
+        f"function {name} returned a gradient different than None at position {position}, but the corresponding forward "
+        "input was not a Variable\nReturn None in that place."
+    )
+
+
+def invalid_gradient(name: str, index: int, got: Any, expected: Any) -> str:
+    return (
+        f"Function {name} returned an invalid gradient at index {index} - got {list(got)} but expected shape compatible "
+        f"with {list(expected)}\nA gradient has the shape of the argument that it belongs to; are two of them swapped?"
+    )
+
+
 def forbidden_view(created: str, node: Any, number: int, past: bool) -> str:
-    """A write to a view that was ``created`` in "no_grad" mode or as one of "several"; ``past``: to its base, before."""
+    """Why a view must not be written to, by how it was ``created``; ``past``: its base was written to, before.
+
+    It was made in "no_grad" or "inference" mode, as one of "several", or in a "custom" Function.
+    """
     told = "its base or another view of its base has been" if past else "is being"
     who = "" if node is None else f"Output {number} of {_op_name(node)} is a view"
+    if created == "custom":
+        return f"{who} and {told} modified inplace. " + (
+            "This view was created inside a custom Function (or because an input was returned as-is) and the autograd "
+            "logic to handle view+inplace would override the custom backward associated with the custom Function, leading "
+            "to incorrect gradients. This behavior is forbidden. You can fix this by cloning the output of the custom "
+            "Function."
+        )
     if created == "several" and node is not None:
         what = f"{who} and {told} modified inplace. "
+    elif created == "inference":
+        what = (f"{who} of a view which" if who else "A view") + (
+            f" was created in inference mode and {told} modified inplace in normal mode. "
+        )
     else:
         who = f"{who} of a view which" if who else "A view"
         what = f"{who} was created in no_grad mode and {told} modified inplace with grad mode enabled. "
@@ -160,8 +292,8 @@ def forbidden_view(created: str, node: Any, number: int, past: bool) -> str:
         "views to be modified inplace. You should replace the inplace operation by an out-of-place one."
         if created == "several" else
         "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving "
-        "both the view and the inplace either both inside the no_grad block (if you don't want the inplace to be "
-        "tracked) or both outside (if you want the inplace to be tracked)."
+        f"both the view and the inplace either both inside the {'inference_mode' if created == 'inference' else 'no_grad'} "
+        "block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked)."
     )  # fmt: skip
 
 
@@ -200,3 +332,44 @@ def size_mismatch(a: tuple[int, ...], b: tuple[int, ...]) -> str:
 def dim_range(dim: int, ndim: int) -> str:
     n = max(ndim, 1)
     return f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
+
+
+def not_of_complex(e: Exception, d: Any) -> Exception:
+    """PyTorch's error ``e`` for an operation that numbers of dtype ``d``, complex or integers, do not have."""
+    mend = (
+        "Complex numbers have no order, and not every function of real numbers has a complex one. Take the real numbers "
+        "that are meant: z.abs(), z.angle(), z.real, z.imag."
+        if np.dtype(d).kind == "c" else
+        "It is computed in floating point: convert first, x.float()."
+    )  # fmt: skip
+    return explained(type(e)(f"{str(e).format(scalar_type(d))}\n{mend}"))
+
+
+def aten(name: str) -> str:
+    """PyTorch's own name of an operation: floor_divide for FloorDivide."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def not_differentiable(name: str, argument: str) -> str:
+    return (
+        f"The function '{name}' is not differentiable with respect to argument '{argument}'. This input cannot have "
+        "requires_grad True."
+        f"\nIt counts as a constant: say so, {argument}.detach()."
+    )
+
+
+def no_derivative(name: str, argument: str, none_at_all: bool) -> str:
+    if not none_at_all:
+        return f"{not_differentiable(aten(name), argument)} Or declare its rule, vjp_{argument}, in the operation's class."
+    return (
+        f"derivative for aten::{aten(name)} is not implemented"
+        f"\nA gradient was asked for that {name} has no rule for. If it is not wanted, cut the graph: x.detach()."
+    )
+
+
+def no_forward_mode(name: str, argument: str) -> str:
+    return (
+        f"Trying to use forward AD with aten::{aten(name)} that does not support it."
+        f"\nDeclare jvp_{argument} in the class of the operation, or, if it is linear in {argument}, say so: "
+        f'linear = ("{argument}",). Reverse mode may work: func.vjp, func.jacrev.'
+    )

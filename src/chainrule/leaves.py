@@ -32,11 +32,11 @@ class AccumulateGrad(Node):
 
     def register_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook((), grad_outputs)`` after the gradient has been added to the leaf's ``.grad``."""
-        return RemovableHandle(meta(self.variable)._own_hooks("post"), hook)
+        return RemovableHandle(meta(self.variable).own_hooks("post"), hook)
 
     def register_prehook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(grad_outputs)`` before the gradient is added; it may return another."""
-        return RemovableHandle(meta(self.variable)._own_hooks("pre"), hook)
+        return RemovableHandle(meta(self.variable).own_hooks("pre"), hook)
 
 
 def deposit(sweep: Any, totals: dict[Any, Any]) -> None:
@@ -81,7 +81,7 @@ def deposit(sweep: Any, totals: dict[Any, Any]) -> None:
 
 def collect(sweep: Any, totals: dict[Any, Any]) -> dict[Any, Any]:
     """The cotangents of the sweep's targets, by edge; those of leaves after their hooks."""
-    found: dict[Any, Any] = sweep.capture
+    found = dict(sweep.capture)
     for leaf, g in totals.items():
         if leaf in sweep.targets:
             found[leaf] = g if leaf._meta is None else _own_hooks(sweep, leaf, g)
@@ -116,23 +116,23 @@ def _owned(a: Any, g: Any, shared: set[int]) -> Any:
 def _own_hooks(sweep: Any, leaf: Any, g: Any) -> Any:
     """What the leaf's own hooks leave of its cotangent."""
     hooks = leaf._meta.hooks
-    return sweep.take(of_one(hooks, sweep.show(g, leaf))) if hooks else g
+    return sweep.take(of_one(sweep, hooks, sweep.show(g, leaf))) if hooks else g
 
 
 def _hooks_before(sweep: Any, leaf: Any, g: Any) -> Any:
     g = _own_hooks(sweep, leaf, g)
     if leaf._meta.pre:
-        (t,) = of_many(leaf._meta.pre, (sweep.show(g, leaf),))
+        (t,) = of_many(sweep, leaf._meta.pre, (sweep.show(g, leaf),))
         g = None if t is None else sweep.take(t)
     return g
 
 
 def _hooks_after(sweep: Any, leaf: Any, g: Any) -> None:
     for hook in list(leaf._meta.accumulate_hooks.values()):
-        if (found := hook(leaf)) is not None:
+        if (found := sweep.ask(hook, leaf)) is not None:
             raise TypeError(f"expected Variable, but hook returned '{type(found).__name__}'")
     if leaf._meta.post:
-        of_many(leaf._meta.post, (), (sweep.show(g, leaf),))
+        of_many(sweep, leaf._meta.post, (), (sweep.show(g, leaf),))
 
 
 def retain(sweep: Any, t: Any, g: Any) -> None:

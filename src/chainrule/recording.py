@@ -7,15 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from . import modes
+from . import anomaly, modes
 from .arrays.namespace import dtype_of
 from .engine import Extra, Node, Port, Several
 from .primitive import Primitive, bind, compute_numpy
-from .tensor import Tensor, _new, wrap
+from .saved import pack
+from .tensor import Inference, Tensor, _new, wrap
 from .views import note_view
 
 _ndarray = np.ndarray
 _mode = modes.current
+_ON = modes.ON
 
 
 def interpret(self: Tensor, prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -59,7 +61,22 @@ def record(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[Any
             out._rg = True
     if prim.view:
         note_view(prim, arrays[0], out, params, mode.grad)
+    if mode is not _ON:
+        observe(mode, out._node, out)
     return out
+
+
+def observe(mode: modes.Mode, node: Node | None, *outs: Tensor) -> None:
+    """Do what the mode asks for beyond recording: the node's saved values packed, its birth noted, or outputs marked."""
+    if mode.inference:
+        for out in outs:
+            if out._v is None:
+                out._v = Inference([0])
+    elif node is not None and mode.grad:
+        if mode.hooks is not None:
+            pack(node, mode.hooks, outs[0])
+        if mode.anomaly is not None:
+            anomaly.note(node, mode.within)
 
 
 def record_one(prim: Primitive, x: Tensor, a: Any, params: dict[str, Any], raw: Any) -> Tensor:
@@ -89,6 +106,8 @@ def record_one(prim: Primitive, x: Tensor, a: Any, params: dict[str, Any], raw: 
         out._rg = True
     if prim.view:
         note_view(prim, x, out, params, mode.grad)
+    if mode is not _ON:
+        observe(mode, out._node, out)
     return out
 
 
@@ -115,7 +134,7 @@ def make_node(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[
                 tensors[i] = a
                 versioned = versioned or a._v is not None
         if versioned:
-            extra = Extra(None, tuple([0 if t is None else t._version for t in tensors]))
+            extra = Extra(None, tuple([0 if t is None or t._v is None else t._v[0] for t in tensors]))
     if keep_out:
         saved[0] = raw
         if out is not None:
@@ -146,7 +165,8 @@ def make_node(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[
 def _conjugated(prim: Any) -> type[Node]:
     """The node class of an Elementwise over complex numbers, whose slopes are conjugated."""
     if prim.conj_node is None:
-        body = {"__slots__": (), "pulls": prim.conj_pulls, "alone": prim.conj_pulls}
+        pulls = prim._total(prim.conj_pulls)
+        body = {"__slots__": (), "pulls": pulls, "alone": pulls}
         prim.conj_node = type(prim.node.__name__, (prim.node,), body)
     found: type[Node] = prim.conj_node
     return found
@@ -163,19 +183,22 @@ class VariadicNode(Node):
         label: str = self.rule.label
         return label
 
-    def pull(self, xp: Any, g: Any, saved: Any) -> Sequence[Any]:
-        return [None if e is None else self.rule.vjp_i(xp, g, i, self.shapes, **self.params)
+    def pull(self, sweep: Any, g: Any, saved: Any) -> Sequence[Any]:
+        return [None if e is None else self.rule.vjp_i(sweep.xp, g, i, self.shapes, **self.params)
                 for i, e in enumerate(self.edges)]  # fmt: skip
 
 
 def _record_several(prim: Primitive, rank: int, arrays: Any, inner: Any, params: Any, raws: Any) -> tuple[Tensor, ...]:
     outs = tuple(wrap(r, rank) for r in raws)
     wanted = tuple([isinstance(a, Tensor) and a._rg and a._rank == rank for a in arrays])
-    if _mode().grad and prim.differentiable and True in wanted:
+    mode, parent = _mode(), None
+    if mode.grad and prim.differentiable and True in wanted:
         parent = make_node(prim, rank, arrays, inner, params, None, wanted, None)
         for i, out in enumerate(outs):
             if dtype_of(out._a).kind in "fc":
                 out._node, out._rg = Port(parent, i), True
+    if mode is not _ON:
+        observe(mode, parent, *outs)
     return outs
 
 

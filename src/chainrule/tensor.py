@@ -19,6 +19,8 @@ from .arrays.namespace import dtype_of, is_array, is_numpy
 from .engine import Box, Nowhere, Port, RemovableHandle
 from .errors import explained
 from .methods import TensorMethods
+from .modes import current as _mode
+from .modes import unusual as _unusual
 
 _new = object.__new__
 
@@ -33,26 +35,25 @@ class Meta:
     seen = 0  # what the version counter said when this view's history was noted
     views: list[weakref.ref[Any]] | None = None
     retains = False
-    hooks: dict[int, Callable[..., Any]] = {}
-    accumulate_hooks: dict[int, Callable[..., Any]] = {}
+    hooks: dict[int, Callable[..., Any]] = {}  # a leaf's, by when they are called: on its cotangent,
+    pre: dict[int, Callable[..., Any]] = {}  # before it is accumulated (a hook of the node),
+    accumulate_hooks: dict[int, Callable[..., Any]] = {}  # when it has been,
+    post: dict[int, Callable[..., Any]] = {}  # and last (of the node)
+    accumulator: weakref.ref[Any] | None = None
 
     def own_hooks(self, kind: str) -> dict[int, Callable[..., Any]]:
         found: dict[int, Callable[..., Any]] = self.__dict__.setdefault(kind, {})
         return found
 
-    def run_hooks(self, g: Any) -> Any:
-        for hook in list(self.hooks.values()):
-            changed = hook(g)
-            if changed is not None:
-                g = changed
-        return g
-
-    def after_accumulate(self, leaf: Any) -> None:
-        for hook in list(self.accumulate_hooks.values()):
-            hook(leaf)
-
     def live_views(self) -> list[Any]:
         return [] if self.views is None else [v for ref in self.views if (v := ref()) is not None]
+
+
+class Inference(list[Any]):
+    """The version cell of a tensor made in inference mode.  Nobody counts its writes, so nobody may save it."""
+
+    def __getitem__(self, i: Any) -> Any:
+        raise RuntimeError(errors.INFERENCE_SAVED)
 
 
 def meta(t: Any) -> Meta:
@@ -231,16 +232,17 @@ class Tensor(TensorMethods, Box):
                     f"\nThis one is {self.dtype}. Convert it first: x = x.float(), or write the numbers as 1.0, 2.0."
                 )
             )
+        if value and type(self._v) is Inference and not _mode().inference:
+            raise explained(RuntimeError(errors.INFERENCE_REQUIRES_GRAD))
         node = node_slot.__get__(self)
         if type(node) is Nowhere:  # a view of what requires grad; it may become a leaf of its own
             if value and type(self) is Tensor:
                 self._node = None
             return
         if node is not None and not value:
-            raise RuntimeError(
-                "you can only change requires_grad flags of leaf variables. If you want to use a computed variable "
-                "in a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
-            )
+            raise RuntimeError(errors.NOT_A_LEAF + errors.DETACH_IT)
+        if node is not None:
+            raise RuntimeError(errors.NOT_A_LEAF)
         self._rg = bool(value)
         if self._meta is not None and self._meta.views:
             self._tell_views()
@@ -254,19 +256,21 @@ class Tensor(TensorMethods, Box):
                     f"\nThis one is {self.dtype}. Convert it first: x = x.float().requires_grad_()."
                 )
             )
-        self.requires_grad = requires_grad
+        if self.is_leaf or not requires_grad:
+            self.requires_grad = requires_grad
         return self
 
     @property
     def is_leaf(self) -> bool:
         """True for tensors made by the user, not by an operation on tensors that require grad."""
-        return self._node is None or type(self._node) is Nowhere
+        node = self._node
+        return node is None or not node._seq or type(node) is Nowhere  # no number: a leaf that this one stands for
 
     @property
     def grad_fn(self) -> Any:
         """The node that made this tensor; None for a leaf."""
         node = self._node
-        return node.parent if type(node) is Port else None if type(node) is Nowhere else node
+        return None if node is None or not node._seq else node.public
 
     @property
     def output_nr(self) -> int:
@@ -288,6 +292,8 @@ class Tensor(TensorMethods, Box):
                 raise TypeError(
                     f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
                 )
+            if value is self:
+                raise RuntimeError("can't assign Variable as its own grad")
             if value._shape != self._shape:
                 raise RuntimeError(
                     f"attempting to assign a gradient of size '{list(value.shape)}' to a tensor of size "
@@ -311,7 +317,14 @@ class Tensor(TensorMethods, Box):
 
     @property
     def _version(self) -> int:
+        """How often this tensor's memory has been written to; inference tensors do not count."""
+        if type(self._v) is Inference:
+            raise RuntimeError("Inference tensors do not track version counter.")
         return 0 if self._v is None else self._v[0]
+
+    def is_inference(self) -> bool:
+        """Whether this tensor was made in :class:`chainrule.inference_mode`."""
+        return type(self._v) is Inference
 
     @property
     def _base(self) -> Tensor | None:
@@ -323,7 +336,9 @@ class Tensor(TensorMethods, Box):
     @property
     def data(self) -> Tensor:
         """The same memory as a constant; writes through it are not seen by autograd."""
-        return wrap(self._own(), self._rank)
+        out = wrap(self._own(), self._rank)
+        out._v = Inference([0]) if type(self._v) is Inference else None
+        return out
 
     @data.setter
     def data(self, value: Tensor) -> None:
@@ -362,14 +377,12 @@ class Tensor(TensorMethods, Box):
             if g is not None:
                 _backward.sweep_numbers(self if self._node is None else self._node, g, bool(retain_graph))
                 return
-        if gradient is not None and not isinstance(gradient, Box):
-            gradient = wrap(np.asarray(gradient, self._dtype), 2)
         _backward.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
     def clear_autograd_grad(self) -> None:
         """Free the graph behind this tensor at once; a later ``backward()`` through it is the freed-graph error."""
         if not self.is_leaf:
-            engine.free(self._node)
+            free(self._node)
 
     def retain_grad(self) -> None:
         """Keep this non-leaf tensor's gradient in its ``.grad`` too."""
@@ -388,33 +401,24 @@ class Tensor(TensorMethods, Box):
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
         """Call ``hook(leaf)`` each time a backward has added to this leaf's ``.grad``."""
+        if not self._rg:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
         if not self.is_leaf:
             raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
         return RemovableHandle(meta(self).own_hooks("accumulate_hooks"), hook)
 
-    def _accumulate(self, g: Any, create_graph: bool, shared: set[int]) -> None:
-        """Add ``g`` to ``.grad``.  Called under the engine's lock."""
-        if not self._rg:
-            return
-        old = self._grad
-        if create_graph:
-            self._grad = g if old is None else old + g
-        elif old is None:
-            if type(g) is np.ndarray:
-                if g.base is not None or id(g) in shared:  # somebody else may write to it
-                    g = g.copy()
-                shared.add(id(g))
-            self._grad = wrap(g, self._rank)
-        elif type(old._a) is np.ndarray and not old._rg and is_numpy(g):
-            np.add(old._a, g, out=old._a)
-            old._cell()[0] += 1
-        else:
-            total = old._a + g
-            if old._rg:
-                self._grad = wrap(total, self._rank)
-            else:
-                old._a = total
-                old._cell()[0] += 1
+    def _accumulator(self) -> Any:
+        """The node at which this leaf's gradient arrives, the same as long as somebody holds it."""
+        m = meta(self)
+        found = m.accumulator and m.accumulator()
+        if found is None:
+            found = leaves.AccumulateGrad(self)
+            m.accumulator = weakref.ref(found)
+        return found
+
+    def _retain(self, sweep: Any, g: Any) -> None:
+        """Add a cotangent, known now, to the ``.grad`` of a tensor that asked for it."""
+        leaves.retain(sweep, self, g)
 
     # --- out to Python and NumPy --------------------------------------------------------------------
 
@@ -568,6 +572,8 @@ def wrap(a: Any, rank: int = 2) -> Tensor:
         t._a = a
         t._rg = False
         t._node = t._grad = t._v = t._meta = None
+        if _unusual and _mode().inference:
+            t._v = Inference([0])
         return t
     t = init(_new(Lifted), a)
     t._rank = rank
@@ -610,4 +616,6 @@ def _dense(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
-from . import backward as _backward  # noqa: E402  at the end: it needs Tensor
+from . import backward as _backward  # noqa: E402  at the end: they need Tensor
+from . import leaves  # noqa: E402
+from .graph import free  # noqa: E402

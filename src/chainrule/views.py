@@ -11,7 +11,7 @@ import numpy as np
 from . import errors, modes
 from .engine import Nowhere, Port, more
 from .primitive import Primitive, bind, table
-from .tensor import Meta, Tensor, node_slot
+from .tensor import Inference, Meta, Tensor, node_slot
 
 _ndarray = np.ndarray
 
@@ -39,13 +39,13 @@ def note_view(prim: Primitive, of: Tensor, out: Tensor, params: dict[str, Any], 
             m.created = up.created
         up = m.base._meta
     if not grad:
-        m.created = "no_grad"
+        m.created = "inference" if modes.current().inference else "no_grad"
         if m.base._rg:  # PyTorch's views require grad when their base does, history or not
             out._rg, out._node = True, Nowhere()
     v = of._v
     if v is None:
         of._v = v = [0]
-    elif v[0]:
+    elif type(v) is not Inference and v[0]:
         m.seen = v[0]
     out._v = v
     views = up.views

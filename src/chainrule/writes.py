@@ -13,11 +13,12 @@ from .arrays.namespace import dtype_of, is_numpy
 from .errors import explained
 from .primitive import table
 from .recording import make_node
-from .tensor import Tensor, wrap
+from .tensor import Inference, Tensor, wrap
 from .views import follow_chain, forbidden, leave_behind, retain_anew
 
 _ndarray = np.ndarray
 _mode = modes.current
+_ON = modes.ON
 
 
 def check_writable(x: Tensor, tracked: bool, uniform: bool = False) -> None:
@@ -35,6 +36,8 @@ def check_writable(x: Tensor, tracked: bool, uniform: bool = False) -> None:
                 raise explained(RuntimeError(errors.leaf_in_place(view=True)))
         if x._rg and x._node is None:
             raise explained(RuntimeError(errors.leaf_in_place(view=False)))
+    if type(x._v) is Inference and not _mode().inference:
+        raise RuntimeError(errors.INFERENCE_WRITE)
     a = x._a
     if type(a) is _ndarray and 0 in a.strides and a.size and not uniform and any(
         s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)
@@ -66,8 +69,12 @@ def compute_into(x: Tensor, function: Callable[..., Tensor], args: tuple[Any, ..
     for a in args:
         if type(a) is Tensor and a._v is x._v and a is not x and a._v is not None:
             may_write(x, args)
+    old = x
+    if (mode := _mode()) is not _ON and mode.hooks is not None:  # what they are given must not change under their hands
+        old = wrap(x._a.copy() if type(x._a) is _ndarray else x._a, x._rank)
+        old._rg, old._node = x._rg, x._node
     try:
-        result = function(x, *args, **kwargs)
+        result = function(old, *args, **kwargs)
     except RuntimeError:
         may_write(x, args)  # PyTorch first asks whether it may
         raise
@@ -101,6 +108,8 @@ def assign(x: Tensor, result: Tensor, uniform: bool = False) -> Tensor:
 def written(x: Tensor, result: Tensor | None) -> None:
     """Note that ``x``'s memory was written to, and the history of ``result``, which now is there, if it has one."""
     cell = x._cell()
+    if type(cell) is Inference:
+        return
     cell[0] += 1
     if result is not None:
         _rebase(x, result)

@@ -93,9 +93,9 @@ class BackwardHookFunctionBackward(Node):
     __slots__ = ("watch",)
     watch: Callable[[list[Any]], list[Any]]
 
-    def pull(self, xp: Any, g: Any, saved: Any) -> Sequence[Any]:
+    def pull(self, sweep: Any, g: Any, saved: Any) -> Sequence[Any]:
         """The cotangents that came in, as ``watch`` leaves them."""
-        return self.watch([g.parts.get(i) for i in range(len(self.edges))])
+        return list(sweep.ask(self.watch, [g.parts.get(i) for i in range(len(self.edges))]))
 
 
 class Gradients:
