@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+import chainrule as torch
 from chainrule import random
 from chainrule.random import Generator, fill
 
@@ -116,13 +117,13 @@ def test_seed_of_the_wrong_type(seed: Any) -> None:
 
 def test_state_bytes() -> None:
     generator = at(0)
-    assert digest(generator.get_state()) == "1ccf17250133dec5"
+    assert digest(generator.get_state().numpy()) == "1ccf17250133dec5"
     generator.uniform(624, "float32")
-    assert digest(generator.get_state()) == "484720ea4ef85e46"
+    assert digest(generator.get_state().numpy()) == "484720ea4ef85e46"
     generator = at(0)
     generator.uniform(10, "float32")
     generator.normal(1, "float64")
-    state = generator.get_state()
+    state = generator.get_state().numpy()
     assert state.dtype == np.uint8
     assert state.shape == (5056,)
     equal(state[5024:5032].view(np.float64), [-0.6064511869240653])
@@ -150,8 +151,14 @@ def test_a_state_continues_the_stream(words: int) -> None:
 
 def test_a_refused_state_changes_nothing() -> None:
     generator = at(3)
-    before = generator.get_state()
-    for bad in (np.zeros(5056, np.uint8), np.zeros(5055, np.uint8), np.zeros(5056), None):
+    before = generator.get_state().numpy()
+    for bad in (
+        torch.zeros(5056, dtype=torch.uint8),
+        torch.zeros(5055, dtype=torch.uint8),
+        torch.zeros(5056),
+        before,
+        None,
+    ):
         with pytest.raises((RuntimeError, TypeError)):
             generator.set_state(bad)  # type: ignore[arg-type]
     np.testing.assert_array_equal(generator.get_state(), before)
@@ -196,7 +203,7 @@ def test_an_empty_draw_draws_nothing() -> None:
     for n in (0, (3, 0)):
         generator.uniform(n, "float32"), generator.normal(n, "float64"), generator.randint(0, 5, n)
     generator.randperm(0), generator.randperm(1)
-    np.testing.assert_array_equal(generator.get_state(), at(0).get_state())
+    np.testing.assert_array_equal(generator.get_state(), at(0).get_state().numpy())
 
 
 @pytest.mark.parametrize(
@@ -214,20 +221,20 @@ def test_an_empty_draw_draws_nothing() -> None:
         (lambda g: g.randint(-1, 3, 3, "bool"), r"from is out of bounds for bool"),
         (lambda g: g.randint(0, 2, 3, "complex64"), r"handles only integral, floating-point and boolean"),
         (lambda g: g.randperm(-1), r"negative dimension -1"),
-        (lambda g: g.randperm(257, "uint8"), r"too large for unsigned char"),
-        (lambda g: Generator("cuda"), r"no generator for device cuda"),
+        (lambda g: g.randperm(257, "uint8"), r"value cannot be converted to type uint8_t without overflow"),
+        (lambda g: Generator("cuda"), r"device .cuda. is not available"),
     ],
 )
 def test_errors(draw: Any, message: str) -> None:
     generator = at(0)
     with pytest.raises(RuntimeError, match=message):
         draw(generator)
-    np.testing.assert_array_equal(generator.get_state(), at(0).get_state())
+    np.testing.assert_array_equal(generator.get_state(), at(0).get_state().numpy())
 
 
 def test_integer_dtypes_have_no_uniform_or_normal() -> None:
     for draw in (Generator().uniform, Generator().normal, Generator().exponential):
-        with pytest.raises(NotImplementedError):
+        with pytest.raises(RuntimeError):
             draw(3, "int64")
 
 
@@ -260,4 +267,4 @@ def test_threads_share_a_generator_without_losing_or_repeating_a_draw() -> None:
     alone = at(9)
     assert set(uniforms) == {alone.uniform(100_000, "float32").tobytes() for _ in range(80)}
     assert sorted(normals) == sorted(alone.normal(8000, "float64", serial=True).tolist())
-    np.testing.assert_array_equal(generator.get_state(), alone.get_state())
+    np.testing.assert_array_equal(generator.get_state(), alone.get_state().numpy())

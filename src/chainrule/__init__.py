@@ -15,7 +15,15 @@ import math as _math
 from types import ModuleType as _ModuleType
 
 from . import autograd
-from .autograd import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from .autograd import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from .autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled, set_anomaly_enabled
 from .creation import (
     arange,
     as_tensor,
@@ -31,10 +39,6 @@ from .creation import (
     logspace,
     ones,
     ones_like,
-    rand,
-    rand_like,
-    randn,
-    randn_like,
     scalar_tensor,
     tensor,
     zeros,
@@ -65,11 +69,13 @@ from .dtypes import (
 from .dtypes import bool_ as bool
 from .errors import MissingExtra, OutOfMemoryError
 from .errors import explained as _explained
+from .modes import is_inference
 from .ops import find as _find
 from .ops import functions as _later
 from .ops import public as _public
 from .printing import set_printoptions
-from .random import Generator, default_generator, initial_seed, manual_seed, seed
+from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
+from .sampling import normal, rand, rand_like, randint, randint_like, randn, randn_like, randperm
 from .tensor import Tensor
 
 float, double, half = float32, float64, float16

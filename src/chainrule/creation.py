@@ -1,4 +1,4 @@
-"""New tensors: from data, filled, in a range, at random."""
+"""New tensors: from data, filled, in a range."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 
 from . import dtypes, errors
+from .arrays import layout
 from .arrays.namespace import is_array, is_numpy
 from .errors import explained
-from .random import default_generator
 from .tensor import Tensor, _new, init, wrap
 
 __all__ = [
     "arange", "as_tensor", "asarray", "empty", "empty_like", "eye", "from_numpy", "full", "full_like", "is_tensor",
-    "linspace", "logspace", "ones", "ones_like", "rand", "rand_like", "randn", "randn_like", "scalar_tensor", "tensor",
-    "zeros", "zeros_like",
+    "linspace", "logspace", "ones", "ones_like", "scalar_tensor", "tensor", "zeros", "zeros_like",
 ]  # fmt: skip
 
 
@@ -270,8 +269,14 @@ def full(
     return _filled(_sizes((size,) if isinstance(size, int) else tuple(size)), value, d, requires_grad)
 
 
-def _like(x: Tensor, dtype: Any) -> np.dtype[Any]:
-    return x._dtype if dtype is None else dtypes.to_numpy(dtype)
+def _like(x: Tensor, value: Any, dtype: Any, requires_grad: bool) -> Tensor:
+    """``value`` in x's shape, its axes in x's order of memory."""
+    d = x._dtype if dtype is None else dtypes.to_numpy(dtype)
+    if x._rank == 2 and type(x._a) is np.ndarray and not x._a.flags.c_contiguous:
+        a = layout.empty_like(x._a, d)
+        a[...] = value
+        return _leaf(wrap(a), requires_grad)
+    return _filled(x._shape, value, d, requires_grad)
 
 
 def zeros_like(
@@ -281,7 +286,7 @@ def zeros_like(
 
     Source: ``torch.zeros_like``.
     """
-    return _filled(tuple(input.shape), 0, _like(input, dtype), requires_grad)
+    return _like(input, 0, dtype, requires_grad)
 
 
 def ones_like(
@@ -291,7 +296,7 @@ def ones_like(
 
     Source: ``torch.ones_like``.
     """
-    return _filled(tuple(input.shape), 1, _like(input, dtype), requires_grad)
+    return _like(input, 1, dtype, requires_grad)
 
 
 def empty_like(
@@ -311,7 +316,7 @@ def full_like(
 
     Source: ``torch.full_like``.
     """
-    return _filled(tuple(input.shape), fill_value, _like(input, dtype), requires_grad)
+    return _like(input, fill_value, dtype, requires_grad)
 
 
 def scalar_tensor(s: Any, *, dtype: Any = None) -> Tensor:
@@ -386,41 +391,3 @@ def logspace(
     """
     powers = linspace(start, end, steps, dtype=dtypes.float64)._a
     return _leaf(wrap((base**powers).astype(_float(dtype))), requires_grad)
-
-
-def rand(
-    *size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
-    """Random numbers, uniform in [0, 1): PyTorch's for the same seed.
-
-    Source: ``torch.rand``.
-    """
-    _device(device)
-    return _leaf(wrap((generator or default_generator).uniform(_sizes(size), _float(dtype))), requires_grad)
-
-
-def randn(
-    *size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
-    """Random numbers, normal with mean 0 and deviation 1: PyTorch's for the same seed.
-
-    Source: ``torch.randn``.
-    """
-    _device(device)
-    return _leaf(wrap((generator or default_generator).normal(_sizes(size), _float(dtype))), requires_grad)
-
-
-def rand_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """Uniform random numbers in [0, 1) of input's shape and dtype.
-
-    Source: ``torch.rand_like``.
-    """
-    return rand(*input.shape, dtype=input.dtype if dtype is None else dtype, requires_grad=requires_grad)
-
-
-def randn_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """Normal random numbers of input's shape and dtype.
-
-    Source: ``torch.randn_like``.
-    """
-    return randn(*input.shape, dtype=input.dtype if dtype is None else dtype, requires_grad=requires_grad)

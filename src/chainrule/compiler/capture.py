@@ -175,7 +175,7 @@ def _watching(capture: Capture, tensors: Sequence[Tensor]) -> Iterator[None]:
 def _no_random() -> Iterator[None]:
     """Refuse random numbers, and put a generator that was used back where it was."""
     kinds: list[tuple[Callable[[], Any], Callable[[Any], Any]]] = [
-        (default_generator.get_state, default_generator.set_state),
+        (default_generator._get_bytes, default_generator._set_bytes),
         (np.random.get_state, np.random.set_state),
         (random.getstate, random.setstate),
     ]

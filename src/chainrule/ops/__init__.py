@@ -19,6 +19,7 @@ from . import (
     index,
     linalg,
     loss,
+    random,
     reduce,
     rounding,
     shape,
@@ -36,6 +37,6 @@ _ns.boxes = namespace
 
 __all__ = [
     "activation", "arithmetic", "assignment", "choice", "comparison", "complex", "convert", "exponential", "extremes",
-    "filling", "find", "functions", "index", "linalg", "load_all", "loss", "namespace", "public", "reduce", "rounding",
+    "filling", "find", "functions", "index", "linalg", "load_all", "loss", "namespace", "public", "random", "reduce", "rounding",
     "shape", "statistics", "trigonometric",
 ]  # fmt: skip

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .. import dtypes
 from ..primitive import Elementwise, Primitive
 from ..tensor import Tensor
@@ -118,7 +120,12 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
 
 def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
     """This tensor in row-major memory: itself if it is."""
-    return self if self.is_contiguous() else self.clone()
+    if self.is_contiguous():
+        return self
+    copy = self.clone()
+    if type(copy._a) is np.ndarray:  # a clone lies in memory as the original does
+        copy._a = np.ascontiguousarray(copy._a)
+    return copy
 
 
 def cpu(self: Tensor, memory_format: Any = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Writing into a tensor: one number, another tensor, random numbers."""
+"""Writing into a tensor: one number, another tensor."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from numpy.lib.array_utils import byte_bounds
 
 from .. import errors
 from ..arrays import namespace as ns
-from ..arrays.namespace import is_numpy
 from ..errors import explained
 from ..lanes import check_broadcast
 from ..primitive import Elementwise
-from ..random import default_generator, fill
 from ..tensor import Tensor
-from ..writes import assign, check_writable, compute_into, written
+from ..writes import assign, check_writable, compute_into
 from .kinds import attach
 
 
@@ -97,24 +95,4 @@ def _fitting_copy(x: Tensor, src: Tensor) -> Tensor:
     return _copy(x, src)  # type: ignore[no-any-return]
 
 
-def _random(self: Tensor, draw: Any) -> Tensor:
-    check_writable(self, False)
-    if self._rank != 2 or not is_numpy(self._a):
-        raise RuntimeError("random numbers can only be written into a plain tensor, not inside vmap, jvp or compile")
-    fill(self._own(), draw)
-    written(self, None)
-    return self
-
-
-def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Any = None) -> Tensor:
-    """Filled with random numbers, uniform from ``a`` to ``b``."""
-    return _random(self, lambda shape: (generator or default_generator).uniform(shape, self._dtype, a, b))
-
-
-def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
-    """Filled with random numbers, normal with the given mean and deviation."""
-    serial = not self.is_contiguous()
-    return _random(self, lambda shape: (generator or default_generator).normal(shape, self._dtype, mean, std, serial))
-
-
-attach(fill_=fill_, zero_=zero_, copy_=copy_, uniform_=uniform_, normal_=normal_)
+attach(fill_=fill_, zero_=zero_, copy_=copy_)

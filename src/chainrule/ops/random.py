@@ -1,0 +1,238 @@
+"""Random numbers written into tensors, and drawn at what a tensor says: PyTorch's streams, draw for draw.
+
+A draw depends on nothing that could be differentiated: where a gradient is asked for, it is 0, as in PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import modes
+from ..arrays.layout import empty_like
+from ..arrays.namespace import is_numpy
+from ..errors import explained, scalar_type
+from ..random import Generator, drawing, fill
+from ..tensor import Tensor, wrap
+from ..writes import assign, check_writable, written
+from .filling import Copy
+from .kinds import attach, export
+
+Draw = Callable[..., Any]
+
+
+def plain(x: Tensor, function: str) -> Any:
+    """The NumPy array under ``x``; RuntimeError where a transform's or another library's array is."""
+    if x._rank != 2 or not is_numpy(x._a):
+        raise RuntimeError(
+            f"{function}: random numbers can only be drawn for plain tensors, not inside vmap, jvp or compile, nor over "
+            "another library's arrays. Draw them outside and pass them in."
+        )
+    return x._own()
+
+
+_nodes = {
+    name: Copy(f"{label}Backward{number}")
+    for name, label, number in (
+        ("uniform_", "Uniform", 0), ("normal_", "Normal", 0), ("exponential_", "Exponential", 0),
+        ("cauchy_", "Cauchy", 0), ("log_normal_", "LogNormal", 0), ("geometric_", "Geometric", 0),
+        ("random_", "Random", 2), ("random_(to)", "Random", 1), ("random_(from, to)", "Random", 0),
+        ("bernoulli_", "Bernoulli", 2), ("bernoulli_(p)", "Bernoulli", 1), ("bernoulli", "Bernoulli", 0),
+        ("poisson", "Poisson", 0), ("normal(mean)", "Normal", 1), ("normal(std)", "Normal", 2),
+    )
+}  # fmt: skip
+
+
+def drawn(x: Tensor, numbers: Any, name: str) -> Tensor:
+    """Numbers drawn at what ``x`` says, of its shape, as a tensor in whose history ``x`` stands."""
+    if x._rg and modes.is_grad_enabled():
+        return _nodes[name](x, wrap(numbers))  # type: ignore[no-any-return]
+    return wrap(numbers)
+
+
+def _fill(self: Tensor, name: str, draw: Draw, *beside: Any) -> Tensor:
+    check_writable(self, False)
+    a = plain(self, name)
+    if self._rg and modes.is_grad_enabled():
+        return assign(self, _nodes[name](self, wrap(fill(empty_like(a), draw, *beside))))
+    fill(a, draw, *beside)
+    written(self, None)
+    return self
+
+
+def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+    """Filled with random numbers, uniform from ``a`` to ``b``."""
+    g = drawing(generator)
+    return _fill(self, "uniform_", lambda shape: g.uniform(shape, self._dtype, a, b))
+
+
+def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+    """Filled with random numbers, normal with the given mean and deviation."""
+    g, serial = drawing(generator), not self.is_contiguous()
+    return _fill(self, "normal_", lambda shape: g.normal(shape, self._dtype, mean, std, serial))
+
+
+def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+    """Filled with exponential random numbers of rate ``lambd``."""
+    g = drawing(generator)
+    return _fill(self, "exponential_", lambda shape: g.exponential(shape, self._dtype, lambd))
+
+
+def cauchy_(self: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+    """Filled with random numbers of a Cauchy distribution; ``sigma`` is half the width at half the height."""
+    g = drawing(generator)
+    return _fill(self, "cauchy_", lambda shape: g.cauchy(shape, self._dtype, median, sigma))
+
+
+def log_normal_(self: Tensor, mean: float = 1.0, std: float = 2.0, *, generator: Generator | None = None) -> Tensor:
+    """Filled with random numbers whose logarithms are normal with the given mean and deviation."""
+    g = drawing(generator)
+    return _fill(self, "log_normal_", lambda shape: g.log_normal(shape, self._dtype, mean, std))
+
+
+def geometric_(self: Tensor, p: float, *, generator: Generator | None = None) -> Tensor:
+    """Filled with how many trials of probability ``p`` it took to succeed."""
+    g = drawing(generator)
+    return _fill(self, "geometric_", lambda shape: g.geometric(shape, self._dtype, p))
+
+
+_UNBOUNDED: Any = object()
+
+
+def random_(self: Tensor, *bounds: Any, generator: Generator | None = None, **named: Any) -> Tensor:
+    """Filled with random integers: ``random_(to)`` from 0 to ``to - 1``, ``random_(from, to)`` from ``from``.
+
+    Without bounds, or with None for ``to``, up to the largest that the dtype counts exactly.
+    """
+    g = drawing(generator)
+    names = ("to",) if len(bounds) + len(named) == 1 else ("from", "to")
+    given = dict(zip(names, bounds, strict=False)) | named
+    if not given:
+        return _fill(self, "random_", lambda shape: g.integers(shape, self._dtype))
+    if set(given) != set(names) or not all(isinstance(v, int) or (v is None and k == "to") for k, v in given.items()):
+        raise explained(
+            TypeError(
+                "random_() received an invalid combination of arguments"
+                "\nWrite x.random_(), x.random_(to) or x.random_(from, to), with Python integers."
+            )
+        )
+    low, high = given.get("from", 0), given["to"]
+    name = "random_(from, to)" if "from" in given else "random_(to)"
+    return _fill(self, name, lambda shape: g.randint(low, high, shape, self._dtype))
+
+
+def bernoulli_(self: Tensor, p: Tensor | float = 0.5, *, generator: Generator | None = None) -> Tensor:
+    """Filled with ones of probability ``p``, and else with zeros; a tensor ``p`` is broadcast to this one's shape."""
+    g = drawing(generator)
+    if not isinstance(p, Tensor):
+        return _fill(self, "bernoulli_", lambda shape: g.bernoulli(p, shape, self._dtype))
+    each = plain(p.detach().expand(self._shape), "bernoulli_")
+    return _fill(self, "bernoulli_(p)", lambda shape, at: g.bernoulli(at, shape, self._dtype), each)
+
+
+attach(
+    uniform_=uniform_, normal_=normal_, exponential_=exponential_, cauchy_=cauchy_, log_normal_=log_normal_,
+    geometric_=geometric_, random_=random_, bernoulli_=bernoulli_,
+)  # fmt: skip
+
+
+def _into(out: Tensor | None, result: Tensor) -> Tensor:
+    """``result``, or ``out`` holding it."""
+    if out is None:
+        return result
+    if out._shape != result._shape:
+        out._a = np.empty(result._shape, out._dtype)
+    return assign(out, result)
+
+
+def bernoulli(
+    input: Tensor, p: float | None = None, *, generator: Generator | None = None, out: Tensor | None = None
+) -> Tensor:
+    """Ones with the probabilities that ``input`` holds, or with probability ``p``; else zeros.
+
+    The result has input's shape and dtype.  RuntimeError for a probability outside [0, 1].
+
+    Source: ``torch.bernoulli``.
+
+    >>> import chainrule as torch
+    >>> torch.bernoulli(torch.tensor([0.0, 1.0]))
+    tensor([0., 1.])
+    """
+    g, a = drawing(generator), plain(input, "bernoulli")
+    numbers = g.bernoulli(np.ascontiguousarray(a)) if p is None else g.bernoulli(p, a.shape, a.dtype)
+    return _into(out, drawn(input, numbers.reshape(a.shape), "bernoulli"))
+
+
+def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
+    """Random counts of events at the rates that ``input`` holds, in its shape and dtype.
+
+    RuntimeError for a negative rate.
+
+    Source: ``torch.poisson``.
+
+    >>> import chainrule as torch
+    >>> torch.poisson(torch.tensor([3.0, 0.0, 100.0]), torch.Generator().manual_seed(0))
+    tensor([ 6.,  0., 93.])
+    """
+    numbers = drawing(generator).poisson(np.ascontiguousarray(plain(input, "poisson")))
+    return drawn(input, numbers.reshape(input._shape), "poisson")
+
+
+def multinomial(
+    input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None,
+    out: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """``num_samples`` indices, each as likely as ``input`` is large there; per row, for a matrix of weights.
+
+    The weights need not add up to 1.  Without ``replacement`` no index comes twice.  Raises RuntimeError for
+    weights that are negative, not finite or all 0, and for more samples than there are weights.
+
+    Source: ``torch.multinomial``.
+
+    >>> import chainrule as torch
+    >>> torch.multinomial(torch.tensor([0.0, 3.0, 0.0, 1.0]), 2).sort().values
+    tensor([1, 3])
+    """
+    g, a = drawing(generator), plain(input, "multinomial")
+    if not 1 <= a.ndim <= 2:
+        raise RuntimeError("prob_dist must be 1 or 2 dim")
+    if a.dtype.kind != "f":
+        raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {scalar_type(a.dtype)}")
+    if num_samples <= 0:
+        raise RuntimeError("cannot sample n_sample <= 0 samples")
+    if not replacement and num_samples > a.shape[-1]:
+        raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
+    if a.shape[-1] > 2**24:
+        raise RuntimeError("number of categories cannot exceed 2^24")
+    if a.shape[-1] == 0 and len(a):
+        raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
+    if a.size:
+        finite = bool(np.isfinite(a).all())
+        if not finite or bool((a < 0).any()):
+            raise RuntimeError(
+                "probability tensor contains either `inf`, `nan` or element < 0" if not replacement or num_samples == 1
+                else "invalid multinomial distribution (encountering probability entry "
+                + ("< 0)" if finite else "= infinity or NaN)")
+            )  # fmt: skip
+        if not bool((a.sum(-1) > 0).all()):
+            raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
+    return _into(out, wrap(g.multinomial(a, num_samples, replacement)))
+
+
+def dropout_mask(input: Tensor, p: float, generator: Generator | None = None) -> Tensor:
+    """What PyTorch's dropout of probability ``p`` multiplies ``input`` by: 0 where it drops, else ``1 / (1 - p)``.
+
+    A constant of input's shape and dtype, drawn in input's order of memory; ``p`` is below 1.
+    """
+    kept = 1 - p
+    mask = empty_like(input._a, input._dtype) if is_numpy(input._a) else np.empty(input._shape, input._dtype)
+    fill(mask, lambda shape: drawing(generator).bernoulli(kept, shape, input._dtype))
+    mask /= kept
+    return wrap(mask)
+
+
+export("bernoulli", bernoulli)
+export("multinomial", multinomial)
+export("poisson", poisson, method=False)
