@@ -306,6 +306,8 @@ def _run(sweep: engine.Sweep, roots: Any, settle: Callable[[engine.Sweep, dict[A
                 with enable_grad():
                     return settle(sweep, sweep.run(roots))
             return settle(sweep, sweep.run(roots))
+        except MemoryError as e:
+            raise errors.no_memory("The gradient of a leaf", e) from None
         finally:
             reset_errors(token)
 

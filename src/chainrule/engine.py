@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from heapq import heappop, heappush
 from typing import Any, ClassVar
 
@@ -242,6 +243,9 @@ class Several:
         return Several(merged)
 
 
+running: ContextVar[Sweep | None] = ContextVar("chainrule.sweep", default=None)  # the one whose hook is called
+
+
 class Sweep:
     """How one reverse sweep is to run.  ``fit(xp, g, shape, dtype)`` undoes broadcasting and casts."""
 
@@ -271,17 +275,19 @@ class Sweep:
 
     def ask(self, f: Callable[..., Any], *args: Any) -> Any:
         """What a hook, or a rule of the user's, gives: called with recording off unless under ``create_graph``."""
-        mode = _mode.get()
-        if self.create_graph or not mode.enabled:
-            return f(*args)
+        mode, outer = _mode.get(), running.get()
         try:
-            _mode.set(OFF if mode is ON else mode.but(enabled=False))
+            running.set(self)
+            if mode.enabled and not self.create_graph:
+                _mode.set(OFF if mode is ON else mode.but(enabled=False))
             return f(*args)
         finally:
             _mode.set(mode)
+            running.set(outer)
 
     def run(self, roots: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
         """Sweep from (edge, cotangent) pairs; returns each reached leaf's total cotangent."""
+        self.roots = roots
         xp, keep, create_graph, wanted, capture = self.xp, self.keep, self.create_graph, self.wanted, self.capture
         picky, careful = bool(capture) or wanted is not None, self.watch is not None
         leaves: dict[Any, Any] = {}
@@ -373,6 +379,8 @@ class Sweep:
         except Exception as e:
             if self.watch is not None:
                 self.watch.failed(node, e)
+            if isinstance(e, MemoryError):
+                raise errors.no_memory(f"{node.name()}, or the sum of what arrives there,", e) from None
             raise
         return leaves
 

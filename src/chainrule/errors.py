@@ -306,14 +306,37 @@ def unused(index: int) -> str:
     )
 
 
+def too_large(e: Exception) -> bool:
+    """Whether NumPy means by ``e`` that it cannot allocate so much: of sizes that overflow it says so otherwise."""
+    return isinstance(e, MemoryError) or (isinstance(e, ValueError) and str(e).startswith(_OVERFLOW))
+
+
+_OVERFLOW = ("array is too big", "Maximum allowed size", "Maximum allowed dimension")
+
+
+def no_memory(what: str, e: Exception) -> OutOfMemoryError:
+    """NumPy's error on allocating for ``what``, as ours."""
+    if isinstance(e, OutOfMemoryError):
+        return e
+    if hasattr(e, "shape") and hasattr(e, "dtype"):
+        return out_of_memory(what, e.shape, e.dtype)
+    return explained(OutOfMemoryError(f"can't allocate memory: {e}\n{what} needs it. {_LESS}"))
+
+
 def out_of_memory(what: str, shape: Any, d: Any) -> OutOfMemoryError:
+    """There is no room for an array that ``what`` needs."""
     size = np.dtype(d).itemsize
     for length in shape:
         size *= int(length)
-    return OutOfMemoryError(
-        f"can't allocate memory: you tried to allocate {size} bytes. "
-        f"\n{what} of shape {list(shape)} and dtype {np.dtype(d).name} does not fit."
+    return explained(
+        OutOfMemoryError(
+            f"DefaultCPUAllocator: can't allocate memory: you tried to allocate {size} bytes."
+            f"\n{what} needs them for an array of shape {list(shape)} and dtype {np.dtype(d).name}. {_LESS}"
+        )
     )
+
+
+_LESS = "Make it smaller, or work through it in pieces; what was there before is as it was."
 
 
 def size_mismatch(a: tuple[int, ...], b: tuple[int, ...]) -> str:
@@ -360,7 +383,9 @@ def not_differentiable(name: str, argument: str) -> str:
 
 def no_derivative(name: str, argument: str, none_at_all: bool) -> str:
     if not none_at_all:
-        return f"{not_differentiable(aten(name), argument)} Or declare its rule, vjp_{argument}, in the operation's class."
+        return (
+            f"{not_differentiable(aten(name), argument)} Or declare its rule, vjp_{argument}, in the operation's class."
+        )
     return (
         f"derivative for aten::{aten(name)} is not implemented"
         f"\nA gradient was asked for that {name} has no rule for. If it is not wanted, cut the graph: x.detach()."

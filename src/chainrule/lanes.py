@@ -17,7 +17,7 @@ from .arrays import numpy_
 from .engine import Box, Extra
 from .errors import explained
 from .primitive import Elementwise, Primitive, alone, bind
-from .quiet import QUIET, reset_errors, set_errors
+from .quiet import quietly, reset_errors
 from .tensor import Tensor, _new, wrap
 from .writes import assign
 
@@ -45,11 +45,14 @@ def unary_lane(prim: Elementwise) -> Callable[..., Any]:
             if kind is _ndarray:
                 kind = a.dtype
             if kind is _S32 or kind is _F32 or kind is _S64 or kind is _F64:
-                token = set_errors(QUIET)
-                try:
-                    r = forward(np_ns, a)
-                finally:
-                    reset_errors(token)
+                for token in quietly:
+                    try:
+                        r = forward(np_ns, a)
+                    except MemoryError as e:
+                        raise errors.no_memory(prim.name, e) from None
+                    finally:
+                        reset_errors(token)
+                    break
                 t = _new(Tensor)
                 t._a = r
                 t._grad = t._meta = t._v = None
@@ -122,11 +125,14 @@ def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tupl
                     if kind_b is _ndarray:
                         kind_b = b.dtype
                     if kind_b is kind and a.shape == b.shape:
-                        token = set_errors(QUIET)
-                        try:
-                            r = fn(a, b)
-                        finally:
-                            reset_errors(token)
+                        for token in quietly:
+                            try:
+                                r = fn(a, b)
+                            except MemoryError as e:
+                                raise errors.no_memory(prim.name, e) from None
+                            finally:
+                                reset_errors(token)
+                            break
                         t = _new(Tensor)
                         t._a = r
                         t._grad = t._meta = t._v = None
@@ -163,11 +169,14 @@ def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tupl
                             t._rg = False
                         return t
                 elif other_type is float or other_type is int:
-                    token = set_errors(QUIET)
-                    try:
-                        r = fn(a, other)
-                    finally:
-                        reset_errors(token)
+                    for token in quietly:
+                        try:
+                            r = fn(a, other)
+                        except MemoryError as e:
+                            raise errors.no_memory(prim.name, e) from None
+                        finally:
+                            reset_errors(token)
+                        break
                     t = _new(Tensor)
                     t._a = r
                     t._grad = t._meta = t._v = None
@@ -196,11 +205,14 @@ def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tupl
             if kind is _ndarray:
                 kind = a.dtype
             if kind is _S32 or kind is _F32 or kind is _S64 or kind is _F64:
-                token = set_errors(QUIET)
-                try:
-                    r = fn(other, a)
-                finally:
-                    reset_errors(token)
+                for token in quietly:
+                    try:
+                        r = fn(other, a)
+                    except MemoryError as e:
+                        raise errors.no_memory(prim.name, e) from None
+                    finally:
+                        reset_errors(token)
+                    break
                 t = _new(Tensor)
                 t._a = r
                 t._grad = t._meta = t._v = None

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from . import errors
 from .arrays.namespace import is_numpy, namespace
 from .engine import Node, RemovableHandle, of_many, of_one
-from .tensor import meta, wrap
+from .modes import current
+from .tensor import Inference, meta, wrap
 
 # NumPy drops the GIL inside large additions, so two threads adding into one .grad would lose terms.  Reentrant,
 # so that a signal handler with a backward of its own need not wait for the one that it interrupts.
@@ -94,7 +96,9 @@ def _replacement(sweep: Any, leaf: Any, g: Any, old: Any) -> Any:
         return leaf._wrap(namespace((leaf._a,)).zeros_like(leaf._a)).copy_(g) if old is None else old + g
     if old is None:
         return wrap(_owned(leaf._a, g, sweep.shared) if type(g) is _ndarray else g, leaf._rank)
-    if type(old._a) is _ndarray and not is_numpy(g):
+    if type(old._v) is Inference and not current().inference:
+        raise RuntimeError(errors.INFERENCE_WRITE)
+    if type(old._v) is Inference or (type(old._a) is _ndarray and not is_numpy(g)):
         return wrap(old._a + g, leaf._rank)
     return None
 

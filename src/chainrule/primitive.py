@@ -26,9 +26,11 @@ from .arrays import namespace as ns
 from .arrays import numpy_
 from .arrays.namespace import dtype_of, namespace
 from .engine import Box, Node
-from .quiet import QUIET, reset_errors, set_errors
+from .errors import explained
+from .quiet import quietly, reset_errors
 from .tensor import Tensor, wrap
 
+RULE = "<rule>"  # where a traceback says that a rule's call stands
 table: dict[str, Primitive] = {}  # every declared operation, by name
 
 _VARARGS = 4  # the flag of a code object that takes *args
@@ -48,7 +50,7 @@ def _adapt(rule: Any, prim: Primitive, first: str, around: str = "{}") -> Any:
     wanted = rule.__code__.co_varnames[: rule.__code__.co_argcount]
     call = ", ".join(slots[name] for name in wanted)
     source = f"lambda xp, {first}, s, p: {around.format(f'rule({call})')}"
-    return eval(source, {"rule": rule, "conj": conj}), frozenset(wanted)
+    return eval(compile(source, RULE, "eval"), {"rule": rule, "conj": conj}), frozenset(wanted)
 
 
 def alone(node: type[Node], place: int) -> type[Node]:
@@ -67,6 +69,7 @@ class Primitive:
     undoes: ClassVar[str] = ""  # the product that, with the second argument, gives back the first
     depends: ClassVar[Any] = None  # array code whose entries depend on the same ones, where that does not follow
     view: ClassVar[bool] = False  # the output may share memory with the input
+    real_only: ClassVar[Exception | None] = None  # PyTorch's error for complex numbers; ``{}`` is their type's name
     differentiable: ClassVar[bool] = True
     outputs: ClassVar[int | None] = None  # None: one array; else forward gives a tuple
     formula: ClassVar[bool] = True  # False: an algorithm over numbers, through which symbols cannot flow
@@ -86,7 +89,7 @@ class Primitive:
             cls.args, cls.params = code.co_varnames[1:n], code.co_varnames[n:m]
             cls.variadic = bool(code.co_flags & _VARARGS)
         for key, value in list(cls.__dict__.items()):
-            if key.startswith(("vjp_", "jvp_", "d_", "depends")) and callable(value):
+            if key.startswith(("vjp_", "jvp_", "d_", "per_", "depends")) and callable(value):
                 setattr(cls, key, staticmethod(value))
 
     def __init__(self, label: str | None = None) -> None:
@@ -95,7 +98,7 @@ class Primitive:
         self.single = len(self.args) == 1 and self.differentiable and not self.broadcasts and self.outputs is None
         self._prepare()
         self.one: Any = self.keeps((True,)) if self.single else None  # what to keep, where there is but one argument
-        body = {"__slots__": (), "prim": self, "__module__": __name__, "pulls": self.pulls}
+        body = {"__slots__": (), "prim": self, "__module__": __name__, "pulls": self._total(self.pulls)}
         self.node: type[Node] = type(self.label.rpartition(":")[2], (Node,), body)
         if "::" in self.label:
             self.node.name = lambda _, full=self.label: full  # type: ignore[method-assign, misc]
@@ -109,6 +112,17 @@ class Primitive:
         self.pulls = tuple(f[0] for f in found)
         self.needs = tuple(f[1] for f in found)  # for each argument, the names its vjp takes
         self._plans: dict[tuple[bool, ...], Any] = {}
+
+    def _total(self, pulls: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The rules, and in the place of one that is not declared PyTorch's error."""
+
+        def missing(name: str) -> Any:
+            def pull(xp: Any, g: Any, s: Any, p: Any) -> Any:
+                raise explained(RuntimeError(errors.no_derivative(self.name, name, not any(self.pulls))))
+
+            return pull
+
+        return tuple([missing(name) if p is None else p for name, p in zip(self.args, pulls, strict=True)])
 
     @cached_property
     def _forward_rules(self) -> list[tuple[Any, frozenset[str]]]:
@@ -174,6 +188,8 @@ class Primitive:
                 continue
             push = self.pushes[i]
             if push is None:
+                if self.args[i] not in self.linear:
+                    raise explained(NotImplementedError(errors.no_forward_mode(self.name, self.args[i])))
                 part = bind(self, (*arrays[:i], t, *arrays[i + 1 :]), params)
             else:
                 if full is None:
@@ -216,8 +232,8 @@ def align(arrays: Sequence[Any], batched: Sequence[bool]) -> list[Any]:
 
 
 class Elementwise(Primitive):
-    """Entry by entry, shapes broadcast.  ``d_x`` is the slope in x, a formula or a number; both modes,
-    batching, every further order and the fused loop follow."""
+    """Entry by entry, shapes broadcast.  ``d_x`` is the slope in x, a formula or a number, or ``per_x`` what is to be
+    divided by; both modes, batching, every further order and the fused loop follow."""
 
     scalar: ClassVar[str] = ""  # the compiler's expression, e.g. "{x} * {y}"
     broadcasts = conjugates = True
@@ -229,10 +245,13 @@ class Elementwise(Primitive):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if cls.args and not any(hasattr(cls, f"d_{a}") or hasattr(cls, f"vjp_{a}") for a in cls.args):
-            cls.differentiable = False
+        rules = [f"{kind}_{a}" for kind in ("d", "per", "vjp") for a in cls.args]
+        if "forward" in cls.__dict__ and "differentiable" not in cls.__dict__:
+            cls.differentiable = any(hasattr(cls, rule) for rule in rules)
 
     def _slope(self, name: str, first: str) -> tuple[Any, frozenset[str]]:
+        if hasattr(self, f"per_{name}"):
+            return _adapt(getattr(self, f"per_{name}"), self, first, f"{first} / {{}}")  # type: ignore[no-any-return]
         d = getattr(self, f"d_{name}", None)
         if d is None or isinstance(d, (int, float)):
             if d == 1:
@@ -266,10 +285,12 @@ class Elementwise(Primitive):
 
     def _conjugate(self, name: str, pull: Any) -> Any:
         """The vjp for complex numbers, where the slope is conjugated (PyTorch's convention)."""
-        d = getattr(self, f"d_{name}", None)
-        if d is None or isinstance(d, (int, float)) or hasattr(self, f"vjp_{name}"):
+        if hasattr(self, f"vjp_{name}"):
             return pull
-        return _adapt(d, self, "g", "g * conj(xp, {})")[0]
+        if hasattr(self, f"per_{name}"):
+            return _adapt(getattr(self, f"per_{name}"), self, "g", "g / conj(xp, {})")[0]
+        d = getattr(self, f"d_{name}", None)
+        return _adapt(d, self, "g", "g * conj(xp, {})")[0] if callable(d) else pull
 
     def jvp(self, xp: Any, tangents: Sequence[Any], out: Any, arrays: Sequence[Any], params: dict[str, Any]) -> Any:
         t = super().jvp(xp, tangents, out, arrays, params)
@@ -323,7 +344,15 @@ def bind(prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any]) -> An
     if top is None:
         return compute(prim, arrays, params)
     arrays = prim.prepare(arrays, params)
+    if prim.real_only is not None:
+        refuse_complex(prim.real_only, arrays)
     return top._interpret(prim, arrays, params)
+
+
+def refuse_complex(error: Exception, arrays: tuple[Any, ...]) -> None:
+    for a in arrays:
+        if hasattr(a, "shape") and dtype_of(a).kind == "c":
+            raise errors.not_of_complex(error, dtype_of(a))
 
 
 def compute(prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -335,12 +364,12 @@ def compute(prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any]) ->
 
 
 def compute_numpy(prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any]) -> Any:
-    token = set_errors(QUIET)
-    try:
-        return prim.forward(numpy_, *arrays, **params)
-    except MemoryError as e:
-        if isinstance(e, errors.OutOfMemoryError):
+    for token in quietly:
+        try:
+            return prim.forward(numpy_, *arrays, **params)
+        except (MemoryError, ValueError) as e:
+            if errors.too_large(e):
+                raise errors.no_memory(prim.name, e) from None
             raise
-        raise errors.OutOfMemoryError(f"can't allocate memory: {prim.name} failed: {e}") from None
-    finally:
-        reset_errors(token)
+        finally:
+            reset_errors(token)
