@@ -53,3 +53,19 @@ def free(edge: Any) -> None:
         seen.add(node)
         stack.extend(node.edges)
         node.release()
+
+
+def visited(sweep: Any, edges: set[Any]) -> set[Any]:
+    """Those of ``edges``, nodes or leaves, to which a running sweep comes, or has come."""
+    targets, wanted = sweep.targets, sweep.wanted
+    if wanted is not None:
+        return {e for e in edges if e in wanted or e in targets}
+    seen: set[Any] = set()
+    stack = [root for root, _ in sweep.roots]
+    while stack:
+        edge = stack.pop()
+        if edge is not None and edge not in seen:
+            seen.add(edge)
+            if edge._seq:
+                stack.extend(edge.edges)
+    return {e for e in edges & seen if e._seq or targets is None or e in targets}

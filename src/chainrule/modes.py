@@ -18,10 +18,11 @@ class Mode:
 
     ``enabled`` is what was asked for; ``grad``, whether operations are recorded, is false in ``inference`` all
     the same.  ``hooks`` pack and unpack what nodes save, unless there is a ``refusal``, the words in which they
-    are refused.  ``anomaly`` is None, or whether to look for nan; ``within`` the node whose rule is running.
+    are refused, and ``before_write`` is told of each tensor that is going to be written to.  ``anomaly`` is None, or
+    whether to look for nan; ``within`` the node whose rule is running.
     """
 
-    __slots__ = ("anomaly", "enabled", "grad", "hooks", "inference", "refusal", "within")
+    __slots__ = ("anomaly", "before_write", "enabled", "grad", "hooks", "inference", "refusal", "within")
 
     def __init__(
         self,
@@ -29,10 +30,12 @@ class Mode:
         inference: bool = False,
         hooks: Hooks | None = None,
         refusal: str | None = None,
+        before_write: Callable[[Any], None] | None = None,
         anomaly: bool | None = None,
         within: Any = None,
     ) -> None:
         self.enabled, self.inference, self.hooks, self.refusal = enabled, inference, hooks, refusal
+        self.before_write = before_write
         self.anomaly, self.within = anomaly, within
         self.grad = enabled and not inference
 
@@ -66,6 +69,15 @@ def is_grad_enabled() -> bool:
 def is_inference_mode_enabled() -> bool:
     """Whether :class:`inference_mode` is on here, in this thread and task."""
     return current().inference
+
+
+def is_inference(input: Any) -> bool:
+    """Whether a tensor was made in :class:`inference_mode`.
+
+    Source: ``torch.is_inference``.
+    """
+    found: bool = input.is_inference()
+    return found
 
 
 class Setting:

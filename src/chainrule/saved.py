@@ -23,12 +23,12 @@ class Held:
     be kept here, or the graph would hold itself.
     """
 
-    __slots__ = ("edge", "number", "packed", "rank", "unpack")
+    __slots__ = ("edge", "number", "packed", "rank", "shape", "unpack")
 
     def __init__(self, value: Any, hooks: Hooks, shown: Tensor, edge: Any = None) -> None:
         pack, self.unpack = hooks
         self.number = not isinstance(value, Box) and not hasattr(value, "shape")  # a Python number stays one
-        self.rank, self.edge = shown._rank, edge
+        self.rank, self.shape, self.edge = shown._rank, shown._shape, edge
         version = 0 if shown._v is None else shown._v[0]
         with modes.no_grad():
             self.packed = pack(shown)
@@ -42,6 +42,8 @@ class Held:
             raise TypeError(
                 f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(t).__name__}"
             )
+        if t._shape != self.shape:
+            raise explained(RuntimeError(errors.size_mismatch(self.shape, t._shape)))
         out = wrap(t._own() if t._rank == self.rank else t, self.rank)
         if self.edge is not None:
             out._rg, out._node = True, self.edge  # a leaf's edge is the leaf: this tensor stands for it
@@ -119,8 +121,8 @@ class SavedTensor:
         if value is None:
             return None
         if type(value) is Held:
-            t = value.open()
-            return t if place else node.prim.restore(node, t._a)
+            opened = value.open()
+            return opened if place else node.prim.restore(node, opened._a)
         if place == 0:
             return node.prim.restore(node, value)
         t = node.tensors[place - 1] if node.tensors else None

@@ -18,7 +18,6 @@ from .views import follow_chain, forbidden, leave_behind, retain_anew
 
 _ndarray = np.ndarray
 _mode = modes.current
-_ON = modes.ON
 
 
 def check_writable(x: Tensor, tracked: bool, uniform: bool = False) -> None:
@@ -36,8 +35,12 @@ def check_writable(x: Tensor, tracked: bool, uniform: bool = False) -> None:
                 raise explained(RuntimeError(errors.leaf_in_place(view=True)))
         if x._rg and x._node is None:
             raise explained(RuntimeError(errors.leaf_in_place(view=False)))
-    if type(x._v) is Inference and not _mode().inference:
-        raise RuntimeError(errors.INFERENCE_WRITE)
+    if modes.unusual:
+        mode = _mode()
+        if mode.before_write is not None:
+            mode.before_write(x)
+        if type(x._v) is Inference and not mode.inference:
+            raise RuntimeError(errors.INFERENCE_WRITE)
     a = x._a
     if type(a) is _ndarray and 0 in a.strides and a.size and not uniform and any(
         s == 0 and n > 1 for s, n in zip(a.strides, a.shape, strict=True)
@@ -70,7 +73,7 @@ def compute_into(x: Tensor, function: Callable[..., Tensor], args: tuple[Any, ..
         if type(a) is Tensor and a._v is x._v and a is not x and a._v is not None:
             may_write(x, args)
     old = x
-    if (mode := _mode()) is not _ON and mode.hooks is not None:  # what they are given must not change under their hands
+    if modes.unusual and _mode().hooks is not None:  # what they are given must not change under their hands
         old = wrap(x._a.copy() if type(x._a) is _ndarray else x._a, x._rank)
         old._rg, old._node = x._rg, x._node
     try:

@@ -5,10 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from ..backward import backward, grad
-from ..modes import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from ..modes import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    is_multithreading_enabled,
+    no_grad,
+    set_grad_enabled,
+    set_multithreading_enabled,
+)
 from ..tensor import Tensor
+from . import anomaly_mode, function, grad_mode, graph, profiler
+from .anomaly_mode import detect_anomaly, set_detect_anomaly
+from .function import Function
 
-__all__ = ["Variable", "backward", "enable_grad", "grad", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+__all__ = [
+    "Function", "Variable", "anomaly_mode", "backward", "detect_anomaly", "enable_grad", "function", "grad",
+    "grad_mode", "graph", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled",
+    "is_multithreading_enabled", "no_grad", "profiler", "set_detect_anomaly", "set_grad_enabled",
+    "set_multithreading_enabled",
+]  # fmt: skip
 
 
 def Variable(data: Tensor, requires_grad: bool = False, volatile: Any = None) -> Tensor:

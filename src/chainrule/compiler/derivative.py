@@ -54,10 +54,10 @@ class CompiledFunctionBackward(Node):
 
     __slots__ = ()
 
-    def unpack(self) -> tuple[Any, ...]:
+    def unpack(self, saved: Any) -> tuple[Any, ...]:
         return _Tensors(self.tensors)
 
-    def pull(self, xp: Any, g: Any, saved: Any) -> Sequence[Any]:
+    def pull(self, sweep: Any, g: Any, saved: Any) -> Sequence[Any]:
         d: Derivative = self.params
         if type(saved) is tuple and not isinstance(g, (Box, Several)):  # numbers, one output: the common case
             found: Sequence[Any] = d.runner.run(*saved[1], *saved[2], g)
