@@ -13,7 +13,7 @@ from .anomaly import Watch
 from .arrays import numpy_
 from .arrays.namespace import dtype_of, namespace
 from .errors import explained
-from .graph import reachable
+from .graph import GradientEdge, inner_edge, reachable
 from .leaves import collect, deposit
 from .modes import current, enable_grad
 from .quiet import quietly, reset_errors
@@ -127,7 +127,7 @@ def backward(
     targets = None if inputs is None else _tuple(inputs)
     if targets == ():
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
-    outputs = _tuple(tensors)
+    outputs = _standing(_tuple(tensors), grad_tensors)
     if not outputs:
         return
     if create_graph:
@@ -136,7 +136,8 @@ def backward(
     roots = _roots(outputs, grad_tensors, create_graph)
     sweep = _sweep(outputs, roots, keep, create_graph)
     if targets is not None:
-        for t in _inputs(targets):
+        targets = _inputs(targets)
+        for t in targets:
             t.retain_grad()
         _aim(sweep, roots, {edge_of(t) for t in targets})
     sweep.shared.update(id(g) for _, g in roots)
@@ -208,7 +209,7 @@ def grad(
             if not (allow_unused or materialize_grads):
                 raise explained(RuntimeError(errors.unused(0)))
             return _materialized((None,), (inputs,), False) if materialize_grads else (None,)
-    ys, xs = _tuple(outputs), _tuple(inputs)
+    ys, xs = _standing(_tuple(outputs), grad_outputs), _tuple(inputs)
     if not xs:
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     if is_grads_batched:
@@ -216,7 +217,8 @@ def grad(
         return _materialized(batched, xs, create_graph) if materialize_grads else batched
     roots = _roots(ys, grad_outputs, create_graph)  # PyTorch looks at the outputs first
     targets = []
-    for x in _inputs(xs):
+    xs = _inputs(xs)
+    for x in xs:
         if not x._rg:
             raise explained(
                 RuntimeError(
@@ -313,11 +315,34 @@ def _run(sweep: engine.Sweep, roots: Any, settle: Callable[[engine.Sweep, dict[A
 
 
 def _tuple(x: Any) -> tuple[Any, ...]:
-    return (x,) if isinstance(x, engine.Box) else tuple(x)
+    return (x,) if isinstance(x, (engine.Box, GradientEdge)) else tuple(x)
+
+
+def _standing(outputs: tuple[Any, ...], grads: Any) -> tuple[Any, ...]:
+    """The outputs, with a tensor of its gradient's shape in the place of each edge."""
+    if not any(isinstance(y, GradientEdge) for y in outputs):
+        return outputs
+    given = (None,) * len(outputs) if grads is None else _tuple(grads)
+    return tuple([_stand_in(y, g) if isinstance(y, GradientEdge) else y
+                  for y, g in zip(outputs, (*given, *[None] * len(outputs)), strict=False)])  # fmt: skip
+
+
+def _stand_in(edge: GradientEdge, like: Any) -> Tensor:
+    """A tensor whose gradient goes where an edge leads, of whose value nothing is known."""
+    found = inner_edge(edge)
+    if not found._seq:
+        return found  # type: ignore[no-any-return]
+    if like is None:
+        raise explained(RuntimeError(errors.EDGE_WITHOUT_GRAD))
+    rank = 2 if found.extra is None else found.extra.rank
+    t = wrap(like._a if isinstance(like, Tensor) else like, rank)
+    t._rg, t._node = True, found
+    return t
 
 
 def _inputs(given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The tensors to differentiate with respect to, or tensors that stand for such."""
     for t in given:
-        if not isinstance(t, Tensor):
+        if not isinstance(t, (Tensor, GradientEdge)):
             raise RuntimeError(f"all inputs have to be Tensors or GradientEdges, but got {type(t).__name__}")
-    return given
+    return tuple([_stand_in(t, np.zeros(())) if isinstance(t, GradientEdge) else t for t in given])

@@ -99,6 +99,13 @@ def no_grad_fn(index: int, tensor: Any) -> str:
     )
 
 
+EDGE_WITHOUT_GRAD = (
+    "grad can be implicitly created only for scalar outputs"
+    "\nA GradientEdge does not know the shape of its tensor. Say with which weights it counts: "
+    "torch.autograd.grad(edge, x, torch.ones(3))."
+)
+
+
 def not_scalar(shape: Any) -> str:
     return (
         "grad can be implicitly created only for scalar outputs"

@@ -1,12 +1,37 @@
-"""Walks over a graph that are no sweeps; like them without recursion."""
+"""Edges of a graph, and walks over it that are no sweeps; like them without recursion."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
-from .engine import Nowhere
+from .engine import Node, Nowhere, Port
+
+
+class GradientEdge(NamedTuple):
+    """Where the gradient of a tensor goes: to output ``output_nr`` of ``node``.
+
+    ``backward`` and ``grad`` take it in the place of the tensor, which need not live on.
+
+    Source: ``torch.autograd.graph.GradientEdge``.
+    """
+
+    node: Any
+    output_nr: int
+    ownership_token: Any = None  # what keeps the graph alive where ``node`` does not
+
+
+def inner_edge(of: GradientEdge) -> Any:
+    """The edge as the engine has it: a node, or a leaf."""
+    node, number, token = of
+    if hasattr(node, "variable"):
+        return node.variable
+    if isinstance(token, Node):
+        return token
+    if not isinstance(node, Node):  # a call of a user's Function
+        return node._node.edge_to(number)
+    return Port(node, number) if number else node
 
 
 def reachable(edges: Sequence[Any], targets: Any) -> set[Any] | None:

@@ -6,12 +6,12 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from .. import engine, modes
 from ..backward import edge_of
 from ..engine import RemovableHandle
-from ..graph import visited
+from ..graph import GradientEdge, visited
 from ..modes import Setting, current
 from ..tensor import Inference, Tensor
 from .function import BackwardCFunction
@@ -40,19 +40,6 @@ class Node(ABC):
 
 Node.register(engine.Node)
 Node.register(BackwardCFunction)
-
-
-class GradientEdge(NamedTuple):
-    """Where the gradient of a tensor goes: to output ``output_nr`` of ``node``.
-
-    ``backward`` and ``grad`` take it in the place of the tensor, which need not live on.
-
-    Source: ``torch.autograd.graph.GradientEdge``.
-    """
-
-    node: Any
-    output_nr: int
-    ownership_token: Any = None  # what keeps the graph alive where ``node`` does not
 
 
 def get_gradient_edge(tensor: Tensor) -> GradientEdge:
