@@ -112,13 +112,15 @@ def available(prim: Primitive) -> bool:
 ONE_SHAPE = [((1,),), ((3, 0, 2),), ((2, 1, 2, 1, 2),)]
 TWO_SHAPES = [((1, 3), (2, 1)), ((), (1,)), ((3, 0, 2), (1, 2)), ((2, 1, 2, 1, 2), (2, 1, 1))]
 
+THREE_SHAPES = [((1, 3), (2, 1), ()), ((3, 0, 2), (1, 2), (2,))]
+
 
 def samples(prim: Primitive) -> Iterator[tuple[Any, dict[str, Any], bool]]:
     for args, params in prim.samples:
         yield args, params, True
     free = isinstance(prim, Elementwise) and all(isinstance(a, tuple) for a in prim.samples[0][0])
     if free and prim.name not in ("Fill", "Copy"):  # these keep the shape of x
-        for shapes in {1: ONE_SHAPE, 2: TWO_SHAPES}[len(prim.args)]:
+        for shapes in {1: ONE_SHAPE, 2: TWO_SHAPES, 3: THREE_SHAPES}[len(prim.args)]:
             yield shapes, prim.samples[0][1], False
 
 

@@ -258,7 +258,9 @@ class Elementwise(Primitive):
                 return (lambda xp, g, s, p: g), frozenset()
             if d == -1:
                 return (lambda xp, g, s, p: -g), frozenset()
-            return ((lambda xp, g, s, p: xp.zeros_like(g)) if d == 0 else None), frozenset()
+            if d == 0:
+                return (lambda xp, g, s, p: xp.zeros_like(g)), frozenset()
+            return (None if d is None else lambda xp, g, s, p: g * d), frozenset()
         return _adapt(d, self, first, f"{first} * {{}}")  # type: ignore[no-any-return]
 
     def _reverse(self, name: str) -> tuple[Any, frozenset[str]]:

@@ -222,5 +222,10 @@ def put_along_axis(x: Any, index: Any, axis: int, size: int) -> Any:
 
 
 def __getattr__(name: str) -> Any:
-    """NumPy's own, for what few operations need."""
-    return getattr(np, name)
+    """NumPy's own, for what few operations need, and SciPy's special functions."""
+    if name != "special":
+        return getattr(np, name)
+    from ..extras import scipy_special
+
+    globals()[name] = found = scipy_special("this function")
+    return found

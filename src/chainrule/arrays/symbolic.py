@@ -271,11 +271,14 @@ class Namespace:
             "acosh": sympy.acosh, "atanh": sympy.atanh, "square": lambda x: x * x, "sign": sympy.sign,
             "floor": sympy.floor, "ceil": sympy.ceiling, "round": _nearest, "erf": sympy.erf, "conj": sympy.conjugate,
             "trunc": _truncated, "sigmoid": lambda x: 1 / (1 + sympy.exp(-x)),
-            "softplus": lambda x: sympy.log(1 + sympy.exp(x)), "relu": lambda x: sympy.Max(x, 0),
+            "exp2": lambda x: 2**x, "softplus": lambda x: sympy.log(1 + sympy.exp(x)), "relu": lambda x: sympy.Max(x, 0),
         }  # fmt: skip
         binary = {
             "maximum": sympy.Max, "minimum": sympy.Min, "remainder": _OPERATORS["mod"], "pow": _power,
-            "floor_divide": _OPERATORS["floordiv"], "atan2": sympy.atan2,
+            "floor_divide": _OPERATORS["floordiv"], "atan2": sympy.atan2, "fmax": sympy.Max, "fmin": sympy.Min,
+            "hypot": lambda x, y: (x * x + y * y) ** half, "copysign": lambda x, y: sympy.Abs(x) * sympy.sign(y),
+            "logaddexp": lambda x, y: sympy.log(sympy.exp(x) + sympy.exp(y)),
+            "logaddexp2": lambda x, y: sympy.log(2**x + 2**y, 2), "fmod": lambda x, y: x - y * _truncated(x / y),
         }  # fmt: skip
         truth = {
             "isfinite": lambda x: sympy.false if x.is_finite is False else sympy.true,

@@ -35,7 +35,7 @@ def attach(**members: Any) -> None:
 
 
 def _dress(function: Any, name: str, doc: str | None, shapes: str) -> Any:
-    function.__name__ = function.__qualname__ = name
+    function.__name__ = function.__qualname__ = name.rpartition(".")[2]
     function.__doc__ = f"{doc}\n\n    {shapes}\n\n    Source: ``torch.{name}``.\n    "
     function.__module__ = "chainrule"
     return function
@@ -46,7 +46,12 @@ def _name(cls: type[Any]) -> str:
 
 
 def export(name: str, function: Any, *, method: bool = True, in_place: bool = False) -> Any:
-    """Make ``function`` public under ``name``; as a Tensor method too, and as ``name_`` that writes into self."""
+    """Make ``function`` public under ``name``; as a Tensor method too, and as ``name_`` that writes into self.
+
+    A name with a dot is that of a function in a namespace such as ``special``, which imports it.
+    """
+    if "." in name:
+        return function
     public[name] = function
     if method:
         setattr(Tensor, name, function)

@@ -59,6 +59,7 @@ class FloorDivide(Elementwise):
     """``floor(x / y)``; its slope is 0 almost everywhere and PyTorch gives it none."""
 
     forward = lambda xp, x, y: xp.floor_divide(x, y)
+    differentiable = False
     samples = BETWEEN_STEPS
 
 
