@@ -54,18 +54,11 @@ class Continuous(Words):
         if to.kind == "c":
             return _joined(self.uniform((*dims, 2), _part(to), low, high), to)
         to = floating(to, "check_uniform_bounds")
-        most = float(np.finfo(to).max)
-        for name, bound in (("from", low), ("to", high)):
-            if not abs(bound) <= most:
-                raise RuntimeError(f"{name} is out of bounds for {KINDS[to.name][0]}")
-        if not low <= high:
-            raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={high:g}")
-        if not high - low <= most:
-            raise RuntimeError(
-                f"uniform_ expects to-from <= std::numeric_limits<{KINDS[to.name][1]}>::max(), but found to={high:g} "
-                f"and from={low:g} which result in to-from to exceed the limit"
-            )
         unit: Callable[[int], Array] = self._unit64 if to == np.float64 else self._unit32
+        if low == 0 and high == 1 and to.itemsize > 2:  # the commonest, and below 1 as it is
+            with self._lock:
+                return self._sliced(n, to, unit).reshape(dims)
+        _check_bounds(low, high, to)
         first, last = np.array([low, high], np.float64 if to == np.float64 else np.float32)
         with self._lock:
             x = self._sliced(n, to, lambda k: fma(unit(k), float(last - first), float(first)))
@@ -109,9 +102,16 @@ class Continuous(Words):
         """``n`` standard normals, two at a time, starting with the spare one."""
         spare = [] if self._spare is None else [self._spare]
         missing = n - len(spare)
-        unit = self._unit64(missing + missing % 2)
-        radius = np.sqrt(-2 * libm(math.log1p, -unit[1::2]))
-        angle = 2 * np.pi * unit[0::2]
+        if missing < 16:
+            unit = iter(self._unit64(missing + missing % 2).tolist())
+            for turn, below_one in zip(unit, unit, strict=True):
+                radius, angle = math.sqrt(-2 * math.log1p(-below_one)), 2 * math.pi * turn
+                spare += radius * math.cos(angle), radius * math.sin(angle)
+            self._spare = spare.pop() if len(spare) > n else None
+            return np.array(spare, np.float64)
+        units = self._unit64(missing + missing % 2)
+        radius = np.sqrt(-2 * libm(math.log1p, -units[1::2]))
+        angle = 2 * np.pi * units[0::2]
         x = np.concatenate([spare, np.stack([radius * np.cos(angle), radius * np.sin(angle)], -1).ravel()])
         self._spare = float(x[n]) if x.size > n else None
         return x[:n]
@@ -159,6 +159,21 @@ class Continuous(Words):
 
         with self._lock:
             return self._sliced(n, to, draw).reshape(dims)
+
+
+def _check_bounds(low: float, high: float, to: np.dtype[Any]) -> None:
+    most = float(np.finfo(to).max)
+    name, short, _ = KINDS[to.name]
+    for label, bound in (("from", low), ("to", high)):
+        if not abs(bound) <= most:
+            raise RuntimeError(f"{label} is out of bounds for {name}")
+    if not low <= high:
+        raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={high:g}")
+    if not high - low <= most:
+        raise RuntimeError(
+            f"uniform_ expects to-from <= std::numeric_limits<{short}>::max(), but found to={high:g} and from={low:g} "
+            "which result in to-from to exceed the limit"
+        )
 
 
 def _exp(x: float) -> float:

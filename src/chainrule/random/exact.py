@@ -44,6 +44,8 @@ def settled(
 
 def fma(x: Array, scale: float, shift: float) -> Array:
     """``x * scale + shift`` with a single rounding, for float32 or float64."""
+    if scale == 1 and shift == 0:
+        return x + x.dtype.type(0)  # which takes the sign off a zero
     with np.errstate(over="ignore", invalid="ignore"):
         if shift == 0 or scale == 1:
             once: Array = x * x.dtype.type(scale) + x.dtype.type(shift)
@@ -147,8 +149,9 @@ def _sincos32(x: F32) -> tuple[F32, F32]:
     """Sine and cosine of float32 angles in ``[0, 2 pi]``."""
     octant = ((x * np.float32(4 / np.pi)).astype(np.int32) + 1) & ~1
     turns = octant.astype(np.float32)
-    for part in _QUARTER_PI:
-        x = _fused(turns, -part, x)
+    for part in _QUARTER_PI[:2]:
+        x = x - turns * np.float32(part)  # of so few bits that the product is exact
+    x = _fused(turns, -_QUARTER_PI[2], x)
     square = x * x
     sine = _fused(_horner(square, _SIN) * square, x, x)
     cosine = _fused(_horner(square, _COS) * square, square, square * np.float32(-0.5)) + np.float32(1)
