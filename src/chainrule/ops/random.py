@@ -174,7 +174,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
 
     >>> import chainrule as torch
     >>> torch.poisson(torch.tensor([3.0, 0.0, 100.0]), torch.Generator().manual_seed(0))
-    tensor([ 6.,  0., 93.])
+    tensor([ 6.,  0., 96.])
     """
     numbers = drawing(generator).poisson(np.ascontiguousarray(plain(input, "poisson")))
     return drawn(input, numbers.reshape(input._shape), "poisson")
@@ -192,7 +192,7 @@ def multinomial(
     Source: ``torch.multinomial``.
 
     >>> import chainrule as torch
-    >>> torch.multinomial(torch.tensor([0.0, 3.0, 0.0, 1.0]), 2).sort().values
+    >>> torch.multinomial(torch.tensor([0.0, 3.0, 0.0, 1.0]), 2, generator=torch.Generator().manual_seed(0))
     tensor([1, 3])
     """
     g, a = drawing(generator), plain(input, "multinomial")

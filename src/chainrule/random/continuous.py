@@ -105,14 +105,14 @@ class Continuous(Words):
         if missing < 16:
             unit = iter(self._unit64(missing + missing % 2).tolist())
             for turn, below_one in zip(unit, unit, strict=True):
-                radius, angle = math.sqrt(-2 * math.log1p(-below_one)), 2 * math.pi * turn
-                spare += radius * math.cos(angle), radius * math.sin(angle)
+                r, angle = math.sqrt(-2 * math.log1p(-below_one)), 2 * math.pi * turn
+                spare += r * math.cos(angle), r * math.sin(angle)
             self._spare = spare.pop() if len(spare) > n else None
             return np.array(spare, np.float64)
         units = self._unit64(missing + missing % 2)
         radius = np.sqrt(-2 * libm(math.log1p, -units[1::2]))
-        angle = 2 * np.pi * units[0::2]
-        x = np.concatenate([spare, np.stack([radius * np.cos(angle), radius * np.sin(angle)], -1).ravel()])
+        angles = 2 * np.pi * units[0::2]
+        x = np.concatenate([spare, np.stack([radius * np.cos(angles), radius * np.sin(angles)], -1).ravel()])
         self._spare = float(x[n]) if x.size > n else None
         return x[:n]
 

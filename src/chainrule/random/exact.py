@@ -45,7 +45,8 @@ def settled(
 def fma(x: Array, scale: float, shift: float) -> Array:
     """``x * scale + shift`` with a single rounding, for float32 or float64."""
     if scale == 1 and shift == 0:
-        return x + x.dtype.type(0)  # which takes the sign off a zero
+        unsigned: Array = x + x.dtype.type(0)  # zeros lose their sign
+        return unsigned
     with np.errstate(over="ignore", invalid="ignore"):
         if shift == 0 or scale == 1:
             once: Array = x * x.dtype.type(scale) + x.dtype.type(shift)
