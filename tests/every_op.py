@@ -182,6 +182,11 @@ def slope(phi: Callable[[float], float]) -> float:
     return best
 
 
+def real(t: torch.Tensor) -> torch.Tensor:
+    """The real part: what has a gradient."""
+    return t.real if t.is_complex() else t
+
+
 def dot(us: Sequence[torch.Tensor], vs: Sequence[torch.Tensor]) -> torch.Tensor:
     total: Any = sum((u * v).sum() for u, v in zip(us, vs, strict=True))
     return total if isinstance(total, torch.Tensor) else torch.zeros((), dtype=torch.float64)
@@ -399,7 +404,7 @@ def gradients_of_batches(case: Case, many: Sequence[Case]) -> None:
     u, places = case.weights(), tuple(range(len(case.moving)))
 
     def s(*xs: Any) -> Any:
-        return (u * case(*xs)).sum()
+        return real((u * case(*xs)).sum())
 
     batch = [stacked(many, i) for i in case.moving]
     gradient = func.grad(s, places)

@@ -12,10 +12,6 @@ import every_op as numbers
 from chainrule.primitive import Elementwise, Primitive
 from every_op import Case, all_cases, primitives
 
-_NO_COMPLEX = dict.fromkeys(
-    ("Remainder", "Floor", "Ceil", "Sign", "Softplus", "Softmax", "LogSoftmax", "MseLoss"),
-    "PyTorch has none for complex numbers",
-)  # fmt: skip
 _STEPS = dict.fromkeys(
     ("Floor", "Ceil", "Round", "Remainder", "Trunc", "Frac", "Fmod"), "SymPy leaves the derivative of a step open"
 )
@@ -34,7 +30,7 @@ class Reading:
 
     def takes(self, case: Case) -> bool:
         complex_ = any(case.args[i].dtype.kind == "c" for i in case.arrays)
-        if self.check is arrays.wirtinger and getattr(case.prim, "real_only", None) is not None:
+        if self.check is arrays.wirtinger and case.prim.real_only is not None:
             return False
         return (
             (self.values or bool(case.moving)) and (self.added or case.declared)
@@ -52,7 +48,7 @@ READINGS = [
     Reading(numbers.batched, values=True, complex=True),
     Reading(arrays.single, values=True, exceptions={"Cast": "its dtype is what it is told"}),
     Reading(arrays.layouts, values=True),
-    Reading(arrays.wirtinger, complex=True, exceptions=_NO_COMPLEX),
+    Reading(arrays.wirtinger, complex=True),
     Reading(arrays.symbolic, values=True, formula=True, added=False, exceptions={"IsNan": "a symbol is never nan"}),
     Reading(arrays.by_sympy, formula=True, added=False, exceptions=_STEPS),
     Reading(arrays.symbolic_batch, formula=True, added=False),

@@ -237,6 +237,7 @@ class Elementwise(Primitive):
 
     scalar: ClassVar[str] = ""  # the compiler's expression, e.g. "{x} * {y}"
     broadcasts = conjugates = True
+    commutes: ClassVar[bool] = False  # ``3 * x`` is recorded as ``x * 3``, as in PyTorch
     conj_node: Any = None
     floats: ClassVar[bool] = False  # integers become floats first, as for sin or division
     labels: ClassVar[tuple[str, str, str] | None] = (

@@ -45,10 +45,26 @@ class Library:
         return found
 
     def astype(self, x: Any, dtype: Any) -> Any:
-        return self.of.astype(x.real if x.dtype.kind == "c" and np.dtype(dtype).kind != "c" else x, dtype)
+        return self.of.astype(x.real if x.dtype.kind == "c" and np.dtype(dtype).kind not in "cb" else x, dtype)
 
     def sigmoid(self, x: Any) -> Any:
         return 1 / (1 + self.exp(-x))
+
+    def sign(self, x: Any) -> Any:
+        """0 for nan, and for a complex number its direction, as in PyTorch."""
+        if x.dtype.kind == "c":
+            size = self.abs(x)
+            return x / self.where(size == 0, self.ones_like(size), size)
+        return self.astype(x > 0, x.dtype) - self.astype(x < 0, x.dtype)
+
+    def complex(self, real: Any, imag: Any) -> Any:
+        return real + 1j * imag
+
+    def view_as_real(self, x: Any) -> Any:
+        return self.stack([self.real(x), self.imag(x)], axis=-1)
+
+    def view_as_complex(self, x: Any) -> Any:
+        return self.complex(x[..., 0], x[..., 1])
 
     def relu(self, x: Any) -> Any:
         return self.maximum(x, self.zeros_like(x))

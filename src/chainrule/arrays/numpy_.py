@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from operator import attrgetter
 from typing import Any
 
@@ -40,7 +42,6 @@ from numpy import (
     less,
     less_equal,
     log,
-    log1p,
     log2,
     log10,
     logical_and,
@@ -57,7 +58,6 @@ from numpy import (
     remainder,
     reshape,
     round,
-    sign,
     sin,
     sinh,
     sqrt,
@@ -127,7 +127,7 @@ def any(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
 
 
 def astype(x: Any, dtype: Any) -> Any:
-    return x.astype(dtype) if x.dtype.kind != "c" or np.dtype(dtype).kind == "c" else x.real.astype(dtype)
+    return (x.real if x.dtype.kind == "c" and np.dtype(dtype).kind not in "cb" else x).astype(dtype)
 
 
 def broadcast_to(x: Any, shape: Any) -> Any:
@@ -205,9 +205,60 @@ def relu(x: Any) -> Any:
 
 
 def erf(x: Any) -> Any:
+    return _erf()(x)
+
+
+@functools.cache
+def _erf() -> Any:
+    """SciPy's error function; without SciPy Python's own, entry by entry."""
     from ..extras import scipy_special
 
-    return scipy_special("erf").erf(x)
+    try:
+        return scipy_special("erf").erf
+    except ImportError:
+        each = np.frompyfunc(math.erf, 1, 1)
+        return lambda x: np.asarray(each(x), x.dtype)[()]
+
+
+def sign(x: Any) -> Any:
+    """PyTorch's: 0 for nan, and for a complex number its direction."""
+    kind = x.dtype.kind
+    if kind == "c":
+        size = np.abs(x)
+        size = np.where(size == 0, 1, size)
+        return complex(x.real / size, x.imag / size)
+    if kind == "b":
+        return x
+    s = np.sign(x)
+    return np.fmax(s, 0) + np.fmin(s, 0) if kind == "f" else s  # each of the two is 0 for nan
+
+
+def complex(x: Any, y: Any) -> Any:
+    """``x + iy``, bit for bit: to add up would make nan of 0 times inf."""
+    out = np.empty(np.broadcast_shapes(x.shape, y.shape), np.result_type(x, np.complex64))
+    out.real, out.imag = x, y
+    return out[()]
+
+
+def log1p(x: Any) -> Any:
+    """``log(1 + x)``, which NumPy has for real numbers only: its complex one gives 0 for small ones."""
+    if x.dtype.kind != "c":
+        return np.log1p(x)
+    a, b = x.real, x.imag
+    near = np.log1p(a * (2 + a) + b * b) / 2
+    return complex(np.where(np.abs(x) < 0.5, near, np.log(np.hypot(1 + a, b))), np.arctan2(b, 1 + a))
+
+
+def view_as_real(x: Any) -> Any:
+    """The two parts of complex numbers along a new last axis, in the same memory."""
+    return x[..., None].view(x.real.dtype)
+
+
+def view_as_complex(x: Any) -> Any:
+    """The complex numbers whose parts lie along the last axis, in the same memory if they lie side by side there."""
+    if x.strides[-1] != x.itemsize:
+        return complex(x[..., 0], x[..., 1])
+    return x.view(np.result_type(x, np.complex64))[..., 0]
 
 
 def put_along_axis(x: Any, index: Any, axis: int, size: int) -> Any:

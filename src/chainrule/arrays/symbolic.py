@@ -26,7 +26,7 @@ from ..extras import load
 from ..tensor import Tensor, _ground, wrap
 from . import numpy_
 
-_FLOAT, _INT, _BOOL = np.dtype("float64"), np.dtype("int64"), np.dtype("bool")
+_FLOAT, _COMPLEX, _INT, _BOOL = (np.dtype(d) for d in ("float64", "complex128", "int64", "bool"))
 _HUGE = 4096  # bits: numbers beyond are kept to 15 digits
 
 
@@ -280,12 +280,13 @@ class Namespace:
             "logaddexp": lambda x, y: sympy.log(sympy.exp(x) + sympy.exp(y)),
             "logaddexp2": lambda x, y: sympy.log(2**x + 2**y, 2), "fmod": lambda x, y: x - y * _truncated(x / y),
         }  # fmt: skip
+        pair = {"complex": lambda x, y: x + sympy.I * y        }  # fmt: skip
         truth = {
             "isfinite": lambda x: sympy.false if x.is_finite is False else sympy.true,
             "isnan": lambda x: sympy.true if x is sympy.nan else sympy.false, "logical_not": sympy.Not,
         }  # fmt: skip
         real = {"abs": sympy.Abs, "real": sympy.re, "imag": sympy.im}
-        for functions, dtype in ((unary, None), (binary, None), (real, _FLOAT), (truth, _BOOL)):
+        for functions, dtype in ((unary, None), (binary, None), (pair, _COMPLEX), (real, _FLOAT), (truth, _BOOL)):
             for name, f in functions.items():
                 setattr(self, name, _elementwise(f, dtype))
         for name, fold in {"sum": sympy.Add, "prod": sympy.Mul, "max": sympy.Max, "min": sympy.Min}.items():
@@ -354,6 +355,13 @@ class Namespace:
 
     def stack(self, arrays: Sequence[Any], *, axis: int) -> Symbolic:
         return Symbolic(np.stack([of(a).a for a in arrays], axis), _common(arrays))
+
+    def view_as_real(self, x: Any) -> Symbolic:
+        return self.stack([self.real(x), self.imag(x)], axis=-1)
+
+    def view_as_complex(self, x: Any) -> Symbolic:
+        found: Symbolic = self.complex(x[..., 0], x[..., 1])
+        return found
 
     def matmul(self, x: Any, y: Any) -> Symbolic:
         with np.errstate(all="ignore"):

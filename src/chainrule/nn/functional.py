@@ -18,7 +18,6 @@ from ..lanes import check_broadcast
 from ..ops import activation as _activation
 from ..ops import loss as _loss
 from ..ops.activation import log_softmax, sigmoid, softmax, softplus
-from ..ops.choice import where
 from ..ops.linalg import linear
 from ..ops.loss import _reduction
 from ..ops.trigonometric import tanh
@@ -214,28 +213,8 @@ def binary_cross_entropy(
     >>> binary_cross_entropy(torch.tensor([0.5]), torch.tensor([1.0]))
     tensor(0.6931)
     """
-    reduction = _reduction(legacy_reduction(size_average, reduce, reduction))
-    if input._shape != target._shape:
-        raise ValueError(
-            f"Using a target size ({target.size()}) that is different to the input size ({input.size()}) is "
-            "deprecated. Please ensure they have the same size."
-        )
-    if not bool(((input >= 0) & (input <= 1)).all()):
-        raise explained(
-            RuntimeError(
-                "all elements of input should be between 0 and 1"
-                "\nThese are scores, not probabilities: use binary_cross_entropy_with_logits, or sigmoid first."
-            )
-        )
-    each = (target - 1) * _log(1 - input) - target * _log(input)
-    return _reduced(each if weight is None else each * weight, reduction)
-
-
-def _log(x: Tensor) -> Tensor:
-    """``log(x)``, -100 where that is less; its gradient at 0 is 0."""
-    positive = x > 0
-    found: Tensor = where(positive, where(positive, x, 1.0).log(), -100.0)
-    return found.clamp(min=-100.0)
+    reduction = legacy_reduction(size_average, reduce, reduction)
+    return _loss.binary_cross_entropy(input, target, weight, reduction)
 
 
 def binary_cross_entropy_with_logits(
@@ -250,9 +229,5 @@ def binary_cross_entropy_with_logits(
     >>> binary_cross_entropy_with_logits(torch.tensor([0.0]), torch.tensor([1.0]))
     tensor(0.6931)
     """
-    reduction = _reduction(legacy_reduction(size_average, reduce, reduction))
-    if input._shape != target._shape:
-        raise ValueError(f"Target size ({target.size()}) must be the same as input size ({input.size()})")
-    soft = softplus(-input)
-    each = (1 - target) * input + (soft if pos_weight is None else (1 + (pos_weight - 1) * target) * soft)
-    return _reduced(each if weight is None else each * weight, reduction)
+    reduction = legacy_reduction(size_average, reduce, reduction)
+    return _loss.binary_cross_entropy_with_logits(input, target, weight, reduction, pos_weight)

@@ -19,6 +19,7 @@ from . import (
     index,
     linalg,
     loss,
+    polar,
     random,
     reduce,
     rounding,
@@ -36,7 +37,7 @@ from .later import find, functions, load_all
 _ns.boxes = namespace
 
 __all__ = [
-    "activation", "arithmetic", "assignment", "choice", "comparison", "complex", "convert", "exponential", "extremes",
-    "filling", "find", "functions", "index", "linalg", "load_all", "loss", "namespace", "public", "random", "reduce", "rounding",
-    "shape", "statistics", "trigonometric",
+    "activation", "arithmetic", "assignment", "choice", "comparison", "complex", "convert", "exponential",
+    "extremes", "filling", "find", "functions", "index", "linalg", "load_all", "loss", "namespace", "polar",
+    "public", "random", "reduce", "rounding", "shape", "statistics", "trigonometric",
 ]  # fmt: skip

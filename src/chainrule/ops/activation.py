@@ -6,7 +6,7 @@ from typing import Any
 
 from ..primitive import Elementwise, Primitive
 from ..tensor import Tensor
-from .kinds import export, unary
+from .kinds import export, no_kernel, only_floats, unary
 from .reduce import _to_dtype, axes
 from .samples import ONE
 
@@ -29,6 +29,7 @@ class Relu(Elementwise):
 
     forward = lambda xp, x: xp.relu(x)
     d_x = lambda xp, out: xp.astype(out != 0, out.dtype)
+    real_only = NotImplementedError("clamp is not supported for complex types")
     scalar = "{x} if not ({x} <= 0) else 0"
     samples = [(([[0.5, -1.25], [2.0, -0.7]],), {}), ((1.5,), {})]
 
@@ -36,16 +37,27 @@ class Relu(Elementwise):
 relu = unary(Relu)
 
 
-class Softplus(Elementwise):
+class Log1pExp(Elementwise):
     """``log(1 + exp(x))``, in a form that cannot overflow."""
 
+    real_only = no_kernel("softplus_cpu")
     forward = lambda xp, x: xp.softplus(x)
     d_x = lambda xp, x: xp.sigmoid(x)
-    floats = True
     scalar = "softplus({x})"
     samples = ONE
 
 
+class Softplus(Elementwise):
+    """``log(1 + exp(beta * x)) / beta``, and x itself where ``beta * x > threshold``."""
+
+    composite = True
+    real_only = no_kernel("softplus_cpu")
+    forward = lambda xp, x, *, beta, threshold: xp.where(x * beta > threshold, x, xp.softplus(x * beta) / beta)
+    d_x = lambda xp, x, beta, threshold: xp.where(x * beta > threshold, xp.ones_like(x), xp.sigmoid(x * beta))
+    samples = [(args, {"beta": beta, "threshold": 0.75}) for (args, _), beta in zip(ONE, (1.0, 0.5, 2.0), strict=True)]
+
+
+Log1pExp()
 _softplus = Softplus()
 
 
@@ -55,6 +67,7 @@ class Erf(Elementwise):
     forward = lambda xp, x: xp.erf(x)
     d_x = lambda xp, x: 2 / xp.sqrt(xp.asarray(xp.pi, dtype=x.dtype)) * xp.exp(-(x * x))
     floats = True
+    real_only = no_kernel("erf_vml_cpu")
     scalar = "erf({x})"
     samples = ONE
 
@@ -66,6 +79,7 @@ class Softmax(Primitive):
     """``exp(x) / sum(exp(x))`` along ``axis``, shifted by the maximum so that it cannot overflow."""
 
     composite = True
+    real_only = no_kernel("softmax_lastdim_kernel_impl")
     forward = lambda xp, x, *, axis: normalised(xp, xp.exp(x - xp.peak(x, axis=axis)), axis)
     vjp_x = lambda xp, g, out, axis: softmax_derivative(xp, g, out, axis)
     jvp_x = lambda xp, t, out, axis: softmax_derivative(xp, t, out, axis)
@@ -85,6 +99,7 @@ class LogSoftmax(Primitive):
     """``x - log(sum(exp(x)))`` along ``axis``."""
 
     composite = True
+    real_only = no_kernel("log_softmax_lastdim_kernel_impl")
     forward = lambda xp, x, *, axis: log_softmax_forward(xp, x, axis)
     vjp_x = lambda xp, g, out, axis: g - xp.exp(out) * xp.sum(g, axis=axis, keepdims=True)
     jvp_x = lambda xp, t, out, axis: t - xp.sum(xp.exp(out) * t, axis=axis, keepdims=True)
@@ -104,8 +119,7 @@ def softmax(input: Tensor, dim: int | None = None, dtype: Any = None, *, _stackl
 
     Source: ``torch.softmax``, ``torch.nn.functional.softmax``.
     """
-    x = input if dtype is None else _to_dtype(input, dtype)
-    return _softmax(x, axis=axes(x, dim if dim is not None else _chosen("softmax", x)))  # type: ignore[no-any-return]
+    return _normal("softmax", _softmax, input, dim, dtype)
 
 
 def log_softmax(input: Tensor, dim: int | None = None, dtype: Any = None, *, _stacklevel: int = 3) -> Tensor:
@@ -113,8 +127,16 @@ def log_softmax(input: Tensor, dim: int | None = None, dtype: Any = None, *, _st
 
     Source: ``torch.log_softmax``, ``torch.nn.functional.log_softmax``.
     """
-    x = _to_dtype(input, dtype)
-    return _log_softmax(x, axis=axes(x, dim if dim is not None else _chosen("log_softmax", x)))  # type: ignore[no-any-return]
+    return _normal("log_softmax", _log_softmax, input, dim, dtype)
+
+
+def _normal(name: str, prim: Primitive, x: Tensor, dim: int | None, dtype: Any) -> Tensor:
+    if dtype is not None:
+        x = _to_dtype(x, dtype)
+    axis = axes(x, _chosen(name, x) if dim is None else dim)
+    if x._dtype.kind != "f":
+        only_floats(f"{name}_lastdim_kernel_impl" if axis in ((-1,), ()) else f"{name}_kernel_impl", x)
+    return prim(x, axis=axis)  # type: ignore[no-any-return]
 
 
 def _chosen(name: str, x: Tensor) -> int:
@@ -122,7 +144,7 @@ def _chosen(name: str, x: Tensor) -> int:
 
     warnings.warn(
         f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
-        UserWarning, stacklevel=3,
+        UserWarning, stacklevel=4,
     )  # fmt: skip
     return 0 if x.ndim in (0, 1, 3) else 1
 
@@ -132,9 +154,8 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 
     Source: ``torch.nn.functional.softplus``.
     """
-    scaled = input if beta == 1 else input * beta
-    soft: Tensor = _softplus(scaled)
-    return soft if beta == 1 else soft / beta
+    only_floats("softplus_cpu", input)
+    return _softplus(input, beta=beta, threshold=threshold)  # type: ignore[no-any-return]
 
 
 export("softmax", softmax)

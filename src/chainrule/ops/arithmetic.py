@@ -9,9 +9,9 @@ from __future__ import annotations
 import operator
 from typing import Any
 
+from ..arrays.namespace import namespace
 from ..lanes import general
 from ..primitive import Elementwise
-from ..primitive import conj as conjugate
 from ..tensor import Tensor
 from .kinds import attach, binary, export, in_place_of, public, unary
 from .samples import BESIDE_ZERO, ONE, TWO
@@ -21,7 +21,7 @@ class Add(Elementwise):
     """``x + y``."""
 
     forward = lambda xp, x, y: x + y
-    jointly_linear = True
+    commutes = jointly_linear = True
     d_x, d_y = 1, 1
     scalar = "{x} + {y}"
     samples = TWO
@@ -50,6 +50,7 @@ class Mul(Elementwise):
     forward = lambda xp, x, y: x * y
     d_x = lambda y: y
     d_y = lambda x: x
+    commutes = True
     linear = ("x", "y")
     scalar = "{x} * {y}"
     samples = TWO
@@ -62,25 +63,32 @@ class Div(Elementwise):
     """``x / y``; integers are divided as floats."""
 
     forward = lambda xp, x, y: x / y
-    d_x = lambda y: 1 / y
+    per_x = lambda y: y
     d_y = lambda out, y: -out / y
-    vjp_x = lambda xp, g, y: g / conjugate(xp, y)
-    linear = ("x",)
     undoes = "Mul"
+    linear = ("x",)
     floats = True
     scalar = "{x} / {y}"
     samples = BESIDE_ZERO
 
 
-div = binary(Div, operator.truediv, operators=("__truediv__", "__rtruediv__"))
+div = binary(Div, operator.truediv, operators=("__truediv__",))
 
 
 def power(x: Any, y: Any) -> Any:
-    if y.__class__ is int:  # x * x is exact where pow may not be, and quicker
+    """``x**y``, with PyTorch's ways for common numbers y: exact where a general power may not be, and quicker."""
+    if y.__class__ is int or y.__class__ is float:
         if y == 2:
             return x * x
+        if y == 3:
+            return x * x * x
         if y < 0 and x.dtype.kind in "iu":
             raise RuntimeError("Integers to negative integer powers are not allowed.")
+        if y == 0.5 or y == -0.5:
+            root = namespace((x,)).sqrt(x)
+            return root if y > 0 else 1 / root
+        if y == -1 or y == -2:
+            return 1 / (x if y == -1 else x * x)
     return x**y
 
 
@@ -91,7 +99,7 @@ class Pow(Elementwise):
     d_x = lambda xp, x, y: pow_slope(xp, x, y)
     d_y = lambda xp, out, x, y: pow_log_slope(xp, out, x, y)
     scalar = "pow({x}, {y})"
-    labels = ("PowBackward1", "PowBackward0", "PowBackward1")
+    labels = ("PowBackward1", "PowBackward0", "PowBackward2")
     samples = [
         (([0.5, 1.25, 2.0], [1.5, -0.5, 3.0]), {}), (([[-0.5, 1.25]], 3), {}), (((2, 3), 2), {}), (((2,), 1), {}),
         (((2,), 0), {}), (([0.5, 2.0], -1.5), {}), ((2, (2, 3)), {}), (([1.5], [[2.5], [0.5]]), {}),
@@ -140,10 +148,8 @@ def whole_power(x: Any, n: int) -> Any:
 def pow_log_slope(xp: Any, out: Any, x: Any, y: Any) -> Any:
     if type(x) in (int, float, complex):
         return out * xp.log(xp.asarray(x, dtype=out.dtype)) if x else xp.where(y >= 0, 0 * out, out * -xp.inf)
-    if x.dtype.kind == "c":
-        return xp.where(x == 0, xp.zeros_like(out), out * xp.log(x))
-    positive = xp.where(x == 0, xp.ones_like(x), x)
-    return xp.where((x == 0) & (y >= 0), xp.zeros_like(out), out * xp.log(positive))
+    flat = (x == 0) & ((xp.real(y) if out.dtype.kind == "c" else y) >= 0)
+    return xp.where(flat, xp.zeros_like(out), out * xp.log(xp.where(flat, xp.ones_like(x), x)))
 
 
 class Neg(Elementwise):
@@ -176,6 +182,9 @@ abs = unary(Abs, operator="__abs__")
 class Sign(Elementwise):
     """-1, 0 or 1."""
 
+    real_only = NotImplementedError(
+        "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead."
+    )
     forward = lambda xp, x: xp.sign(x)
     d_x = 0
     scalar = "sign({x})"
@@ -196,6 +205,7 @@ class Reciprocal(Elementwise):
 
 
 reciprocal = unary(Reciprocal)
+attach(__rtruediv__=lambda self, other: reciprocal(self) * other)  # as PyTorch has it, in the last digit and the graph
 
 
 class AddScaled(Elementwise):

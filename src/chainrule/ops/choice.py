@@ -40,8 +40,9 @@ class Maximum(Elementwise):
     """The larger of x and y; a tie shares the slope, nan wins."""
 
     forward = lambda xp, x, y: xp.maximum(x, y)
-    d_x = lambda xp, x, y: share(xp, x > y, x == y, x)
-    d_y = lambda xp, x, y: share(xp, y > x, x == y, y)
+    d_x = lambda xp, x, y: share(xp, x < y, x == y, x)
+    d_y = lambda xp, x, y: share(xp, y < x, x == y, y)
+    real_only = RuntimeError("maximum not implemented for complex tensors.")
     scalar = "max({x}, {y})"
     samples = [(((2, 3), (2, 3)), {}), (((2, 1), (3,)), {})]
 
@@ -53,8 +54,9 @@ class Minimum(Elementwise):
     """The smaller of x and y; a tie shares the slope, nan wins."""
 
     forward = lambda xp, x, y: xp.minimum(x, y)
-    d_x = lambda xp, x, y: share(xp, x < y, x == y, x)
-    d_y = lambda xp, x, y: share(xp, y < x, x == y, y)
+    d_x = lambda xp, x, y: share(xp, x > y, x == y, x)
+    d_y = lambda xp, x, y: share(xp, y > x, x == y, y)
+    real_only = RuntimeError("minimum not implemented for complex tensors.")
     scalar = "min({x}, {y})"
     samples = [(((2, 3), (2, 3)), {}), (((2, 1), (3,)), {})]
 
@@ -62,14 +64,15 @@ class Minimum(Elementwise):
 minimum = binary(Minimum)
 
 
-def share(xp: Any, wins: Any, ties: Any, like: Any) -> Any:
-    """1 where it wins, 1/2 where it ties, 0 elsewhere."""
-    return xp.astype(wins, like.dtype) + xp.astype(ties, like.dtype) / 2
+def share(xp: Any, loses: Any, ties: Any, like: Any) -> Any:
+    """0 where it loses, 1/2 where it ties, else 1: beside nan, too."""
+    return 1 - xp.astype(loses, like.dtype) - xp.astype(ties, like.dtype) / 2
 
 
 class Clamp(Primitive):
     """x kept between ``min`` and ``max``; the slope is 1 inside, bounds included, else 0."""
 
+    real_only = NotImplementedError("clamp is not supported for complex types")
     forward = lambda xp, x, *, min, max: clamped(xp, x, min, max)
     vjp_x = lambda xp, g, x, min, max: xp.where(inside(x, min, max), g, xp.zeros_like(g))
     jvp_x = lambda xp, t, x, min, max: xp.where(inside(x, min, max), t, xp.zeros_like(t))

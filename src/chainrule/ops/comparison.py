@@ -6,7 +6,7 @@ import numpy as np
 
 from ..primitive import Elementwise
 from ..tensor import Tensor
-from .kinds import binary, export, unary
+from .kinds import binary, export, no_kernel, unary
 from .samples import ONE, WITH_TIES
 
 
@@ -35,6 +35,7 @@ ne = binary(Ne, operators=("__ne__",))
 class Lt(Elementwise):
     """``x < y``."""
 
+    real_only = no_kernel("lt_cpu")
     forward = lambda xp, x, y: x < y
     scalar = "{x} < {y}"
     samples = WITH_TIES
@@ -46,6 +47,7 @@ lt = binary(Lt, operators=("__lt__",))
 class Le(Elementwise):
     """``x <= y``."""
 
+    real_only = no_kernel("le_cpu")
     forward = lambda xp, x, y: x <= y
     scalar = "{x} <= {y}"
     samples = WITH_TIES
@@ -57,6 +59,7 @@ le = binary(Le, operators=("__le__",))
 class Gt(Elementwise):
     """``x > y``."""
 
+    real_only = no_kernel("gt_cpu")
     forward = lambda xp, x, y: x > y
     scalar = "{x} > {y}"
     samples = WITH_TIES
@@ -68,6 +71,7 @@ gt = binary(Gt, operators=("__gt__",))
 class Ge(Elementwise):
     """``x >= y``."""
 
+    real_only = no_kernel("ge_cpu")
     forward = lambda xp, x, y: x >= y
     scalar = "{x} >= {y}"
     samples = WITH_TIES
@@ -90,6 +94,7 @@ isnan = unary(IsNan, "isnan", in_place=False)
 class BitwiseAnd(Elementwise):
     """``x & y`` of integers or truth values."""
 
+    real_only = no_kernel("bitwise_and_cpu")
     forward = lambda xp, x, y: x & y
     scalar = "{x} & {y}"
     samples = [(([True, False, True], [True, True, False]), {})]
@@ -101,6 +106,7 @@ bitwise_and = binary(BitwiseAnd, operators=("__and__", "__rand__"))
 class BitwiseOr(Elementwise):
     """``x | y`` of integers or truth values."""
 
+    real_only = no_kernel("bitwise_or_cpu")
     forward = lambda xp, x, y: x | y
     scalar = "{x} | {y}"
     samples = [(([True, False, True], [True, True, False]), {})]
@@ -112,6 +118,7 @@ bitwise_or = binary(BitwiseOr, operators=("__or__", "__ror__"))
 class BitwiseXor(Elementwise):
     """``x ^ y`` of integers or truth values."""
 
+    real_only = no_kernel("bitwise_xor_cpu")
     forward = lambda xp, x, y: x ^ y
     scalar = "{x} ^ {y}"
     samples = [(([True, False, True], [True, True, False]), {})]
@@ -123,6 +130,7 @@ bitwise_xor = binary(BitwiseXor, operators=("__xor__", "__rxor__"))
 class BitwiseNot(Elementwise):
     """``~x``: not, for truth values."""
 
+    real_only = no_kernel("bitwise_not_cpu")
     forward = lambda xp, x: ~x
     scalar = "not {x}"
     samples = [(([True, False, True],), {})]

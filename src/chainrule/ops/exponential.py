@@ -37,7 +37,7 @@ class Log(Elementwise):
     """The natural logarithm."""
 
     forward = lambda xp, x: xp.log(x)
-    d_x = lambda x: 1 / x
+    per_x = lambda x: x
     floats = True
     scalar = "log({x})"
     samples = POSITIVE
@@ -50,7 +50,7 @@ class Log1p(Elementwise):
     """``log(1 + x)``, exact near 0."""
 
     forward = lambda xp, x: xp.log1p(x)
-    d_x = lambda x: 1 / (x + 1)
+    per_x = lambda x: x + 1
     floats = True
     scalar = "log1p({x})"
     samples = POSITIVE
@@ -63,7 +63,7 @@ class Log2(Elementwise):
     """The logarithm to base 2."""
 
     forward = lambda xp, x: xp.log2(x)
-    d_x = lambda xp, x: 1 / (x * xp.log(xp.asarray(2, dtype=x.dtype)))
+    per_x = lambda xp, x: x * xp.log(xp.asarray(2, dtype=x.dtype))
     floats = True
     scalar = "log2({x})"
     samples = POSITIVE
@@ -76,7 +76,7 @@ class Log10(Elementwise):
     """The logarithm to base 10."""
 
     forward = lambda xp, x: xp.log10(x)
-    d_x = lambda xp, x: 1 / (x * xp.log(xp.asarray(10, dtype=x.dtype)))
+    per_x = lambda xp, x: x * xp.log(xp.asarray(10, dtype=x.dtype))
     floats = True
     scalar = "log10({x})"
     samples = POSITIVE
@@ -89,7 +89,7 @@ class Sqrt(Elementwise):
     """The square root; its slope at 0 is infinite."""
 
     forward = lambda xp, x: xp.sqrt(x)
-    d_x = lambda out: 1 / (2 * out)
+    per_x = lambda out: 2 * out
     floats = True
     scalar = "sqrt({x})"
     samples = POSITIVE

@@ -8,40 +8,69 @@ from typing import Any
 from .. import dtypes
 from ..primitive import Primitive, table
 from ..tensor import Tensor
-from .kinds import export
+from .kinds import export, no_kernel
 from .reduce import Reduction, _tensor, axes, kept, spread
 
 
-def extreme_weights(xp: Any, x: Any, out: Any, axis: tuple[int, ...]) -> Any:
-    """1 at the extreme entry, shared evenly by ties; nan counts as extreme."""
-    out = xp.reshape(out, kept(x.shape, axis))
-    at = xp.astype((x == out) | (x != x), x.dtype)
+def shares(xp: Any, x: Any, out: Any, axis: tuple[int, ...]) -> Any:
+    """Equal shares for the entries that equal the extreme, else 0; all nan if the extreme is nan, which nothing equals."""
+    return even(xp, x == xp.reshape(out, kept(x.shape, axis)), x, axis)
+
+
+def shares_or_nan(xp: Any, x: Any, out: Any, axis: tuple[int, ...]) -> Any:
+    """As :func:`shares`, but a nan counts as the extreme."""
+    return even(xp, (x == xp.reshape(out, kept(x.shape, axis))) | (x != x), x, axis)
+
+
+def even(xp: Any, at: Any, x: Any, axis: tuple[int, ...]) -> Any:
+    at = xp.astype(at, x.dtype)
     return at / xp.sum(at, axis=axis, keepdims=True)
 
 
 class Amax(Reduction):
     """The largest entry over ``axis``; ties share the cotangent evenly."""
 
+    real_only = no_kernel("max_values_cpu")
     forward = lambda xp, x, *, axis, keepdims: xp.max(x, axis=axis, keepdims=keepdims)
-    vjp_x = lambda xp, g, out, x, axis: spread(xp, g, x.shape, axis) * extreme_weights(xp, x, out, axis)
-    jvp_x = lambda xp, t, out, x, axis, keepdims: xp.sum(
-        t * extreme_weights(xp, x, out, axis), axis=axis, keepdims=keepdims
-    )
+    vjp_x = lambda xp, g, out, x, axis: spread(xp, g, x.shape, axis) * shares(xp, x, out, axis)
+    jvp_x = lambda xp, t, out, x, axis, keepdims: xp.sum(t * shares(xp, x, out, axis), axis=axis, keepdims=keepdims)
 
 
 class Amin(Reduction):
     """The smallest entry over ``axis``; ties share the cotangent evenly."""
 
+    real_only = no_kernel("min_values_cpu")
     forward = lambda xp, x, *, axis, keepdims: xp.min(x, axis=axis, keepdims=keepdims)
-    vjp_x = lambda xp, g, out, x, axis: spread(xp, g, x.shape, axis) * extreme_weights(xp, x, out, axis)
+    vjp_x = lambda xp, g, out, x, axis: spread(xp, g, x.shape, axis) * shares(xp, x, out, axis)
+    jvp_x = lambda xp, t, out, x, axis, keepdims: xp.sum(t * shares(xp, x, out, axis), axis=axis, keepdims=keepdims)
+
+
+class Max(Amax):
+    """The largest of all entries: :class:`Amax`, except that a nan gets the cotangent."""
+
+    real_only = no_kernel("max_all")
+    composite = True
+    vjp_x = lambda xp, g, out, x, axis: spread(xp, g, x.shape, axis) * shares_or_nan(xp, x, out, axis)
     jvp_x = lambda xp, t, out, x, axis, keepdims: xp.sum(
-        t * extreme_weights(xp, x, out, axis), axis=axis, keepdims=keepdims
+        t * shares_or_nan(xp, x, out, axis), axis=axis, keepdims=keepdims
+    )
+
+
+class Min(Amin):
+    """The smallest of all entries: :class:`Amin`, except that a nan gets the cotangent."""
+
+    real_only = no_kernel("min_all")
+    composite = True
+    vjp_x = lambda xp, g, out, x, axis: spread(xp, g, x.shape, axis) * shares_or_nan(xp, x, out, axis)
+    jvp_x = lambda xp, t, out, x, axis, keepdims: xp.sum(
+        t * shares_or_nan(xp, x, out, axis), axis=axis, keepdims=keepdims
     )
 
 
 class ArgMax(Reduction):
     """The position of the largest entry along ``axis``."""
 
+    real_only = RuntimeError("argmax(): does not support complex input")
     differentiable = False
     forward = lambda xp, x, *, axis, keepdims: xp.argmax(x, axis=axis, keepdims=keepdims)
     samples = [(((2, 3),), {"axis": -1, "keepdims": False})]
@@ -50,12 +79,13 @@ class ArgMax(Reduction):
 class ArgMin(Reduction):
     """The position of the smallest entry along ``axis``."""
 
+    real_only = RuntimeError("argmin(): does not support complex input")
     differentiable = False
     forward = lambda xp, x, *, axis, keepdims: xp.argmin(x, axis=axis, keepdims=keepdims)
     samples = [(((2, 3),), {"axis": -1, "keepdims": False})]
 
 
-_amax, _amin, _max, _min = Amax(), Amin(), Amax("MaxBackward1"), Amin("MinBackward1")
+_amax, _amin, _max, _min = Amax(), Amin(), Max("MaxBackward1"), Min("MinBackward1")
 _argmax, _argmin = ArgMax(), ArgMin()
 
 

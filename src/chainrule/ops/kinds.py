@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from .. import errors
 from ..lanes import binary_lane, general, unary_lane
 from ..primitive import Elementwise
 from ..tensor import Tensor
@@ -70,6 +71,18 @@ def in_place_of(function: Callable[..., Tensor], name: str) -> Any:
     return _dress(write, f"{name}_", f"In-place ``{name}``: writes the result into this tensor and returns it.", "")
 
 
+def no_kernel(name: str) -> NotImplementedError:
+    """PyTorch's error where its CPU kernel ``name`` takes no complex numbers: a primitive's ``real_only``."""
+    return NotImplementedError(f"\"{name}\" not implemented for '{{}}'")
+
+
+def only_floats(kernel: str, *tensors: Tensor) -> None:
+    """PyTorch's error unless all are real floats, for an operation that has no other kernel."""
+    for x in tensors:
+        if x._dtype.kind != "f":
+            raise errors.not_of_complex(no_kernel(kernel), x._dtype)
+
+
 def unary(cls: type[Elementwise], name: str | None = None, *, in_place: bool = True, operator: str = "") -> Unary:
     """Declare a function of one tensor: ``name(x)``, ``x.name()``, ``x.name_()``."""
     name = name or _name(cls)
@@ -94,7 +107,7 @@ def binary(cls: type[Elementwise], fn: Any = None, name: str | None = None, oper
         straight, swapped = binary_lane(prim, fn, method=True)
         setattr(Tensor, operators[0], straight)
         if len(operators) > 1:
-            setattr(Tensor, operators[1], swapped)
+            setattr(Tensor, operators[1], straight if prim.commutes else swapped)
             augmented = operators[0].replace("__", "__i", 1)
             setattr(Tensor, augmented, _augmented(straight))
     return lane

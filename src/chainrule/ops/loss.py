@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays.namespace import dtype_of
+from .. import errors
+from ..arrays.namespace import dtype_of, is_numpy
 from ..errors import explained, scalar_type
 from ..lanes import check_broadcast
 from ..primitive import Primitive, promote
 from ..tensor import Tensor
 from .activation import log_softmax
+from .kinds import no_kernel, only_floats
 from .reduce import count, kept
 
 
@@ -20,6 +22,7 @@ class MseLoss(Primitive):
     """``(x - y)²``: the mean, the sum, or each (``reduction`` "none")."""
 
     composite = True
+    real_only = no_kernel("mse_cpu")
     forward = lambda xp, x, y, *, axis, reduction: reduced(xp, xp.square(x - y), axis, reduction)
     vjp_x = lambda xp, g, x, y, axis, reduction: weighted(xp, x - y, 2 * g, axis, reduction)
     vjp_y = lambda xp, g, x, y, axis, reduction: weighted(xp, y - x, 2 * g, axis, reduction)
@@ -39,6 +42,7 @@ class NllLoss(Primitive):
     """
 
     composite = True
+    real_only = no_kernel("nll_loss_out_frame")
     forward = lambda xp, logp, target, weight, *, reduction: nll_forward(xp, logp, target, weight, reduction)
     vjp_logp = lambda xp, g, logp_shape, target, weight, reduction: xp.put_along_axis(
         nll_cotangent(xp, g, weight, reduction), target, -1, logp_shape[-1]
@@ -65,6 +69,72 @@ def nll_cotangent(xp: Any, g: Any, weight: Any, reduction: str) -> Any:
     return xp.expand_dims(-g * weight, axis=-1)
 
 
+class BinaryCrossEntropy(Primitive):
+    """``-weight * (y log x + (1 - y) log(1 - x))``, no logarithm below -100: the mean, the sum, or each.
+
+    At x = 0 and 1 the slope is kept finite, as if x (1 - x) were no less than 1e-12.
+    """
+
+    composite = True
+    real_only = no_kernel("binary_cross_entropy")
+    forward = lambda xp, x, y, weight, *, axis, reduction: reduced(xp, bits(xp, x, y) * weight, axis, reduction)
+    vjp_x = lambda xp, g, x, y, weight, axis, reduction: weighted(xp, bits_slope(xp, x, y) * weight, g, axis, reduction)
+    vjp_y = lambda xp, g, x, weight, axis, reduction: weighted(
+        xp, (xp.log1p(-x) - xp.log(x)) * weight, g, axis, reduction
+    )
+    jvp_x = lambda xp, t, x, y, weight, axis, reduction: reduced(xp, bits_slope(xp, x, y) * weight * t, axis, reduction)
+    jvp_y = lambda xp, t, x, weight, axis, reduction: reduced(
+        xp, (xp.log1p(-x) - xp.log(x)) * weight * t, axis, reduction
+    )
+    samples = [
+        (([0.25, 0.5, 0.9], [1.0, 0.0, 0.75], 1), {"axis": (-1,), "reduction": reduction})
+        for reduction in ("mean", "sum", "none")
+    ]
+
+
+def bits(xp: Any, x: Any, y: Any) -> Any:
+    return (y - 1) * xp.maximum(xp.log1p(-x), -100) - y * xp.maximum(xp.log(x), -100)
+
+
+def bits_slope(xp: Any, x: Any, y: Any) -> Any:
+    return (x - y) / xp.maximum(x * (1 - x), 1e-12)
+
+
+class BinaryCrossEntropyWithLogits(Primitive):
+    """:class:`BinaryCrossEntropy` of sigmoid(x), without overflow; a yes counts ``yes`` times."""
+
+    composite = True
+    real_only = no_kernel("log_sigmoid_cpu")
+    forward = lambda xp, x, y, weight, yes, *, axis, reduction: reduced(
+        xp, ((1 - y) * x + (1 + (yes - 1) * y) * xp.softplus(-x)) * weight, axis, reduction
+    )
+    vjp_x = lambda xp, g, x, y, weight, yes, axis, reduction: weighted(
+        xp, score_slope(xp, x, y, yes) * weight, g, axis, reduction
+    )
+    vjp_y = lambda xp, g, x, weight, yes, axis, reduction: weighted(
+        xp, answer_slope(xp, x, yes) * weight, g, axis, reduction
+    )
+    jvp_x = lambda xp, t, x, y, weight, yes, axis, reduction: reduced(
+        xp, score_slope(xp, x, y, yes) * weight * t, axis, reduction
+    )
+    jvp_y = lambda xp, t, x, weight, yes, axis, reduction: reduced(
+        xp, answer_slope(xp, x, yes) * weight * t, axis, reduction
+    )
+    samples = [
+        (((3,), [1.0, 0.0, 0.75], 1, 1), {"axis": (-1,), "reduction": "mean"}),
+        (((3,), [1.0, 0.0, 0.75], [1.0, 2.0, 0.5], [3.0, 1.5, 0.5]), {"axis": (-1,), "reduction": "sum"}),
+        (((2, 3), (2, 3), 1, 1), {"axis": (-2, -1), "reduction": "none"}),
+    ]  # fmt: skip
+
+
+def score_slope(xp: Any, x: Any, y: Any, yes: Any) -> Any:
+    return (1 + (yes - 1) * y) * xp.sigmoid(x) - yes * y
+
+
+def answer_slope(xp: Any, x: Any, yes: Any) -> Any:
+    return -x if isinstance(yes, int) else (yes - 1) * xp.softplus(-x) - x  # a number is 1: nothing to add
+
+
 def reduced(xp: Any, each: Any, axis: tuple[int, ...], reduction: str) -> Any:
     if reduction == "none":
         return each
@@ -81,7 +151,7 @@ def weighted(xp: Any, each: Any, g: Any, axis: tuple[int, ...], reduction: str) 
     return each * xp.reshape(g, kept(each.shape, axis)) if g.shape != () else each * g
 
 
-_mse, _nll = MseLoss(), NllLoss()
+_mse, _nll, _bce, _bce_logits = MseLoss(), NllLoss(), BinaryCrossEntropy(), BinaryCrossEntropyWithLogits()
 _ALL = [tuple(range(-n, 0)) for n in range(65)]
 _REDUCTIONS = ("mean", "sum", "none")
 
@@ -92,9 +162,14 @@ def _reduction(name: str) -> str:
     return name
 
 
-def mse_loss(
-    input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
-) -> Tensor:
+def constants(name: str, **tensors: Tensor | None) -> None:
+    """PyTorch's error if one of these, which have no derivative, requires grad."""
+    for argument, t in tensors.items():
+        if t is not None and t._rg:
+            raise explained(RuntimeError(errors.not_differentiable(name, argument)))
+
+
+def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """The mean of ``(input - target)²``; with ``reduction`` "sum" the sum, with "none" each.
 
     Source: ``torch.nn.functional.mse_loss``.
@@ -112,13 +187,14 @@ def mse_loss(
         _reduction(reduction)
     if dtype_of(input._a) != dtype_of(target._a):
         input, target = promote((input, target))
+    if input._dtype.kind != "f":
+        only_floats("mse_cpu", input)
     return _mse(input, target, axis=_ALL[len(input._shape)], reduction=reduction)  # type: ignore[no-any-return]
 
 
 def nll_loss(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, ignore_index: int = -100,
-    reduce: Any = None, reduction: str = "mean",
-) -> Tensor:  # fmt: skip
+    input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"
+) -> Tensor:
     """The negative log likelihood of the target classes: ``-input[i, target[i]]``, weighted, averaged.
 
     ``input`` holds log-probabilities, (classes,), (n, classes) or (n, classes, d1, ...).
@@ -126,6 +202,8 @@ def nll_loss(
     Source: ``torch.nn.functional.nll_loss``.
     """
     _reduction(reduction)
+    only_floats("nll_loss_out_frame", input)
+    constants("nll_loss_forward", weight=weight)
     if target._dtype.kind not in "iu":
         raise RuntimeError(f"expected scalar type Long but found {scalar_type(target._dtype)}")
     shape = tuple(target._shape)
@@ -156,8 +234,8 @@ def nll_loss(
 
 
 def cross_entropy(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, ignore_index: int = -100,
-    reduce: Any = None, reduction: str = "mean", label_smoothing: float = 0.0,
+    input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean",
+    label_smoothing: float = 0.0,
 ) -> Tensor:  # fmt: skip
     """The cross entropy of ``softmax(input)`` with target classes, or with target probabilities of input's shape.
 
@@ -183,3 +261,60 @@ def cross_entropy(
         total = (weight[target.masked_fill(~keep, 0)] * keep).sum()
     soft = smooth if reduction == "none" else smooth.sum() / (total if reduction == "mean" else 1)
     return (1 - label_smoothing) * hard + label_smoothing / input._shape[axis] * soft
+
+
+def binary_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
+) -> Tensor:
+    """``-(y * log(x) + (1 - y) * log(1 - x))`` of probabilities x; no logarithm counts as less than -100.
+
+    Source: ``torch.nn.functional.binary_cross_entropy``.
+    """
+    _reduction(reduction)
+    if input._shape != target._shape:
+        raise ValueError(
+            f"Using a target size ({target.size()}) that is different to the input size ({input.size()}) is "
+            "deprecated. Please ensure they have the same size."
+        )
+    constants("binary_cross_entropy", weight=weight)
+    only_floats("binary_cross_entropy", input)
+    for t in (target, weight):
+        if t is not None and t._dtype != input._dtype:
+            raise explained(
+                RuntimeError(
+                    f"Found dtype {scalar_type(t._dtype)} but expected {scalar_type(input._dtype)}"
+                    "\nConvert it: target.to(input.dtype)."
+                )
+            )
+    if weight is not None:
+        weight = weight.expand(np.broadcast_shapes(target._shape, weight._shape))
+    for what, t in {"input": input, "target": target}.items():
+        if is_numpy(t._a) and not ((t._a >= 0) & (t._a <= 1)).all():
+            raise explained(
+                RuntimeError(
+                    f"all elements of {what} should be between 0 and 1"
+                    "\nProbabilities are meant. If these are scores, use binary_cross_entropy_with_logits, or sigmoid first."
+                )
+            )
+    return _bce(input, target, 1 if weight is None else weight, axis=_ALL[input.ndim], reduction=reduction)  # type: ignore[no-any-return]
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """:func:`binary_cross_entropy` of ``sigmoid(input)``, without overflow for any real scores.
+
+    Source: ``torch.nn.functional.binary_cross_entropy_with_logits``.
+    """
+    _reduction(reduction)
+    if input._shape != target._shape:
+        raise ValueError(f"Target size ({target.size()}) must be the same as input size ({input.size()})")
+    constants("binary_cross_entropy_with_logits", weight=weight, pos_weight=pos_weight)
+    only_floats("log_sigmoid_cpu", input)
+    x, y = promote((input, target))
+    factors = [1 if f is None else f.expand(x._shape) for f in (weight, pos_weight)]
+    return _bce_logits(x, y, *factors, axis=_ALL[input.ndim], reduction=reduction)  # type: ignore[no-any-return]

@@ -34,9 +34,10 @@ floor, ceil, round = (_function(n) for n in ("Floor", "Ceil", "Round"))
 exp, expm1, log1p = (_function(n) for n in ("Exp", "Expm1", "Log1p"))
 sin, cos, tan, asin, acos, atan = (_function(n) for n in ("Sin", "Cos", "Tan", "Asin", "Acos", "Atan"))
 sinh, cosh, tanh, asinh, acosh, atanh = (_function(n) for n in ("Sinh", "Cosh", "Tanh", "Asinh", "Acosh", "Atanh"))
-sigmoid, softplus, relu, erf = (_function(n) for n in ("Sigmoid", "Softplus", "Relu", "Erf"))
+sigmoid, softplus, relu, erf = (_function(n) for n in ("Sigmoid", "Log1pExp", "Relu", "Erf"))
 _log, _log2, _log10 = (_function(n) for n in ("Log", "Log2", "Log10"))
-conj, real, imag = (_function(n) for n in ("Conj", "Real", "Imag"))
+conj, real, imag, complex = (_function(n) for n in ("Conj", "Real", "Imag", "Complex"))
+view_as_real, view_as_complex = _function("ViewAsReal"), _function("ViewAsComplex")
 _matmul, _mv, _dot = (_function(n) for n in ("Matmul", "Mv", "Dot"))
 
 

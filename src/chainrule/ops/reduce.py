@@ -108,7 +108,7 @@ class LogSumExp(Reduction):
 
 
 def logsumexp_forward(xp: Any, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
-    top = xp.peak(x, axis=axis)
+    top = xp.peak(xp.real(x) if x.dtype.kind == "c" else x, axis=axis)
     top = xp.where(xp.isfinite(top), top, xp.zeros_like(top))
     total = xp.log(xp.sum(xp.exp(x - top), axis=axis, keepdims=True)) + top
     return total if keepdims else xp.squeeze(total, axis=axis)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from ..primitive import Elementwise
-from .kinds import binary, unary
+from .kinds import binary, no_kernel, unary
 from .samples import BETWEEN_STEPS
 
 
 class Floor(Elementwise):
     """The largest integer not above x."""
 
+    real_only = NotImplementedError("floor is not supported for complex inputs")
     forward = lambda xp, x: xp.floor(x)
     d_x = 0
     scalar = "floor({x})"
@@ -22,6 +23,7 @@ floor = unary(Floor)
 class Ceil(Elementwise):
     """The smallest integer not below x."""
 
+    real_only = NotImplementedError("ceil is not supported for complex inputs")
     forward = lambda xp, x: xp.ceil(x)
     d_x = 0
     scalar = "ceil({x})"
@@ -34,6 +36,7 @@ ceil = unary(Ceil)
 class Round(Elementwise):
     """The nearest integer, halves to even."""
 
+    real_only = no_kernel("round_vml_cpu")
     forward = lambda xp, x: xp.round(x)
     d_x = 0
     scalar = "rint({x})"
@@ -46,9 +49,10 @@ round = unary(Round)
 class Remainder(Elementwise):
     """``x - floor(x / y) * y``, of the sign of y."""
 
+    real_only = no_kernel("remainder_cpu")
     forward = lambda xp, x, y: xp.remainder(x, y)
     d_x = 1
-    d_y = lambda xp, x, y: -xp.floor(x / y)
+    d_y = lambda xp, x, y: -xp.floor_divide(xp.stop(x), xp.stop(y))  # a step: its own slope is 0
     samples = BETWEEN_STEPS
 
 
@@ -56,8 +60,10 @@ remainder = binary(Remainder, operators=("__mod__", "__rmod__"))
 
 
 class FloorDivide(Elementwise):
-    """``floor(x / y)``; its slope is 0 almost everywhere and PyTorch gives it none."""
+    """``floor(x / y)``; its slope is 0 almost everywhere, but PyTorch refuses to go back through it."""
 
+    real_only = no_kernel("div_floor_cpu")
+    differentiable = True
     forward = lambda xp, x, y: xp.floor_divide(x, y)
     differentiable = False
     samples = BETWEEN_STEPS

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from .. import errors
+from ..errors import explained
 from ..primitive import Primitive
 from ..tensor import Tensor
 from .kinds import export
-from .reduce import SAMPLES, Reduction, axes, count, spread
+from .reduce import SAMPLES, Reduction, _to_dtype, axes, count, kept, spread
 
 
 class Var(Reduction):
@@ -42,29 +44,18 @@ class Std(Reduction):
         xp.sum(squares(xp, x, axis), axis=axis, keepdims=keepdims) / freedom(x.shape, axis, correction)
     )
     vjp_x = lambda xp, g, out, x, axis, correction: (
-        spread(xp, g / (freedom(x.shape, axis, correction) * not_zero(xp, out)), x.shape, axis) * centred(xp, x, axis)
+        spread(xp, over(xp, g, out) / freedom(x.shape, axis, correction), x.shape, axis) * centred(xp, x, axis)
     )
     jvp_x = lambda xp, t, out, x, axis, keepdims, correction: (
-        xp.sum(paired(xp, centred(xp, x, axis), t), axis=axis, keepdims=keepdims)
-        / (freedom(x.shape, axis, correction) * not_zero(xp, out))
+        over(xp, xp.sum(paired(xp, centred(xp, x, axis), t), axis=axis, keepdims=keepdims), out)
+        / freedom(x.shape, axis, correction)
     )
     samples = Var.samples
 
 
-class Norm(Reduction):
-    """``sqrt(sum(|x|²))`` over ``axis``; at 0 the slope is taken as 0."""
-
-    composite = True
-    forward = lambda xp, x, *, axis, keepdims: xp.sqrt(xp.sum(paired(xp, x, x), axis=axis, keepdims=keepdims))
-    vjp_x = lambda xp, g, out, x, axis: spread(xp, g / not_zero(xp, out), x.shape, axis) * x
-    jvp_x = lambda xp, t, out, x, axis, keepdims: (
-        xp.sum(paired(xp, x, t), axis=axis, keepdims=keepdims) / not_zero(xp, out)
-    )
-
-
-def not_zero(xp: Any, out: Any) -> Any:
-    """``out`` with 1 for 0: to divide by where the numerator is 0 too."""
-    return xp.where(out == 0, xp.ones_like(out), out)
+def over(xp: Any, a: Any, size: Any) -> Any:
+    """``a / size``, but 0 where the size is 0."""
+    return xp.where(size == 0, xp.zeros_like(a), a / xp.where(size == 0, xp.ones_like(size), size))
 
 
 def centred(xp: Any, x: Any, axis: tuple[int, ...]) -> Any:
@@ -74,6 +65,54 @@ def centred(xp: Any, x: Any, axis: tuple[int, ...]) -> Any:
 def freedom(shape: tuple[int, ...], axis: tuple[int, ...], correction: float) -> float:
     n = count(shape, axis) - correction
     return n if n > 0 else 0
+
+
+class Norm(Reduction):
+    """``sum(|x|**order) ** (1 / order)`` over ``axis``, and what that tends to for orders inf and 0; at 0 its slope is 0."""
+
+    composite = True
+    forward = lambda xp, x, *, axis, keepdims, order: norm_forward(xp, x, axis, keepdims, order)
+    vjp_x = lambda xp, g, out, x, axis, order: spread(xp, g, x.shape, axis) * norm_slope(xp, x, out, axis, order)
+    jvp_x = lambda xp, t, out, x, axis, keepdims, order: xp.sum(
+        paired(xp, norm_slope(xp, x, out, axis, order), t), axis=axis, keepdims=keepdims
+    )
+    samples = [
+        (args, {**params, "order": order})
+        for (args, params), order in [
+            *zip(SAMPLES, (2, 2, 1, 2), strict=True),
+            *[(SAMPLES[1], p) for p in (3, 1.5, math.inf)],
+        ]
+    ]
+
+
+def norm_forward(xp: Any, x: Any, axis: tuple[int, ...], keepdims: bool, order: float) -> Any:
+    over_axis: Any = {"axis": axis, "keepdims": keepdims}
+    if order == 2:
+        return xp.sqrt(xp.sum(paired(xp, x, x), **over_axis))
+    size = xp.abs(x)
+    if order in (math.inf, -math.inf):
+        return (xp.max if order > 0 else xp.min)(size, **over_axis)
+    if order in (0, 1):
+        return xp.sum(size if order else xp.astype(size != 0, size.dtype), **over_axis)
+    return xp.sum(size**order, **over_axis) ** (1 / order)
+
+
+def norm_slope(xp: Any, x: Any, out: Any, axis: tuple[int, ...], order: float) -> Any:
+    """How the norm grows with each entry, in the direction in which it grows."""
+    if order == 0:
+        return xp.zeros_like(x)
+    out = xp.reshape(out, kept(x.shape, axis))
+    if order == 2:
+        return over(xp, x, out)
+    if order == 1:
+        return xp.sign(x)
+    size = xp.abs(x)
+    if order in (math.inf, -math.inf):
+        at = xp.astype((size == out) | ((size != size) & (out != out)), size.dtype)
+        return xp.sign(x) * (at / xp.sum(at, axis=axis, keepdims=True))
+    if order < 1:  # from an entry that is 0 the norm grows infinitely fast: that entry is left where it is
+        return xp.sign(x) * over(xp, xp.ones_like(size), size ** (1 - order)) * out ** (1 - order)
+    return xp.sign(x) * over(xp, size ** (order - 1), out ** (order - 1))
 
 
 _var, _std, _norm = Var(), Std(), Norm("LinalgVectorNormBackward0")
@@ -120,20 +159,32 @@ def std(
     return _spread_of(_std, input, dim, unbiased, keepdim, correction)
 
 
-def norm(input: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """The p-norm of the elements, all or over ``dim``.
+def norm(
+    input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Any = None, dtype: Any = None
+) -> Tensor:
+    """The p-norm of the elements, all or over ``dim``: ``sum(|x|**p) ** (1 / p)``.
+
+    ``p`` is a number, inf for the largest, 0 for how many are not 0, or "fro" for 2; ``dtype`` is what is computed
+    in.  The result is real, of one element per remaining position.  RuntimeError for integers.
 
     Source: ``torch.norm``.
+
+    >>> import chainrule as torch
+    >>> x = torch.tensor([3.0, -4.0])
+    >>> torch.norm(x), torch.norm(x, 1), torch.norm(x, float("inf"))
+    (tensor(5.), tensor(7.), tensor(4.))
     """
-    x: Any = input.abs()
-    kwargs = {"dim": dim, "keepdim": keepdim}
-    if p in (2, "fro"):
-        return _norm(input, axis=axes(input, dim), keepdims=keepdim)  # type: ignore[no-any-return]
-    if p == 1:
-        return x.sum(**kwargs)  # type: ignore[no-any-return]
-    if p == math.inf:
-        return x.amax(() if dim is None else dim, keepdim)  # type: ignore[no-any-return]
-    return (x**p).sum(**kwargs) ** (1 / p)  # type: ignore[no-any-return]
+    x = _to_dtype(input, dtype)
+    if x._dtype.kind not in "fc":
+        raise explained(
+            RuntimeError(
+                "linalg.vector_norm: Expected a floating point or complex tensor as input. "
+                f"Got {errors.scalar_type(x._dtype)}\nConvert it first: x.float()."
+            )
+        )
+    order = 2.0 if p in ("fro", None) else float(p)
+    found: Tensor = _norm(x, axis=axes(x, dim), keepdims=keepdim, order=order)
+    return found if out is None else out.copy_(found)
 
 
 for _f in (var, std, norm):

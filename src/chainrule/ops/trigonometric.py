@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..primitive import Elementwise
 from .kinds import unary
 from .samples import ONE, UNIT
@@ -76,7 +78,7 @@ class Atan(Elementwise):
     """The arc tangent, in radians."""
 
     forward = lambda xp, x: xp.atan(x)
-    d_x = lambda x: 1 / (1 + x * x)
+    per_x = lambda x: 1 + x * x
     floats = True
     scalar = "atan({x})"
     samples = ONE
@@ -140,7 +142,7 @@ class Acosh(Elementwise):
     """The inverse hyperbolic cosine, for x ≥ 1."""
 
     forward = lambda xp, x: xp.acosh(x)
-    d_x = lambda xp, x: 1 / (xp.sqrt(x - 1) * xp.sqrt(x + 1))
+    d_x = lambda xp, x: acosh_slope(xp, x)
     floats = True
     samples = [(([1.5, 2.25, 4.0],), {})]
 
@@ -148,11 +150,16 @@ class Acosh(Elementwise):
 acosh = unary(Acosh)
 
 
+def acosh_slope(xp: Any, x: Any) -> Any:
+    """``1 / sqrt(x² - 1)``; over complex numbers with a root for each factor, whose branches are acosh's."""
+    return 1 / (xp.sqrt(x - 1) * xp.sqrt(x + 1) if x.dtype.kind == "c" else xp.sqrt(x * x - 1))
+
+
 class Atanh(Elementwise):
     """The inverse hyperbolic tangent, for |x| < 1."""
 
     forward = lambda xp, x: xp.atanh(x)
-    d_x = lambda x: 1 / (1 - x * x)
+    per_x = lambda x: 1 - x * x
     floats = True
     samples = UNIT
 
