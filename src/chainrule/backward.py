@@ -15,7 +15,7 @@ from .arrays.namespace import dtype_of, namespace
 from .errors import explained
 from .graph import GradientEdge, inner_edge, reachable
 from .leaves import collect, deposit
-from .modes import current, enable_grad
+from .modes import OFF, ON, current, enter
 from .quiet import quietly, reset_errors
 from .tensor import Tensor, wrap
 
@@ -304,14 +304,17 @@ def _run(sweep: engine.Sweep, roots: Any, settle: Callable[[engine.Sweep, dict[A
         sweep.watch = Watch(mode.anomaly)
     for token in quietly:
         try:
-            if sweep.create_graph and not mode.enabled:
-                with enable_grad():
-                    return settle(sweep, sweep.run(roots))
+            if sweep.create_graph:
+                enter(ON if mode is OFF else mode.but(enabled=True))
             return settle(sweep, sweep.run(roots))
         except MemoryError as e:
             raise errors.no_memory("The gradient of a leaf", e) from None
         finally:
-            reset_errors(token)
+            try:
+                if sweep.create_graph:
+                    enter(mode)
+            finally:
+                reset_errors(token)
 
 
 def _tuple(x: Any) -> tuple[Any, ...]:
@@ -346,3 +349,29 @@ def _inputs(given: tuple[Any, ...]) -> tuple[Any, ...]:
         if not isinstance(t, (Tensor, GradientEdge)):
             raise RuntimeError(f"all inputs have to be Tensors or GradientEdges, but got {type(t).__name__}")
     return tuple([_stand_in(t, np.zeros(())) if isinstance(t, GradientEdge) else t for t in given])
+
+
+def _called(node: engine.Node, *grads: Any) -> Any:
+    """``grad_fn(*grads)``: the gradients of its inputs from those of its outputs; recorded, if the mode says so."""
+    if len(grads) != node.count:
+        raise TypeError(f"expected {node.count} arguments, got {len(grads)} instead")
+    for i, g in enumerate(grads):
+        if not isinstance(g, Tensor):
+            raise TypeError(f"argument {i} is not a Variable")
+    sweep = engine.Sweep(namespace(grads), fit, grads[0]._wrap, True, True)
+    g, saved, extra = grads[0] if node.count == 1 else engine.Several(dict(enumerate(grads))), node.saved, node.extra
+    if saved is None:
+        if extra is None or extra.packed is None:
+            raise explained(RuntimeError(errors.freed_graph(node)))
+        saved = extra.packed.open(node, True)
+    if node.tensors is not None:
+        engine.check_versions(node)
+        saved = node.unpack(saved)
+    found = engine.ruled(sweep, node, g, saved)
+    if extra is not None and extra.metas is not None:
+        found = [c if c is None or m is None else fit(sweep.xp, c, *m) for c, m in zip(found, extra.metas, strict=True)]
+    shown = node.as_shown(found)
+    return shown[0] if len(shown) == 1 else tuple(shown)
+
+
+setattr(engine.Node, "__call__", _called)  # noqa: B010  the engine knows no Tensor

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 from . import errors
 from .errors import explained
-from .modes import OFF, ON, _mode
+from .modes import OFF, ON, current, enter
 
 next_seq = itertools.count(1).__next__
 
@@ -58,6 +58,7 @@ class Node:
     prim: ClassVar[Any] = None
     place: ClassVar[int | None] = None
     alone: ClassVar[tuple[Any, ...]] = ()  # the one pull, where ``place`` says which
+    shown: ClassVar[tuple[int, ...] | None] = None  # the arguments for which PyTorch's node has an edge, if not all
 
     def __init__(self, next: Any, saved: Any, tensors: Any, params: Any, extra: Extra | None) -> None:
         self._seq = next_seq()
@@ -85,7 +86,12 @@ class Node:
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         """(node, output number) of each input, as PyTorch gives it: leaves appear as ``AccumulateGrad``."""
-        return tuple(_public_edge(e) for e in self.edges)
+        return tuple(_public_edge(e) for e in self.as_shown(self.edges))
+
+    @property
+    def count(self) -> int:
+        """How many outputs the operation has."""
+        return 1 if self.prim is None else self.prim.outputs or 1
 
     @property
     def public(self) -> Any:
@@ -108,6 +114,10 @@ class Node:
     def register_prehook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(grad_outputs)`` before this node's rule; it may return other grad_outputs."""
         return RemovableHandle(more(self).hooks("pre"), hook)
+
+    def as_shown(self, each: Sequence[Any]) -> Sequence[Any]:
+        """Something for each argument as PyTorch's node of this name has it."""
+        return each if self.shown is None else [each[i] for i in self.shown]
 
     def pull(self, sweep: Sweep, g: Any, saved: Any) -> Sequence[Any]:
         """Cotangents of the inputs, for operations whose rule answers for all inputs at once."""
@@ -233,9 +243,6 @@ class Several:
     def __init__(self, parts: dict[int, Any]) -> None:
         self.parts = parts
 
-    def in_order(self) -> list[Any]:
-        return [self.parts[number] for number in sorted(self.parts)]
-
     def __add__(self, other: Several) -> Several:
         merged = dict(self.parts)
         for number, g in other.parts.items():
@@ -275,15 +282,17 @@ class Sweep:
 
     def ask(self, f: Callable[..., Any], *args: Any) -> Any:
         """What a hook, or a rule of the user's, gives: called with recording off unless under ``create_graph``."""
-        mode, outer = _mode.get(), running.get()
+        mode, outer = current(), running.get()
         try:
             running.set(self)
             if mode.enabled and not self.create_graph:
-                _mode.set(OFF if mode is ON else mode.but(enabled=False))
+                enter(OFF if mode is ON else mode.but(enabled=False))
             return f(*args)
-        finally:
-            _mode.set(mode)
-            running.set(outer)
+        finally:  # nested, as a signal may come after each call
+            try:
+                enter(mode)
+            finally:
+                running.set(outer)
 
     def run(self, roots: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
         """Sweep from (edge, cotangent) pairs; returns each reached leaf's total cotangent."""
@@ -311,7 +320,7 @@ class Sweep:
                         if not needed:
                             break
                     if extra is not None and (extra.hooked or extra.capture is not None):
-                        g = before(self, extra, g)
+                        g = before(self, node, extra, g)
                         if g is None:
                             break
                     if saved is None:
@@ -404,8 +413,11 @@ def cotangents(sweep: Sweep, node: Node, extra: Extra | None, g: Any, saved: Any
         fit, xp = sweep.fit, sweep.xp
         found = [c if m is None or c is None else fit(xp, c, *m) for c, m in zip(found, extra.metas, strict=True)]
     if extra is not None and extra.hooked and (hooks := extra.hooks("post")):
-        seen = of_many(sweep, hooks, tuple([None if c is None else sweep.show(c) for c in found]), _shown(sweep, g))
-        found = [None if t is None else sweep.take(t) for t in seen]
+        shown = [None if c is None else sweep.show(c) for c in node.as_shown(found)]
+        seen = of_many(sweep, hooks, tuple(shown), _shown(sweep, node, g))
+        taken = [None if t is None else sweep.take(t) for t in seen]
+        back = range(len(found)) if node.shown is None else node.shown
+        found = [taken[back.index(i)] if i in back else None for i in range(len(found))]
     return found if node.place is None else [found[node.place]]
 
 
@@ -417,13 +429,13 @@ def ruled(sweep: Sweep, node: Node, g: Any, saved: Any) -> list[Any]:
     return [None if e is None else p(xp, g, saved, params) for e, p in zip(node.edges, node.pulls, strict=True)]
 
 
-def before(sweep: Sweep, extra: Extra, g: Any) -> Any:
+def before(sweep: Sweep, node: Node, extra: Extra, g: Any) -> Any:
     """Hooks that see a node's cotangent before its rule runs, and ``retain_grad``."""
     g = arrived(sweep, extra, g)
     if extra.hooked and (hooks := extra.hooks("pre")):
-        seen = of_many(sweep, hooks, _shown(sweep, g))
+        seen = of_many(sweep, hooks, _shown(sweep, node, g))
         if isinstance(g, Several):
-            g = Several({n: sweep.take(t) for n, t in zip(sorted(g.parts), seen, strict=True) if t is not None})
+            g = Several({n: sweep.take(t) for n, t in enumerate(seen) if t is not None})
         else:
             g = None if seen[0] is None else sweep.take(seen[0])
     return g
@@ -440,9 +452,12 @@ def arrived(sweep: Sweep, extra: Extra, g: Any) -> Any:
     return g
 
 
-def _shown(sweep: Sweep, g: Any) -> tuple[Any, ...]:
-    """The cotangents of a node's outputs, as its hooks are shown them."""
-    return tuple([sweep.show(p) for p in (g.in_order() if isinstance(g, Several) else (g,))])
+def _shown(sweep: Sweep, node: Node, g: Any) -> tuple[Any, ...]:
+    """The cotangents of a node's outputs, as its hooks are shown them: None for one that has none."""
+    if not isinstance(g, Several):
+        return (sweep.show(g),)
+    count = max(node.count, max(g.parts) + 1)
+    return tuple([sweep.show(g.parts[n]) if n in g.parts else None for n in range(count)])
 
 
 def of_one(sweep: Sweep, hooks: Mapping[int, Callable[..., Any]], g: Any) -> Any:

@@ -26,11 +26,16 @@ class AccumulateGrad(Node):
     __slots__ = ("variable",)
 
     def __init__(self, variable: Any) -> None:
-        super().__init__((), (), None, None, None)
+        super().__init__((), (None,), None, None, None)
         self.variable = variable
 
     def name(self) -> str:
         return "torch::autograd::AccumulateGrad"
+
+    def pull(self, sweep: Any, g: Any, saved: Any) -> tuple[Any, ...]:
+        """Add a gradient to the leaf's, when the node is called as a function."""
+        deposit(sweep, {self.variable: g})
+        return ()
 
     def register_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook((), grad_outputs)`` after the gradient has been added to the leaf's ``.grad``."""

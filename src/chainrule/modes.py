@@ -53,7 +53,7 @@ class Mode:
 ON, OFF = Mode(True), Mode(False)
 unusual: list[bool] = []  # not empty once any other mode has been entered: until then lanes need not ask for it
 _mode: ContextVar[Mode] = ContextVar("chainrule.mode", default=ON)
-current = _mode.get
+current, enter = _mode.get, _mode.set
 
 
 def change(**fields: Any) -> None:

@@ -247,6 +247,19 @@ NAMES: dict[str, dict[str, str]] = {
 }
 _NUMBERS = {"Pow": ("y",)}  # saved Python numbers that PyTorch shows as numbers
 
+# The arguments for which PyTorch's node has an edge, in its order, where these are not all that have a derivative.
+# An operation of a tensor and a number has an edge for the number, unless PyTorch has a separate one for that case.
+EDGES: dict[str, tuple[int, ...]] = {
+    "PowBackward0": (0,),
+    "PowBackward2": (1,),
+    "RsubBackward1": (1,),
+    "RemainderBackward0": (0,),
+    "FmodBackward0": (0,),
+    "FillBackward2": (0,),
+    "ZeroBackward0": (0,),
+    "AddmmBackward0": (2, 0, 1),
+}
+
 
 def names(node: Node) -> dict[str, Any]:
     """PyTorch's name of each thing that a node of this kind may save, and its place in ``saved``, or parameter."""
@@ -254,7 +267,8 @@ def names(node: Node) -> dict[str, Any]:
     if prim is None or prim.variadic:
         return {}
     special = NAMES.get(node.name().partition("Backward")[0], {})
-    wanted = frozenset().union(*prim.needs)
+    places = EDGES.get(node.name(), range(len(prim.args)))
+    wanted = frozenset().union(*[prim.needs[i] for i in places])
     found: dict[str, Any] = {}
     for place, arg in enumerate(("out", *prim.args)):
         if arg in wanted:
@@ -278,6 +292,9 @@ def _public(self: Node) -> Node:
     """
     cls: Any = type(self)
     if not cls.__dict__.get("_named"):
+        if self.prim is not None and not self.prim.variadic:
+            with_rule = tuple([i for i, rule in enumerate(self.prim.pulls) if rule is not None])
+            cls.shown = EDGES.get(self.name(), with_rule)
         for name, place in names(self).items():
             if isinstance(place, int):
                 setattr(cls, f"_raw_saved_{name}", property(partial(SavedTensor, place=place)))

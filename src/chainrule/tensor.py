@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from . import dtypes, engine, errors
+from .arrays import namespace as ns
 from .arrays.namespace import dtype_of, is_array, is_numpy
 from .engine import Box, Nowhere, Port, RemovableHandle
 from .errors import explained
@@ -348,6 +349,8 @@ class Tensor(TensorMethods, Box):
 
     def detach(self) -> Tensor:
         """The same memory, cut from the graph; writes to either are checked against backward."""
+        if self._rank > 2:  # a constant to every transform that runs here, with no memory to share
+            return ns.boxes.stop(self)  # type: ignore[no-any-return]
         out = wrap(self._own(), self._rank)
         out._v = self._cell()
         return out

@@ -22,13 +22,13 @@ from ..writes import check_writable, written
 
 
 class Applied(Node):
-    """A call of a user's Function, of which ``ctx`` is the public face.
+    """A call of a user's Function, of which its ``ctx`` is the public face.
 
     ``inputs`` and ``outputs`` have the shape and dtype of each that is a tensor, None for others.  There is an edge
     for each tensor among the arguments; ``adopted`` are the numbers of the outputs that have a gradient.
     """
 
-    __slots__ = ("adopted", "ctx", "inputs", "outputs", "ports", "rank")
+    __slots__ = ("adopted", "ctx", "inputs", "outputs", "ports", "rank", "shown_as")
 
     def __init__(self, ctx: Any, rank: int, args: Sequence[Any], outputs: Sequence[Any]) -> None:
         tensors = [a for a in args if isinstance(a, Tensor)]
@@ -39,13 +39,22 @@ class Applied(Node):
         )
         self.adopted: set[int] = set()
         self.ports: dict[int, weakref.ref[Port]] = {}
+        self.shown_as: weakref.ref[Any] | None = None
 
     def name(self) -> str:
         return type(self.ctx).__name__
 
     @property
+    def count(self) -> int:
+        return len(self.outputs)
+
+    @property
     def public(self) -> Any:
-        return self.ctx
+        found = None if self.shown_as is None else self.shown_as()
+        if found is None:
+            found = self.ctx._with(self)
+            self.shown_as = weakref.ref(found)
+        return found
 
     def adopt(self, t: Tensor, number: int) -> None:
         """Make ``t`` an output of this call."""

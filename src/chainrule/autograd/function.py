@@ -1,8 +1,8 @@
 """Functions with a derivative of the user's own: PyTorch's ``torch.autograd.function``.
 
-``forward`` and ``backward`` share a ``ctx``, on which the user keeps what he likes.  It is what tensors show as
-their ``grad_fn``.  The graph holds it, and it refers to its place in the graph only weakly: so a graph dies with
-its last tensor.
+``forward`` and ``backward`` share a ``ctx``, on which the user keeps what he likes.  The graph holds it, and it knows
+its place in the graph only weakly: so a graph dies with its last tensor.  A tensor's ``grad_fn`` is its twin, with the
+same attributes, that holds the graph.
 """
 
 from __future__ import annotations
@@ -70,12 +70,26 @@ class FunctionCtx:
 
 
 class BackwardCFunction(FunctionCtx):
-    """One call of a :class:`Function`: the ``ctx``, and the ``grad_fn`` of the call's outputs."""
+    """One call of a :class:`Function`: the ``ctx``, and the ``grad_fn`` of the call's outputs, which is equal to it."""
 
+    __slots__ = ("_holds",)
+    _holds: Any
     _forward_cls: Any
     _applied: Any = staticmethod(lambda: None)  # a weak reference to the node
     _saved: tuple[Any, ...] | None = ()
     needs_input_grad: tuple[bool, ...] = ()
+
+    def _with(self, node: Any) -> BackwardCFunction:
+        """The twin that holds the node."""
+        twin = object.__new__(type(self))
+        twin.__dict__, twin._holds = self.__dict__, node
+        return twin
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BackwardCFunction) and other.__dict__ is self.__dict__
+
+    def __hash__(self) -> int:
+        return id(self.__dict__)
 
     def name(self) -> str:
         return type(self).__name__
@@ -306,6 +320,9 @@ class Error(Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         raise explained(RuntimeError(ctx.complaint))
+
+
+Error._backward_cls.__name__ = "Error"  # as which a result is shown that must not be differentiated
 
 
 def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
