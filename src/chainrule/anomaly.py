@@ -16,12 +16,17 @@ from .modes import change, current
 _HERE = str(Path(__file__).parent)
 
 
-def note(node: Node, parent: Any) -> None:
-    """Note in ``node`` the lines that led here, the user's last, and whose rule it was made in, if in one's."""
+def forward_lines() -> list[str]:
+    """The lines that led here, as a traceback shows them, the user's last."""
     frames = traceback.extract_stack()
     while frames and frames[-1].filename.startswith((_HERE, "<rule>")):  # how it is carried out is nobody's concern
         frames.pop()
-    node.metadata["traceback_"] = frames.format()
+    return frames.format()
+
+
+def note(node: Node, parent: Any) -> None:
+    """Note in ``node`` the lines that led here, and whose rule it was made in, if in one's."""
+    node.metadata["traceback_"] = forward_lines()
     if parent is not None:
         node.metadata["parent_"] = parent
 

@@ -1,0 +1,7 @@
+"""PyTorch's ``torch.utils``."""
+
+from __future__ import annotations
+
+from . import checkpoint
+
+__all__ = ["checkpoint"]
