@@ -38,6 +38,7 @@ from builtins import type as _type
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .random import Generator
 from .tensor import Tensor
 
 """

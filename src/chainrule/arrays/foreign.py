@@ -84,6 +84,15 @@ class Library:
     def stop(self, x: Any) -> Any:
         return x
 
+    def diagonal(self, x: Any, *, offset: int = 0) -> Any:
+        rows, columns = max(0, -offset), max(0, offset)
+        at = np.arange(max(0, min(x.shape[-2] - rows, x.shape[-1] - columns)))
+        return self.getitem(x, (..., at + rows, at + columns))
+
+    def windows(self, x: Any, *, axis: int, size: int, step: int) -> Any:
+        at = np.arange(0, x.shape[axis] - size + 1, step)[:, None] + np.arange(size)
+        return self.moveaxis(self.getitem(x, (..., at, *(slice(None),) * (-1 - axis))), axis, -1)
+
     def getitem(self, x: Any, key: Key) -> Any:
         return x[key]
 

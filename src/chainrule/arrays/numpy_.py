@@ -272,6 +272,23 @@ def put_along_axis(x: Any, index: Any, axis: int, size: int) -> Any:
     return out
 
 
+def diagonal(x: Any, *, offset: int = 0) -> Any:
+    """The view of a diagonal of the last two axes."""
+    out = np.diagonal(x, offset, -2, -1)
+    out.flags.writeable = x.flags.writeable
+    return out
+
+
+def windows(x: Any, *, axis: int, size: int, step: int) -> Any:
+    """The view of all windows along an axis, whose entries are the last axis."""
+    n = x.ndim
+    shape, strides = list(x.shape), list(x.strides)
+    shape[axis], strides[axis] = (shape[axis] - size) // step + 1, strides[axis] * step
+    return np.lib.stride_tricks.as_strided(
+        x, (*shape, size), (*strides, x.strides[axis + n]), writeable=x.flags.writeable
+    )
+
+
 def __getattr__(name: str) -> Any:
     """NumPy's own, for what few operations need, and SciPy's special functions."""
     if name != "special":

@@ -4,9 +4,21 @@ Families of operations that are imported when one of their names is first used: 
 """
 
 FAMILIES: dict[str, tuple[str, str]] = {
+    "diagonals": (
+        "diag diag_embed diagflat diagonal diagonal_scatter trace tril tril_indices triu triu_indices",
+        "diag diag_embed diagflat diagonal diagonal_scatter trace tril tril_ triu triu_",
+    ),
     "fft": (
         "",
         "",
+    ),
+    "pieces": (
+        "atleast_1d atleast_2d atleast_3d block_diag broadcast_shapes broadcast_tensors cartesian_prod chunk "
+        "column_stack combinations dsplit dstack hsplit hstack meshgrid narrow row_stack select "
+        "select_scatter slice_scatter split split_with_sizes tensor_split unsafe_chunk unsafe_split "
+        "unsafe_split_with_sizes vsplit vstack",
+        "chunk dsplit hsplit narrow select select_scatter slice_scatter split split_with_sizes tensor_split "
+        "unsafe_chunk unsafe_split unsafe_split_with_sizes vsplit",
     ),
     "pointwise": (
         "addcdiv addcmul arctan2 atan2 bitwise_left_shift bitwise_right_shift copysign deg2rad exp2 fix "
@@ -22,8 +34,11 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "rad2deg rad2deg_ signbit true_divide true_divide_ trunc trunc_",
     ),
     "rearrange": (
-        "roll",
-        "roll",
+        "adjoint alias_copy diagonal_copy expand_copy fliplr flipud kron narrow_copy permute_copy "
+        "repeat_interleave roll rot90 select_copy split_with_sizes_copy squeeze_copy t_copy tile "
+        "transpose_copy unbind_copy unflatten unfold_copy unsqueeze_copy view_copy",
+        "H adjoint fliplr flipud kron mH narrow_copy repeat repeat_interleave roll rot90 sum_to_size tile "
+        "unflatten unfold",
     ),
     "special": (
         "digamma erfc erfinv i0 igamma igammac lgamma logit mvlgamma polygamma sinc xlogy",

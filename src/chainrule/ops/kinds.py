@@ -62,6 +62,12 @@ def export(name: str, function: Any, *, method: bool = True, in_place: bool = Fa
     return function
 
 
+def export_all(*functions: Any, method: bool = True) -> None:
+    """:func:`export` each under its own name."""
+    for function in functions:
+        export(function.__name__, function, method=method)
+
+
 def in_place_of(function: Callable[..., Tensor], name: str) -> Any:
     """``function`` as a method that makes its first argument hold the result."""
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from ..primitive import Primitive
-from ..tensor import Tensor
-from .kinds import export
+import numpy as np
+
+from ..arrays import namespace as ns
+from ..primitive import Primitive, bind, table
+from ..tensor import Tensor, wrap
+from .diagonals import diagonal  # noqa: F401  whose copy is declared here, with others
+from .index import put_add
+from .kinds import attach, export, export_all, public
+from .pieces import narrow  # noqa: F401  whose copy is declared here, with others
 
 
 class Roll(Primitive):
@@ -46,3 +53,249 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
 
 
 export("roll", roll)
+
+
+# --- windows, any strides --------------------------------------------------------------------------------------------
+
+
+class Unfold(Primitive):
+    """The view of all windows of ``size`` along ``axis``, ``step`` apart; a window's entries are the last axis."""
+
+    forward = lambda xp, x, *, axis, size, step: xp.windows(x, axis=axis, size=size, step=step)
+    vjp_x = lambda xp, g, x_shape, axis, size, step: put_add(
+        xp, xp.moveaxis(g, -1, axis), window_key(x_shape[axis], axis, size, step), x_shape
+    )
+    linear = ("x",)
+    view = True
+    samples = [(((5,),), {"axis": -1, "size": 3, "step": 1}), (((5, 2),), {"axis": -2, "size": 2, "step": 2})]
+
+    def unview(self, x: Any, value: Any, params: dict[str, Any]) -> Any:
+        axis, size, step = params["axis"], params["size"], params["step"]
+        value = ns.boxes.moveaxis(value, -1, axis)
+        return bind(table["Put"], (x, value), {"key": window_key(x.shape[axis], axis, size, step)})
+
+
+def window_key(n: int, axis: int, size: int, step: int) -> tuple[Any, ...]:
+    """The key that takes windows: one axis becomes two, number and entry."""
+    at = np.arange(0, n - size + 1, step)[:, None] + np.arange(size)
+    return (..., at, *(slice(None),) * (-1 - axis))
+
+
+_unfold = Unfold()
+
+
+def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
+    """The view of all windows of ``size`` along ``dimension``, ``step`` apart; their entries are the last dimension."""
+    if not self.ndim:
+        return _unfold(self.reshape(1), axis=-1, size=size, step=step)[0]  # type: ignore[no-any-return]
+    axis = self._dim(dimension)
+    if step <= 0:
+        raise RuntimeError(f"step is {step} but must be > 0")
+    if size > self._shape[axis]:
+        raise RuntimeError(f"maximum size for tensor at dimension {axis} is {self._shape[axis]} but size is {size}")
+    return _unfold(self, axis=axis - self.ndim, size=size, step=step)  # type: ignore[no-any-return]
+
+
+# --- repeated, turned ------------------------------------------------------------------------------------------------
+
+
+class Repeat(Primitive):
+    """``repeats[i]`` copies side by side along each axis."""
+
+    forward = lambda xp, x, *, repeats: xp.tile(x, repeats)
+    vjp_x = lambda xp, g, x_shape, repeats: copies_added(xp, g, x_shape, repeats)
+    linear = ("x",)
+    samples = [(((2, 3),), {"repeats": (2, 1)}), (((2,),), {"repeats": (3,)})]
+
+    def batch_params(self, size: int, params: dict[str, Any]) -> dict[str, Any]:
+        return {"repeats": (1, *params["repeats"])}
+
+
+def copies_added(xp: Any, g: Any, shape: tuple[int, ...], repeats: tuple[int, ...]) -> Any:
+    split = tuple(n for pair in zip(repeats, shape, strict=True) for n in pair)
+    return xp.sum(xp.reshape(g, split), axis=tuple(range(-len(split), 0, 2)), keepdims=False)
+
+
+_repeat: Primitive = Repeat()
+
+
+def repeat(self: Tensor, *sizes: Any) -> Tensor:
+    """Copies of the tensor side by side, so many along each dimension."""
+    n = tuple([int(s) for s in (sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes)])
+    if len(n) < self.ndim:
+        raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
+    if any(k < 0 for k in n):
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(n)}: {list(n)}")
+    x = self.reshape(*(1,) * (len(n) - self.ndim), *self._shape) if len(n) > self.ndim else self
+    return _repeat(x, repeats=n)  # type: ignore[no-any-return]
+
+
+def tile(input: Tensor, *dims: Any) -> Tensor:
+    """Copies of the tensor side by side; dimensions that ``dims`` does not name are left once.
+
+    Source: ``torch.tile``.
+    """
+    n = tuple(dims[0] if len(dims) == 1 and not isinstance(dims[0], int) else dims)
+    return repeat(input, *(1,) * (input.ndim - len(n)), *n)
+
+
+def repeat_interleave(
+    input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
+    """Each entry along ``dim`` (of the flattened tensor without it) repeated ``repeats`` times, one number or one for each.
+
+    Source: ``torch.repeat_interleave``.
+    """
+    if repeats is None:
+        counts = input.detach().numpy()
+        return wrap(np.repeat(np.arange(len(counts)), counts))
+    x, at = (input.reshape(-1), 0) if dim is None else (input, dim)
+    counts = repeats.detach().numpy() if isinstance(repeats, Tensor) else np.asarray(repeats)
+    if (counts < 0).any():
+        raise RuntimeError("Repeats must be non-negative" if not counts.ndim else "repeats can not be negative")
+    if not x.ndim:
+        x, at = x.reshape(1), 0
+    n = x._shape[x._dim(at)]
+    if counts.ndim and counts.size not in (1, n):
+        raise RuntimeError("repeats must have the same size as input along dim")
+    return x.index_select(at, wrap(np.repeat(np.arange(n), counts)))
+
+
+def fliplr(input: Tensor) -> Tensor:
+    """Columns in reverse order.
+
+    Source: ``torch.fliplr``.
+    """
+    if input.ndim < 2:
+        raise RuntimeError("Input must be >= 2-d.")
+    return input.flip(1)
+
+
+def flipud(input: Tensor) -> Tensor:
+    """Rows in reverse order.
+
+    Source: ``torch.flipud``.
+    """
+    if input.ndim < 1:
+        raise RuntimeError("Input must be >= 1-d.")
+    return input.flip(0)
+
+
+def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
+    """Turned ``k`` times by 90 degrees, from the first of ``dims`` towards the second.
+
+    Source: ``torch.rot90``.
+    """
+    if len(dims) != 2:
+        raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
+    if input.ndim < 2:
+        raise RuntimeError(f"expected total dims >= 2, but got total dims = {input.ndim}")
+    if dims[0] == dims[1] or abs(dims[0] - dims[1]) == input.ndim:
+        raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
+    a, b = (input._dim(d) for d in dims)
+    if k % 4 == 0:
+        return input.clone()
+    if k % 4 == 2:
+        return input.flip(a, b)
+    return input.flip(b).transpose(a, b) if k % 4 == 1 else input.flip(a).transpose(a, b)
+
+
+def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
+    """The dimension ``dim`` as several of the given sizes; one of them may be -1.
+
+    Source: ``torch.unflatten``.
+    """
+    at, sizes = input._dim(dim), tuple(sizes)
+    if not sizes:
+        raise RuntimeError("unflatten: sizes must be non-empty")
+    n, known = input._shape[at], math.prod([s for s in sizes if s != -1])
+    if (known != n) if -1 not in sizes else (not known or n % known):
+        raise RuntimeError(
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {at} ({n}) in the input tensor"
+        )
+    full = [n // known if s == -1 else s for s in sizes]
+    return input.reshape(*input._shape[:at], *full, *input._shape[at + 1 :])
+
+
+def sum_to_size(self: Tensor, *size: Any) -> Tensor:
+    """Summed over the dimensions along which ``size`` would be expanded to this shape."""
+    shape = tuple(size[0] if len(size) == 1 and not isinstance(size[0], int) else size)
+    lead = self.ndim - len(shape)
+    if lead < 0 or any(m not in (1, n) for m, n in zip(shape, self._shape[lead:], strict=True)):
+        raise RuntimeError(f"size {{{list(shape)}}} is not expandable to size {{{list(self.shape)}}}.")
+    dims = [i for i, n in enumerate(self._shape) if i < lead or (shape[i - lead] == 1 and n != 1)]
+    return self.sum(dims, keepdim=True).reshape(shape) if dims else self
+
+
+def kron(input: Tensor, other: Tensor) -> Tensor:
+    """The Kronecker product: ``other`` in the place of each entry of ``input``, times it.
+
+    Source: ``torch.kron``.
+    """
+    n = max(input.ndim, other.ndim)
+    a, b = ((1,) * (n - x.ndim) + x._shape for x in (input, other))
+    x = input.reshape(*[k for m in a for k in (m, 1)])
+    y = other.reshape(*[k for m in b for k in (1, m)])
+    return (x * y).reshape(*[p * q for p, q in zip(a, b, strict=True)])
+
+
+export_all(fliplr, flipud, rot90, unflatten, tile, repeat_interleave, kron)
+attach(unfold=unfold, repeat=repeat, sum_to_size=sum_to_size)
+
+
+def _copied(name: str) -> Any:
+    f = public[name] if name in public else getattr(Tensor, name)
+
+    def copy(input: Tensor, *args: Any, **kwargs: Any) -> Any:
+        found = f(input, *args, **kwargs)
+        return tuple([y.clone() for y in found]) if isinstance(found, tuple) else found.clone()
+
+    copy.__name__ = copy.__qualname__ = f"{name}_copy"
+    copy.__doc__ = f"``{name}`` with memory of its own.\n\n    Source: ``torch.{name}_copy``.\n    "
+    return export(f"{name}_copy", copy, method=name == "narrow")
+
+
+diagonal_copy = _copied("diagonal")
+expand_copy = _copied("expand")
+narrow_copy = _copied("narrow")
+permute_copy = _copied("permute")
+select_copy = _copied("select")
+split_with_sizes_copy = _copied("split_with_sizes")
+squeeze_copy = _copied("squeeze")
+t_copy = _copied("t")
+transpose_copy = _copied("transpose")
+unbind_copy = _copied("unbind")
+unfold_copy = _copied("unfold")
+unsqueeze_copy = _copied("unsqueeze")
+view_copy = _copied("view")
+
+
+def alias_copy(input: Tensor) -> Tensor:
+    """The same numbers with memory of their own.
+
+    Source: ``torch.alias_copy``.
+    """
+    return input.clone()
+
+
+export("alias_copy", alias_copy, method=False)
+
+
+def _adjoint(self: Tensor) -> Tensor:
+    if self.ndim == 1:
+        raise RuntimeError("tensor.mH is only supported on matrices or batches of matrices. Got 1-D tensor.")
+    x = self.transpose(-2, -1) if self.ndim else self
+    return x.conj() if self._dtype.kind == "c" else x
+
+
+def _hermitian(self: Tensor) -> Tensor:
+    if self.ndim not in (0, 2):
+        raise RuntimeError(
+            f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor."
+            + (" For batches of matrices, consider using tensor.mH" if self.ndim > 2 else "")
+        )
+    return _adjoint(self)
+
+
+attach(H=property(_hermitian), mH=property(_adjoint), adjoint=_adjoint)
+export("adjoint", _adjoint, method=False)
