@@ -15,12 +15,13 @@ from .ops.arithmetic import add as add
 from .ops.pointwise import addcdiv as addcdiv
 from .ops.pointwise import addcmul as addcmul
 from .ops.linalg import addmm as addmm
-from .ops.rearrange import _adjoint as adjoint
+from .ops.complex import adjoint as adjoint
 from .ops.rearrange import alias_copy as alias_copy
 from .ops.reduce import all as all
 from .ops.comparison import allclose as allclose
 from .ops.extremes import amax as amax
 from .ops.extremes import amin as amin
+from .ops.polar import angle as angle
 from .ops.reduce import any as any
 from .creation import arange as arange
 from .ops.pointwise import atan2 as arctan2
@@ -59,8 +60,10 @@ from .ops.convert import clone as clone
 from .ops.pieces import column_stack as column_stack
 from .ops.pieces import combinations as combinations
 from .compiler import compile as compile
+from .ops.complex import complex as complex
 from .ops.shape import cat as concat
 from .ops.complex import conj as conj
+from .ops.complex import conj_physical as conj_physical
 from .ops.pointwise import copysign as copysign
 from .ops.trigonometric import cos as cos
 from .ops.trigonometric import cosh as cosh
@@ -133,9 +136,13 @@ from .modes import inference_mode as inference_mode
 from .random.generator import initial_seed as initial_seed
 from .autograd.anomaly_mode import is_anomaly_check_nan_enabled as is_anomaly_check_nan_enabled
 from .autograd.anomaly_mode import is_anomaly_enabled as is_anomaly_enabled
+from .ops.complex import is_complex as is_complex
+from .ops.complex import is_conj as is_conj
+from .ops.complex import is_floating_point as is_floating_point
 from .modes import is_grad_enabled as is_grad_enabled
 from .modes import is_inference as is_inference
 from .modes import is_inference_mode_enabled as is_inference_mode_enabled
+from .ops.complex import is_neg as is_neg
 from .creation import is_tensor as is_tensor
 from .ops.pointwise import isclose as isclose
 from .ops.pointwise import isfinite as isfinite
@@ -143,6 +150,7 @@ from .ops.pointwise import isinf as isinf
 from .ops.comparison import isnan as isnan
 from .ops.pointwise import isneginf as isneginf
 from .ops.pointwise import isposinf as isposinf
+from .ops.complex import isreal as isreal
 from .ops.rearrange import kron as kron
 from .ops.pointwise import lcm as lcm
 from .ops.pointwise import ldexp as ldexp
@@ -198,6 +206,7 @@ from .ops.linalg import outer as outer
 from .ops.shape import permute as permute
 from .ops.rearrange import permute_copy as permute_copy
 from .ops.random import poisson as poisson
+from .ops.polar import polar as polar
 from .ops.special import polygamma as polygamma
 from .ops.pointwise import positive as positive
 from .ops.arithmetic import pow as pow
@@ -218,6 +227,8 @@ from .ops.activation import relu as relu
 from .ops.rounding import remainder as remainder
 from .ops.rearrange import repeat_interleave as repeat_interleave
 from .ops.shape import reshape as reshape
+from .ops.complex import resolve_conj as resolve_conj
+from .ops.complex import resolve_neg as resolve_neg
 from .ops.rearrange import roll as roll
 from .ops.rearrange import rot90 as rot90
 from .ops.rounding import round as round
@@ -233,7 +244,7 @@ from .dtypes import set_default_dtype as set_default_dtype
 from .modes import set_grad_enabled as set_grad_enabled
 from .printing import set_printoptions as set_printoptions
 from .random.generator import set_rng_state as set_rng_state
-from .ops.complex import sgn as sgn
+from .ops.polar import sgn as sgn
 from .ops.activation import sigmoid as sigmoid
 from .ops.arithmetic import sign as sign
 from .ops.pointwise import signbit as signbit
@@ -281,7 +292,10 @@ from .ops.pieces import unsafe_split as unsafe_split
 from .ops.pieces import unsafe_split_with_sizes as unsafe_split_with_sizes
 from .ops.shape import unsqueeze as unsqueeze
 from .ops.rearrange import unsqueeze_copy as unsqueeze_copy
+from . import utils as utils
 from .ops.statistics import var as var
+from .ops.complex import view_as_complex as view_as_complex
+from .ops.complex import view_as_real as view_as_real
 from .ops.rearrange import view_copy as view_copy
 from .func.vmap import vmap as vmap
 from .ops.pieces import vsplit as vsplit

@@ -34,11 +34,10 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "rad2deg rad2deg_ signbit true_divide true_divide_ trunc trunc_",
     ),
     "rearrange": (
-        "adjoint alias_copy diagonal_copy expand_copy fliplr flipud kron narrow_copy permute_copy "
-        "repeat_interleave roll rot90 select_copy split_with_sizes_copy squeeze_copy t_copy tile "
-        "transpose_copy unbind_copy unflatten unfold_copy unsqueeze_copy view_copy",
-        "H adjoint fliplr flipud kron mH narrow_copy repeat repeat_interleave roll rot90 sum_to_size tile "
-        "unflatten unfold",
+        "alias_copy diagonal_copy expand_copy fliplr flipud kron narrow_copy permute_copy repeat_interleave "
+        "roll rot90 select_copy split_with_sizes_copy squeeze_copy t_copy tile transpose_copy unbind_copy "
+        "unflatten unfold_copy unsqueeze_copy view_copy",
+        "fliplr flipud kron narrow_copy repeat repeat_interleave roll rot90 sum_to_size tile unflatten unfold",
     ),
     "special": (
         "digamma erfc erfinv i0 igamma igammac lgamma logit mvlgamma polygamma sinc xlogy",
