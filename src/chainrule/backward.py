@@ -308,7 +308,7 @@ def _run(sweep: engine.Sweep, roots: Any, settle: Callable[[engine.Sweep, dict[A
                 enter(ON if mode is OFF else mode.but(enabled=True))
             return settle(sweep, sweep.run(roots))
         except MemoryError as e:
-            raise errors.no_memory("The gradient of a leaf", e) from None
+            raise errors.no_memory("the gradient of a leaf", e) from None
         finally:
             try:
                 if sweep.create_graph:

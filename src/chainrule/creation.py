@@ -11,7 +11,7 @@ import numpy as np
 from . import dtypes, errors
 from .arrays import layout
 from .arrays.namespace import is_array, is_numpy
-from .errors import explained
+from .errors import allocating, explained
 from .tensor import Tensor, _new, init, wrap
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
 ]  # fmt: skip
 
 
+@allocating
 def to_array(data: Any, dtype: Any = None) -> Any:
     """Numbers, nested sequences, arrays or tensors of one element as a new NumPy array, dtype as PyTorch infers it."""
     if isinstance(data, np.ndarray):
@@ -214,9 +215,9 @@ def _filled(shape: tuple[int, ...], value: Any, d: np.dtype[Any], requires_grad:
     try:
         a = np.zeros(shape, d) if type(value) is int and value == 0 else np.full(shape, value, d)
     except (MemoryError, ValueError) as e:
-        if isinstance(e, ValueError) and "too large" not in str(e) and "too big" not in str(e):
-            raise
-        raise errors.out_of_memory("A tensor", shape, d) from None
+        if errors.too_large(e):
+            raise errors.out_of_memory("a new tensor", shape, d) from None
+        raise
     return _leaf(wrap(a), requires_grad)
 
 
@@ -279,6 +280,7 @@ def _like(x: Tensor, value: Any, dtype: Any, requires_grad: bool) -> Tensor:
     return _filled(x._shape, value, d, requires_grad)
 
 
+@allocating
 def zeros_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
 ) -> Tensor:
@@ -289,6 +291,7 @@ def zeros_like(
     return _like(input, 0, dtype, requires_grad)
 
 
+@allocating
 def ones_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
 ) -> Tensor:
@@ -309,6 +312,7 @@ def empty_like(
     return zeros_like(input, dtype=dtype, requires_grad=requires_grad)
 
 
+@allocating
 def full_like(
     input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -324,6 +328,7 @@ def scalar_tensor(s: Any, *, dtype: Any = None) -> Tensor:
     return tensor(s, dtype=dtypes.get_default_dtype() if dtype is None else dtype)
 
 
+@allocating
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """The identity matrix, n × m.
 
@@ -332,6 +337,7 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
     return _leaf(wrap(np.eye(n, m, dtype=_float(dtype))), requires_grad)
 
 
+@allocating
 def arange(
     start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -358,6 +364,7 @@ def arange(
     return _leaf(wrap(a), requires_grad)
 
 
+@allocating
 def linspace(
     start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -382,6 +389,7 @@ def linspace(
     return _leaf(wrap(out), requires_grad)
 
 
+@allocating
 def logspace(
     start: float, end: float, steps: int, base: float = 10.0, *, dtype: Any = None, requires_grad: bool = False
 ) -> Tensor:

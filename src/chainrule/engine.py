@@ -302,7 +302,7 @@ class Sweep:
         leaves: dict[Any, Any] = {}
         pending: dict[int, list[Any]] = {}  # -seq: [node, cotangent so far]
         heap: list[int] = []  # the keys of pending
-        node = None
+        node: Any = None
         if len(roots) == 1 and roots[0][0]._seq:
             node, g = roots[0]
         else:
@@ -389,7 +389,7 @@ class Sweep:
             if self.watch is not None:
                 self.watch.failed(node, e)
             if isinstance(e, MemoryError):
-                raise errors.no_memory(f"{node.name()}, or the sum of what arrives there,", e) from None
+                raise errors.no_memory(node.name(), e) from None
             raise
         return leaves
 
@@ -490,7 +490,8 @@ def of_many(
 
 def _instead(hook: Callable[..., Any], g: Any, found: Any) -> Any:
     """``found``, which ``hook`` returned for ``g``, if it can stand in its place."""
-    if not isinstance(found, Box):
+    tensor = isinstance(found, Box)
+    if not tensor:
         raise TypeError(f"expected Variable, but hook returned '{type(found).__name__}'")
     if g is None:
         raise RuntimeError("can't replace a None gradient with a non-None value")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import re
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from .modes import current
 
 E = TypeVar("E", bound=Exception)
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def explained(e: E) -> E:
@@ -327,20 +331,33 @@ def no_memory(what: str, e: Exception) -> OutOfMemoryError:
         return e
     if hasattr(e, "shape") and hasattr(e, "dtype"):
         return out_of_memory(what, e.shape, e.dtype)
-    return explained(OutOfMemoryError(f"can't allocate memory: {e}\n{what} needs it. {_LESS}"))
+    return explained(OutOfMemoryError(f"can't allocate memory: {e}\nIt is wanted by {what}. {_LESS}"))
 
 
 def out_of_memory(what: str, shape: Any, d: Any) -> OutOfMemoryError:
     """There is no room for an array that ``what`` needs."""
-    size = np.dtype(d).itemsize
-    for length in shape:
-        size *= int(length)
-    return explained(
-        OutOfMemoryError(
-            f"DefaultCPUAllocator: can't allocate memory: you tried to allocate {size} bytes."
-            f"\n{what} needs them for an array of shape {list(shape)} and dtype {np.dtype(d).name}. {_LESS}"
-        )
-    )
+    size = np.dtype(d).itemsize * math.prod(map(int, shape))
+    said = (
+        f"DefaultCPUAllocator: can't allocate memory: you tried to allocate {size} bytes."
+        if size < 2**63 else f"Storage size calculation overflowed with sizes={list(shape)}"
+    )  # fmt: skip
+    array = f"An array of shape {list(shape)} and dtype {np.dtype(d).name}, {size} bytes,"
+    return explained(OutOfMemoryError(f"{said}\n{array} is wanted by {what}. {_LESS}"))
+
+
+def allocating(f: F) -> F:
+    """``f``, whose arrays may not fit: NumPy's error becomes ours, and names ``f``."""
+
+    @functools.wraps(f)
+    def allocated(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return f(*args, **kwargs)
+        except (MemoryError, ValueError) as e:
+            if too_large(e):
+                raise no_memory(f.__name__, e) from None
+            raise
+
+    return cast(F, allocated)
 
 
 _LESS = "Make it smaller, or work through it in pieces; what was there before is as it was."

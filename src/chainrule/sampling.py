@@ -9,7 +9,7 @@ import numpy as np
 from .arrays.layout import empty_like
 from .creation import _device, _float, _leaf, _sizes
 from .dtypes import to_numpy
-from .errors import explained
+from .errors import allocating, explained
 from .modes import no_grad
 from .ops.random import drawn, plain
 from .random import Generator, drawing, fill
@@ -28,6 +28,7 @@ def _made(a: Any, device: Any, requires_grad: bool, out: Tensor | None = None) -
     return assign(out, wrap(a))
 
 
+@allocating
 def rand(
     *size: Any, generator: Generator | None = None, out: Tensor | None = None, dtype: Any = None, layout: Any = None,
     device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
@@ -44,6 +45,7 @@ def rand(
     return _made(drawing(generator).uniform(_sizes(size), d), device, requires_grad, out)
 
 
+@allocating
 def randn(
     *size: Any, generator: Generator | None = None, out: Tensor | None = None, dtype: Any = None, layout: Any = None,
     device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
@@ -60,6 +62,7 @@ def randn(
     return _made(drawing(generator).normal(_sizes(size), d), device, requires_grad, out)
 
 
+@allocating
 def randint(
     *args: Any, low: int | None = None, high: int | None = None, size: Any = None, generator: Generator | None = None,
     out: Tensor | None = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False,
@@ -107,6 +110,7 @@ def _integer(function: str, value: Any, name: str, position: int) -> int:
     return int(value)
 
 
+@allocating
 def randperm(
     n: int, *, generator: Generator | None = None, out: Tensor | None = None, dtype: Any = None, layout: Any = None,
     device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
@@ -124,6 +128,7 @@ def randperm(
     return _made(drawing(generator).randperm(n, d if out is None else out._dtype), device, requires_grad, out)
 
 
+@allocating
 def normal(
     mean: Tensor | float, std: Tensor | float | None = None, size: Any = None, *, generator: Generator | None = None,
     out: Tensor | None = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False,
@@ -179,6 +184,7 @@ def _like(input: Tensor, draw: Any, dtype: Any, device: Any, requires_grad: bool
     return _made(fill(a, lambda shape: draw(shape, d, a.flags.c_contiguous)), device, requires_grad)
 
 
+@allocating
 def rand_like(
     input: Tensor, *, generator: Generator | None = None, dtype: Any = None, layout: Any = None, device: Any = None,
     pin_memory: bool = False, requires_grad: bool = False, memory_format: Any = None,
@@ -195,6 +201,7 @@ def rand_like(
     return _like(input, lambda shape, d, dense: g.uniform(shape, d), dtype, device, requires_grad)
 
 
+@allocating
 def randn_like(
     input: Tensor, *, generator: Generator | None = None, dtype: Any = None, layout: Any = None, device: Any = None,
     pin_memory: bool = False, requires_grad: bool = False, memory_format: Any = None,
@@ -211,6 +218,7 @@ def randn_like(
     return _like(input, lambda shape, d, dense: g.normal(shape, d, serial=not dense), dtype, device, requires_grad)
 
 
+@allocating
 def randint_like(
     input: Tensor, *bounds: Any, low: int | None = None, high: int | None = None, generator: Generator | None = None,
     dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None,

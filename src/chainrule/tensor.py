@@ -118,7 +118,10 @@ class Tensor(TensorMethods, Box):
         """The array itself, made one that can be shared: NumPy's 0-d results are immutable scalars."""
         a = self._a
         if isinstance(a, np.generic):
-            self._a = a = np.array(a)
+            try:
+                self._a = a = np.array(a)
+            except MemoryError as e:
+                raise errors.no_memory("a number that others are to share", e) from None
         return a
 
     def _value(self) -> Any:
@@ -473,10 +476,10 @@ class Tensor(TensorMethods, Box):
         return self.item()
 
     def __float__(self) -> float:
-        return float(self._scalar())
+        return float(dtypes.number_as(self._scalar(), dtypes.float64.np))
 
     def __int__(self) -> int:
-        return int(self._scalar())
+        return int(dtypes.number_as(self._scalar(), dtypes.int64.np))
 
     def __complex__(self) -> complex:
         return complex(self._scalar())
