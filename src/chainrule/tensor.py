@@ -30,7 +30,7 @@ class Meta:
     """What few tensors have: being a view, views of their own, hooks, retain_grad."""
 
     base: Any = None  # the tensor this is a view of, never itself a view
-    chain: tuple[tuple[Any, dict[str, Any]], ...] = ()  # how to get here from the base
+    last: Any = None  # the last step on the way from the base: (the step before, operation, parameters)
     created: str | None = None  # a view made in "no_grad" mode or as one of "several": writes are errors
     number = 0
     seen = 0  # what the version counter said when this view's history was noted
@@ -45,6 +45,15 @@ class Meta:
     def own_hooks(self, kind: str) -> dict[int, Callable[..., Any]]:
         found: dict[int, Callable[..., Any]] = self.__dict__.setdefault(kind, {})
         return found
+
+    @property
+    def chain(self) -> tuple[tuple[Any, dict[str, Any]], ...]:
+        """How to get here from the base, step by step.  A view of a view adds its own, so none repeats the others'."""
+        steps, last = [], self.last
+        while last is not None:
+            last, prim, params = last
+            steps.append((prim, params))
+        return tuple(reversed(steps))
 
     def live_views(self) -> list[Any]:
         return [] if self.views is None else [v for ref in self.views if (v := ref()) is not None]

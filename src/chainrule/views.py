@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from . import errors, modes
 from .engine import Nowhere, Port, more
 from .primitive import Primitive, bind, table
-from .tensor import Inference, Meta, Tensor, node_slot
+from .tensor import Inference, Meta, Tensor, node_slot, wrap
 
 _ndarray = np.ndarray
 
@@ -19,22 +20,17 @@ _ndarray = np.ndarray
 def note_view(prim: Primitive, of: Tensor, out: Tensor, params: dict[str, Any], grad: bool) -> None:
     """Remember that ``out`` shares memory with ``of``, so that a write to one is seen by the other's graph."""
     a, b = of._a, out._a
-    if (
-        type(b) is _ndarray
-        and b is not a
-        and b.base is not a
-        and (b.base is None or b.base is not getattr(a, "base", None))
-    ):
-        return  # a copy after all: reshape of a transposed array, say
+    if copied(a, b):
+        return  # after all: reshape of a transposed array, say
     m, up = Meta(), of._meta
     out._meta = m
     if up is None:
         up = of._meta = Meta()
-        m.base, m.chain = of, ((prim, params),)
+        m.base, m.last = of, (None, prim, params)
     elif up.base is None:
-        m.base, m.chain = of, ((prim, params),)
+        m.base, m.last = of, (None, prim, params)
     else:
-        m.base, m.chain = up.base, (*up.chain, (prim, params))
+        m.base, m.last = up.base, (up.last, prim, params)
         if up.created is not None:
             m.created = up.created
         up = m.base._meta
@@ -57,6 +53,37 @@ def note_view(prim: Primitive, of: Tensor, out: Tensor, params: dict[str, Any], 
         n = len(views)
         if n > 32 and not n & (n - 1):  # at each doubling, drop the dead
             views[:] = [r for r in views if r() is not None]
+
+
+def copied(a: Any, b: Any) -> bool:
+    """Whether ``b``, made of ``a`` by a view's operation, has memory of its own."""
+    if isinstance(b, Tensor):
+        base = b._base
+        return isinstance(a, Tensor) and b is not a and (base is None or (base is not a and base is not a._base))
+    if type(b) is not _ndarray or b is a or b.base is a:
+        return False
+    return b.base is None or b.base is not getattr(a, "base", None)
+
+
+def noting(interpret: Callable[..., Any]) -> Callable[..., Any]:
+    """A transform's way to interpret, with what shows the same memory noted: writes must be seen there too."""
+
+    @functools.wraps(interpret)
+    def noted(self: Any, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        out = interpret(self, prim, args, params)
+        if prim.view:
+            note_view(prim, args[0], out, params, modes.current().grad)
+        return out
+
+    return noted
+
+
+def unrecorded(prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    """``prim`` without a node at the level it happens on; the levels below record as ever."""
+    rank = max([a._rank for a in args])
+    if rank % 2:  # a transform's array, which has no nodes
+        return bind(prim, tuple(args), params)
+    return wrap(bind(prim, tuple([a._a if a._rank == rank else a for a in args]), params), rank)
 
 
 def follow_chain(x: Any, chain: Sequence[tuple[Primitive, dict[str, Any]]]) -> Any:

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from .. import errors
+from .. import dtypes, errors
 from ..arrays.namespace import is_numpy
 from ..engine import Box
 from ..errors import explained
-from ..modes import current, no_grad
+from ..modes import current
 from ..primitive import Primitive, bind, table
 from ..recording import make_node
 from ..tensor import Tensor, wrap
-from ..views import follow_chain
+from ..views import follow_chain, unrecorded
 from ..writes import _store, check_writable, overlap, written
 from .index import GetItem, Put, by_name, getitem, saves_index
 from .keys import in_turn, index_error, normal_key
@@ -55,10 +55,9 @@ class AsStrided(Primitive):
 
 def pull_back(xp: Any, x: Any, g: Any, chain: Any) -> Any:
     """The cotangent of ``x``, whose value does not matter, for that of where the chain leads."""
-    prim, params = chain[0]
-    if len(chain) > 1:
-        g = pull_back(xp, bind(prim, (x,), params), g, chain[1:])
-    return prim.pulls[0](xp, g, (None, x), {**params, "x_shape": x.shape})
+    for x, (prim, params) in backwards(x, chain):
+        g = prim.pulls[0](xp, g, (None, x), {**params, "x_shape": x.shape})
+    return g
 
 
 def put_back(x: Any, value: Any, chain: Any) -> Any:
@@ -68,10 +67,17 @@ def put_back(x: Any, value: Any, chain: Any) -> Any:
         at = follow_chain(np.arange(math.prod(shape)).reshape(shape), chain)
         x = bind(table["Reshape"], (x,), {"shape": (math.prod(shape),)})
         return bind(table["Reshape"], (bind(table["Put"], (x, value), {"key": (at, ...)}),), {"shape": shape})
-    prim, params = chain[0]
-    if len(chain) > 1:
-        value = put_back(bind(prim, (x,), params), value, chain[1:])
-    return prim.unview(x, value, params)
+    for x, (prim, params) in backwards(x, chain):
+        value = prim.unview(x, value, params)
+    return value
+
+
+def backwards(x: Any, chain: Any) -> list[tuple[Any, Any]]:
+    """The steps of a chain that starts at ``x``, the last first, each with what it is taken from."""
+    places = [x]
+    for prim, params in chain[:-1]:
+        places.append(bind(prim, (places[-1],), params))
+    return list(zip(reversed(places), reversed(chain), strict=True))
 
 
 _index_put, _copy_slices = Put("IndexPutBackward0"), CopySlices("torch::autograd::CopySlices")
@@ -124,8 +130,7 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
         if plain:
             self._a[parts] = value._a
         else:
-            with no_grad():
-                _store(self, bind(table["Put"], (self, value), {"key": parts}))
+            _store(self, unrecorded(table["Put"], (self, value), {"key": parts}))
     except IndexError as e:
         raise IndexError(index_error(e, self)) from None
     except ValueError as e:
@@ -143,9 +148,7 @@ def as_value(value: Any, like: Tensor) -> Tensor:
                 "\nAssign a number or a tensor: x[key] = torch.tensor(value)."
             )
         )
-    if isinstance(value, complex) and like._dtype.kind != "c":
-        raise RuntimeError(f"value cannot be converted to type {like.dtype.name} without overflow")
-    return wrap(np.asarray(value, like._dtype))
+    return wrap(np.asarray(dtypes.number_as(value, like._dtype), like._dtype))
 
 
 def write_part(target: Tensor, value: Tensor) -> None:
