@@ -272,6 +272,13 @@ def put_along_axis(x: Any, index: Any, axis: int, size: int) -> Any:
     return out
 
 
+def combine_at(x: Any, src: Any, key: tuple[Any, ...], reduce: str) -> Any:
+    """A copy of ``x`` with ``src`` combined into the places of ``key``, one after the other."""
+    out = np.array(x)
+    {"prod": np.multiply, "amax": np.maximum, "amin": np.minimum}[reduce].at(out, key, src)
+    return out
+
+
 def diagonal(x: Any, *, offset: int = 0) -> Any:
     """The view of a diagonal of the last two axes."""
     out = np.diagonal(x, offset, -2, -1)

@@ -124,7 +124,10 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
 
     Source: ``torch.nonzero``.
     """
-    found = np.nonzero(np.atleast_1d(input.detach().numpy()))
+    a = input.detach().numpy()
+    if not a.ndim and not as_tuple:
+        return wrap(np.zeros((int(bool(a)), 0), np.int64))
+    found = np.nonzero(np.atleast_1d(a))
     return tuple(wrap(f) for f in found) if as_tuple else wrap(np.stack(found, -1))
 
 

@@ -39,6 +39,13 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "unflatten unfold_copy unsqueeze_copy view_copy",
         "fliplr flipud kron narrow_copy repeat repeat_interleave roll rot90 sum_to_size tile unflatten unfold",
     ),
+    "scatter": (
+        "index_add index_copy index_fill index_put index_reduce masked_scatter masked_select put scatter "
+        "scatter_add scatter_reduce take take_along_dim",
+        "index_add index_add_ index_copy index_copy_ index_fill index_fill_ index_put index_put_ index_reduce "
+        "index_reduce_ masked_scatter masked_scatter_ masked_select put scatter scatter_ scatter_add "
+        "scatter_add_ scatter_reduce scatter_reduce_ take take_along_dim",
+    ),
     "special": (
         "digamma erfc erfinv i0 igamma igammac lgamma logit mvlgamma polygamma sinc xlogy",
         "digamma digamma_ erfc erfc_ erfinv erfinv_ i0 i0_ igamma igamma_ igammac igammac_ lgamma lgamma_ "

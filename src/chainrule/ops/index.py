@@ -164,7 +164,11 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     """
     at = input._dim(dim)
     if index._dtype.kind not in "iu":
-        raise RuntimeError("gather(): Expected dtype int64 for index")
+        raise RuntimeError("gather(): Expected dtype int32/int64 for index")
+    if not input.ndim and index.numel():
+        return gather(input.reshape(1), 0, index.reshape(1), sparse_grad=sparse_grad).reshape(index._shape)
+    if not index.numel():
+        return _advanced(input.reshape(-1), key=(np.zeros(index._shape, np.int64), ...))  # type: ignore[no-any-return]
     if index.ndim != input.ndim:
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
     cut = tuple(slice(0, n) if i != at else slice(None) for i, n in enumerate(index._shape))
@@ -178,6 +182,11 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
     Source: ``torch.index_select``.
     """
+    if index.ndim > 1:
+        raise IndexError("index_select(): Index is supposed to be a vector")
+    if not input.ndim:
+        return index_select(input.reshape(1), dim, index).reshape(())
+    index = index if index.ndim else index.reshape(1)
     return input[(*(slice(None),) * input._dim(dim), index)]
 
 

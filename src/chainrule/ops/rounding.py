@@ -65,7 +65,6 @@ class FloorDivide(Elementwise):
     real_only = no_kernel("div_floor_cpu")
     differentiable = True
     forward = lambda xp, x, y: xp.floor_divide(x, y)
-    differentiable = False
     samples = BETWEEN_STEPS
 
 

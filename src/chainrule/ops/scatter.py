@@ -1,0 +1,418 @@
+"""Writing at chosen places: ``scatter`` and ``index_…`` in all forms, ``put``, masks.
+
+What is written where is a key of :class:`Put` and :class:`PutAdd`: along a dimension the entries of ``index``, along
+the others the grid's own numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import errors
+from ..errors import explained
+from ..primitive import Primitive
+from ..tensor import Tensor, wrap
+from .index import GetItem, Put, PutAdd, put_add
+from .kinds import export, export_all
+from .pointwise import not_of_complex
+
+_put, _put_add = Put("ScatterBackward0"), PutAdd("ScatterAddBackward0")
+_put_number, _index_copy, _index_fill = Put("ScatterBackward1"), Put("IndexCopyBackward0"), Put("IndexFillBackward0")
+_index_add, _put_at, _take = PutAdd("IndexAddBackward0"), Put("PutBackward0"), GetItem("TakeBackward0")
+_masked_select, _masked_scatter = GetItem("MaskedSelectBackward0"), Put("MaskedScatterBackward0")
+
+
+def positions(name: str, index: Tensor) -> Any:
+    """An index tensor as an array of int64."""
+    if index._dtype not in (np.int64, np.int32):
+        kind = errors.scalar_type(index._dtype)
+        raise RuntimeError(
+            f"{name}(): Expected dtype int32/int64 for index" + ("" if "_" not in name else f" but got: {kind}")
+        )
+    return index.detach().numpy().astype(np.int64)
+
+
+def in_range(index: Any, n: int, dim: int, error: type[Exception] = RuntimeError) -> Any:
+    """``index`` from 0 on; PyTorch's error if an entry is not below n."""
+    outside = (index < -n) | (index >= n)
+    if outside.any():
+        raise error(f"index {int(index[outside].flat[0])} is out of bounds for dimension {dim} with size {n}")
+    return np.where(index < 0, index + n, index)
+
+
+def along(index: Any, dim: int, dims: int) -> tuple[Any, ...]:
+    """The key of the places that ``index``, of the tensor's rank, names along ``dim``."""
+    key: list[Any] = list(np.ogrid[tuple(slice(n) for n in index.shape)])
+    key[dim] = index
+    return (*key, ...)
+
+
+def _scattered(name: str, x: Tensor, dim: int, index: Tensor, src: Any) -> tuple[Tensor, Any, Tensor | None]:
+    """The tensor, the key, and what is to be written there, for the ``scatter`` functions."""
+    at = x._dim(dim)
+    where = positions(name, index)
+    if not x.ndim:
+        x, where = x.reshape(1), where.reshape(1)
+        src = src.reshape(1) if isinstance(src, Tensor) else src
+    elif where.ndim != x.ndim and where.size:
+        raise RuntimeError("Index tensor must have the same number of dimensions as self tensor")
+    if isinstance(src, Tensor):
+        if src.ndim != x.ndim and where.size:
+            raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
+        large = any(m > n for m, n in zip(where.shape, src._shape, strict=False))
+        if large or any(m > n for i, (m, n) in enumerate(zip(where.shape, x._shape, strict=False)) if i != at):
+            raise RuntimeError(
+                f"Expected index {list(where.shape)} to be no larger than self {list(x.shape)} apart from dimension {at} "
+                f"and to be no larger size than src {list(src.shape)}"
+            )
+        if src._dtype != x._dtype:
+            raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype")
+        if where.shape != src._shape and where.ndim == src.ndim:
+            src = src[tuple(slice(0, n) for n in where.shape)]
+    if not where.size:
+        return x, None, None
+    key = along(in_range(where, x._shape[at], at), at, x.ndim)
+    return x, key, src
+
+
+def scatter(
+    input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
+) -> Tensor:
+    """A copy of ``input`` with ``src`` (or the number ``value``) at the places that ``index`` names along ``dim``.
+
+    Where two entries go to one place, one of them is there.  ``reduce="add"`` or ``"multiply"`` combines instead.
+
+    Source: ``torch.scatter``.
+    """
+    src = value if src is None else src
+    if reduce is not None:
+        names = {"add": "sum", "multiply": "prod"}
+        if reduce not in names:
+            raise RuntimeError("reduce argument must be either add or multiply.")
+        full = src if isinstance(src, Tensor) else wrap(np.full(index._shape, src, input._dtype))
+        return scatter_reduce(input, dim, index, full, names[reduce])
+    x, key, what = _scattered("scatter", input, dim, index, src)
+    if key is None:
+        return input.clone()
+    if not isinstance(what, Tensor):
+        return _put_number(x, wrap(np.asarray(what, x._dtype)), key=key).reshape(input._shape)  # type: ignore[no-any-return]
+    return _put(x, what, key=key).reshape(input._shape)  # type: ignore[no-any-return]
+
+
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """``input`` with the entries of ``src`` added at the places that ``index`` names along ``dim``.
+
+    Source: ``torch.scatter_add``.
+
+    >>> import chainrule as torch
+    >>> torch.scatter_add(torch.zeros(3), 0, torch.tensor([0, 0, 2]), torch.tensor([1.0, 2.0, 3.0]))
+    tensor([3., 0., 3.])
+    """
+    x, key, what = _scattered("scatter", input, dim, index, src)
+    if key is None:
+        return input.clone()
+    return (x + _put_add(what, key=key, shape=x._shape, repeats=True)).reshape(input._shape)  # type: ignore[no-any-return]
+
+
+# --- combined in other ways ------------------------------------------------------------------------------------------
+
+
+class ScatterReduce(Primitive):
+    """x combined at ``key`` with ``src``: "prod", "amax" or "amin"; ties share the gradient."""
+
+    forward = lambda xp, x, src, *, key, reduce: xp.combine_at(x, src, key, reduce)
+    vjp_x = lambda xp, g, x, src, out, key, reduce: shares(xp, g, x, src, out, key, reduce)[0]
+    vjp_src = lambda xp, g, x, src, out, key, reduce: shares(xp, g, x, src, out, key, reduce)[1]
+    jvp_x = lambda xp, t, x, src, out, key, reduce: t * shares(xp, xp.ones_like(out), x, src, out, key, reduce)[0]
+    jvp_src = lambda xp, t, x, src, out, key, reduce: put_add(
+        xp, t * shares(xp, xp.ones_like(out), x, src, out, key, reduce)[1], key, out.shape
+    )
+    formula = False
+    real_only = not_of_complex("scatter_reduce")
+    samples = [(((4, 2), (3, 2)), {"key": (np.array([2, 0, 2]), ...), "reduce": r}) for r in ("prod", "amax", "amin")]
+
+    def batch_params(self, size: int, params: dict[str, Any]) -> dict[str, Any]:
+        return {**params, "key": (slice(None), *params["key"])}
+
+
+def shares(xp: Any, g: Any, x: Any, src: Any, out: Any, key: Any, reduce: str) -> tuple[Any, Any]:
+    """The cotangents of x and ``src``."""
+    shape = out.shape
+    if reduce == "prod":
+        x0, s0 = x == 0, src == 0
+        x1, s1 = xp.where(x0, xp.ones_like(x), x), xp.where(s0, xp.ones_like(src), src)
+        zeros = xp.where(x0, xp.ones_like(x), xp.zeros_like(x)) + put_add(
+            xp, xp.where(s0, xp.ones_like(src), xp.zeros_like(src)), key, shape
+        )
+        rest = _combine(x1, s1, key=key, reduce="prod")  # the product of what is not 0
+        nothing, at = xp.zeros_like(rest), xp.getitem
+        zero = xp.where(x0, x, nothing) + put_add(xp, xp.where(s0, src, xp.zeros_like(src)), key, shape)
+        alone = xp.where(zeros == 1, rest, nothing)  # for the only zero; of two, each has the other as a factor
+        pair = xp.where(zeros == 2, rest, nothing)
+        return (
+            g * xp.where(x0, alone + pair * (zero - x), out / x1),
+            at(g, key) * xp.where(s0, at(alone, key) + at(pair, key) * (at(zero, key) - src), at(out, key) / s1),
+        )
+    mine, theirs = x == out, src == xp.getitem(out, key)
+    one = xp.where(theirs, xp.ones_like(src), xp.zeros_like(src))
+    many = xp.where(mine, xp.ones_like(x), xp.zeros_like(x)) + put_add(xp, one, key, shape)
+    share = g / xp.where(many == 0, xp.ones_like(many), many)
+    return xp.where(mine, share, xp.zeros_like(g)), xp.where(theirs, xp.getitem(share, key), xp.zeros_like(src))
+
+
+_combine: Primitive = ScatterReduce("ScatterReduceBackward0")
+_index_reduce = ScatterReduce("IndexReduceBackward0")
+ScatterReduce()
+
+
+def _reduced(prim: Primitive, x: Tensor, src: Tensor, key: Any, reduce: str, include_self: bool) -> Tensor:
+    """x with ``src`` combined into the places of ``key``; without ``include_self`` what was there does not count."""
+    hit = np.zeros(x._shape, np.bool_)
+    hit[key] = True
+    if not include_self:
+        neutral = {"prod": 1, "amax": _least(x._dtype), "amin": _most(x._dtype)}.get(reduce, 0)
+        x = x.masked_fill(wrap(hit), neutral)
+    if reduce in ("sum", "mean"):
+        total = x + _put_add(src, key=key, shape=x._shape, repeats=True)
+        if reduce == "sum":
+            return total  # type: ignore[no-any-return]
+        many = np.full(x._shape, 1 if include_self else 0, np.int64)
+        np.add.at(many, key, 1)
+        counts = wrap(np.where(hit, np.maximum(many, 1), 1))
+        return total / counts if x._dtype.kind in "fc" else total // counts  # type: ignore[no-any-return]
+    return prim(x, src, key=key, reduce=reduce)  # type: ignore[no-any-return]
+
+
+def _least(d: Any) -> Any:
+    return -np.inf if d.kind == "f" else False if d.kind == "b" else int(np.iinfo(d).min)
+
+
+def _most(d: Any) -> Any:
+    return np.inf if d.kind == "f" else True if d.kind == "b" else int(np.iinfo(d).max)
+
+
+def scatter_reduce(
+    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
+    """``input`` with the entries of ``src`` combined into the places that ``index`` names along ``dim``.
+
+    ``reduce`` is "sum", "prod", "mean", "amax" or "amin"; without ``include_self`` the places' own entries do not count.
+
+    Source: ``torch.scatter_reduce``.
+    """
+    if reduce not in ("sum", "prod", "mean", "amax", "amin"):
+        raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
+    x, key, what = _scattered("scatter", input, dim, index, src)
+    if key is None or what is None:
+        return input.clone()
+    return _reduced(_combine, x, what, key, reduce, include_self).reshape(input._shape)
+
+
+# --- whole slices ----------------------------------------------------------------------------------------------------
+
+
+def _rows(name: str, x: Tensor, dim: int, index: Tensor) -> tuple[Tensor, Any, int]:
+    where = positions(name, index).reshape(-1)
+    at = x._dim(dim)
+    x = x if x.ndim else x.reshape(1)
+    where = in_range(where, x._shape[at], at, IndexError)
+    return x, (*(slice(None),) * at, where, ...), at
+
+
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:
+    """``input`` with ``alpha`` times the slices of ``source`` added at the places that ``index`` names along ``dim``.
+
+    Source: ``torch.index_add``.
+    """
+    x, key, at = _rows("index_add_", input, dim, index)
+    if source.ndim and source._shape[at] != index.numel():
+        raise RuntimeError(
+            f"index_add_(): Number of indices ({index.numel()}) should be equal to source.size(dim): "
+            f"({source._shape[at]}), for dim: {at}"
+        )
+    if source._dtype != input._dtype:
+        raise RuntimeError(
+            f"index_add_(): self ({errors.scalar_type(input._dtype)}) and source ({errors.scalar_type(source._dtype)}) must "
+            "have the same scalar type"
+        )
+    source = source if source.ndim else source.reshape(1)
+    added = _index_add(source if alpha == 1 else source * alpha, key=key, shape=x._shape, repeats=True)
+    return (x + added).reshape(input._shape)  # type: ignore[no-any-return]
+
+
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """A copy of ``input`` with the slices of ``source`` at the places that ``index`` names along ``dim``.
+
+    Source: ``torch.index_copy``.
+    """
+    x, key, at = _rows("index_copy_", input, dim, index)
+    if source.ndim and source._shape[at] != index.numel():
+        raise IndexError(
+            f"index_copy_(): Number of indices ({index.numel()}) should be equal to source.size(dim) ({source._shape[at]})"
+        )
+    if source._dtype != input._dtype:
+        raise RuntimeError(
+            f"index_copy_(): self and source expected to have the same dtype, but got (self) "
+            f"{errors.scalar_type(input._dtype)} and (source) {errors.scalar_type(source._dtype)}"
+        )
+    return _index_copy(x, source if source.ndim else source.reshape(1), key=key).reshape(input._shape)  # type: ignore[no-any-return]
+
+
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """A copy of ``input`` with ``value`` in the slices that ``index`` names along ``dim``.
+
+    Source: ``torch.index_fill``.
+    """
+    x, key, _ = _rows("index_fill_", input, dim, index)
+    what = value.to(x.dtype) if isinstance(value, Tensor) else wrap(np.asarray(value, x._dtype))
+    if what.ndim:
+        raise RuntimeError(
+            f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {what.ndim} dimension(s)."
+        )
+    key = tuple([np.unique(k) if isinstance(k, np.ndarray) else k for k in key])  # each slice is filled once
+    return _index_fill(x, what, key=key).reshape(input._shape)  # type: ignore[no-any-return]
+
+
+def index_reduce(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
+    """``input`` with the slices of ``source`` combined into the places that ``index`` names along ``dim``.
+
+    ``reduce`` is "prod", "mean", "amax" or "amin"; without ``include_self`` the places' own entries do not count.
+
+    Source: ``torch.index_reduce``.
+    """
+    if reduce not in ("prod", "mean", "amax", "amin"):
+        raise RuntimeError(f"reduce argument must be either prod, mean, amax or amin, got {reduce}.")
+    x, key, _ = _rows("index_reduce_", input, dim, index)
+    source = source if source.ndim else source.reshape(1)
+    return _reduced(_index_reduce, x, source, key, reduce, include_self).reshape(input._shape)
+
+
+def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
+    """A copy of ``input`` with ``values`` at ``input[indices]``; with ``accumulate``, added to what is there.
+
+    Source: ``torch.index_put``.
+    """
+    key = tuple([slice(None) if i is None else i for i in indices])
+    if not accumulate:
+        out = input.clone()
+        out[key] = values
+        return out
+    at = np.arange(input.numel()).reshape(input._shape)[
+        tuple([k.detach().numpy() if isinstance(k, Tensor) else k for k in key])
+    ]
+    flat = _index_add(
+        values.expand(*at.shape).reshape(-1), key=(at.reshape(-1), ...), shape=(input.numel(),), repeats=True
+    )
+    return input + flat.reshape(input._shape)  # type: ignore[no-any-return]
+
+
+def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
+    """A copy of ``input`` with the entries of ``source`` at the places that ``index`` names in the flattened tensor.
+
+    Source: ``torch.put``.
+    """
+    if source.numel() != index.numel():
+        raise IndexError(
+            "put_(): Expected source and index to have the same number of elements, but got "
+            f"source.numel() = {source.numel()}, index.numel() = {index.numel()}"
+        )
+    where = positions("put_", index).reshape(-1)
+    flat, n = input.reshape(-1), input.numel()
+    _inside(where, n)
+    key = (where, ...)
+    if accumulate:
+        added = _put_add(source.reshape(-1), key=key, shape=(n,), repeats=True)
+        return (flat + added).reshape(input._shape)  # type: ignore[no-any-return]
+    return _put_at(flat, source.reshape(-1), key=key).reshape(input._shape)  # type: ignore[no-any-return]
+
+
+def _inside(where: Any, n: int) -> None:
+    outside = (where < -n) | (where >= n)
+    if outside.any():
+        raise IndexError(f"out of range: tried to access index {int(where[outside][0])} on a tensor of {n} elements.")
+
+
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """The entries that ``index`` names in the flattened tensor, in index's shape.
+
+    Source: ``torch.take``.
+    """
+    where = positions("take", index)
+    _inside(where, input.numel())
+    return _take(input.reshape(-1), key=(where, ...))  # type: ignore[no-any-return]
+
+
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+    """``gather`` with broadcasting; without ``dim``, from the flattened tensor.
+
+    Source: ``torch.take_along_dim``.
+    """
+    if dim is None:
+        return input.reshape(-1).gather(0, indices.reshape(-1))
+    at = input._dim(dim)
+    if indices.ndim != input.ndim:
+        raise RuntimeError(
+            f"torch.take_along_dim(): input and indices should have the same number of dimensions, but got {input.ndim} "
+            f"dimensions for input, and {indices.ndim} dimensions for indices"
+        )
+    shape = [1 if i == at else n for i, n in enumerate(input._shape)]
+    try:
+        wide = np.broadcast_shapes(tuple(shape), tuple(1 if i == at else n for i, n in enumerate(indices._shape)))
+    except ValueError:
+        raise explained(RuntimeError(errors.size_mismatch(input._shape, indices._shape))) from None
+    x = input.expand(*[input._shape[i] if i == at else n for i, n in enumerate(wide)])
+    return x.gather(at, indices.expand(*[indices._shape[i] if i == at else n for i, n in enumerate(wide)]))
+
+
+# --- masks -----------------------------------------------------------------------------------------------------------
+
+
+def _mask(name: str, mask: Tensor) -> Any:
+    if mask._dtype.kind != "b":
+        raise RuntimeError(f"{name}: expected BoolTensor for mask")
+    return mask.detach().numpy()
+
+
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """The entries where the mask holds, as a vector.
+
+    Source: ``torch.masked_select``.
+    """
+    where = _mask("masked_select", mask)
+    shape = np.broadcast_shapes(input._shape, where.shape)
+    x = input if input._shape == shape else input.expand(*shape)
+    return _masked_select(x.reshape(-1), key=(np.flatnonzero(np.broadcast_to(where, shape)), ...))  # type: ignore[no-any-return]
+
+
+def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """A copy of ``input`` with the entries of ``source``, in their order, where the mask holds.
+
+    Source: ``torch.masked_scatter``.
+    """
+    where = _mask("masked_scatter_ only supports boolean masks, but got mask with dtype", mask)
+    shape = np.broadcast_shapes(input._shape, where.shape)
+    at = np.flatnonzero(np.broadcast_to(where, shape))
+    if len(at) > source.numel():
+        raise RuntimeError(
+            "masked_scatter: expected self and source to have same dtypes but got fewer elements in source"
+        )
+    x = input if input._shape == shape else input.expand(*shape)
+    flat = x.reshape(-1)
+    return _masked_scatter(flat, source.reshape(-1)[: len(at)], key=(at, ...)).reshape(shape)  # type: ignore[no-any-return]
+
+
+export("scatter", scatter, in_place=True)
+export("scatter_add", scatter_add, in_place=True)
+export("scatter_reduce", scatter_reduce, in_place=True)
+export("index_add", index_add, in_place=True)
+export("index_copy", index_copy, in_place=True)
+export("index_fill", index_fill, in_place=True)
+export("index_reduce", index_reduce, in_place=True)
+export("index_put", index_put, in_place=True)
+export("put", put, in_place=True)
+export("masked_scatter", masked_scatter, in_place=True)
+export_all(take, take_along_dim, masked_select)
