@@ -131,6 +131,11 @@ from .ops.special import igamma as igamma
 from .ops.special import igammac as igammac
 from .dtypes import iinfo as iinfo
 from .ops.complex import imag as imag
+from .ops.scatter import index_add as index_add
+from .ops.scatter import index_copy as index_copy
+from .ops.scatter import index_fill as index_fill
+from .ops.scatter import index_put as index_put
+from .ops.scatter import index_reduce as index_reduce
 from .ops.index import index_select as index_select
 from .modes import inference_mode as inference_mode
 from .random.generator import initial_seed as initial_seed
@@ -175,6 +180,8 @@ from .ops.reduce import logsumexp as logsumexp
 from .ops.comparison import lt as lt
 from .random.generator import manual_seed as manual_seed
 from .ops.choice import masked_fill as masked_fill
+from .ops.scatter import masked_scatter as masked_scatter
+from .ops.scatter import masked_select as masked_select
 from .ops.linalg import matmul as matmul
 from .ops.extremes import max as max
 from .ops.choice import maximum as maximum
@@ -211,6 +218,7 @@ from .ops.special import polygamma as polygamma
 from .ops.pointwise import positive as positive
 from .ops.arithmetic import pow as pow
 from .ops.reduce import prod as prod
+from .ops.scatter import put as put
 from .ops.pointwise import rad2deg as rad2deg
 from .sampling import rand as rand
 from .sampling import rand_like as rand_like
@@ -235,6 +243,9 @@ from .ops.rounding import round as round
 from .ops.pieces import vstack as row_stack
 from .ops.exponential import rsqrt as rsqrt
 from .creation import scalar_tensor as scalar_tensor
+from .ops.scatter import scatter as scatter
+from .ops.scatter import scatter_add as scatter_add
+from .ops.scatter import scatter_reduce as scatter_reduce
 from .random.generator import seed as seed
 from .ops.pieces import select as select
 from .ops.rearrange import select_copy as select_copy
@@ -269,6 +280,8 @@ from .ops.shape import transpose as swapaxes
 from .ops.shape import transpose as swapdims
 from .ops.shape import t as t
 from .ops.rearrange import t_copy as t_copy
+from .ops.scatter import take as take
+from .ops.scatter import take_along_dim as take_along_dim
 from .ops.trigonometric import tan as tan
 from .ops.trigonometric import tanh as tanh
 from .creation import tensor as tensor

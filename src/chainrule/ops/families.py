@@ -43,7 +43,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "index_add index_copy index_fill index_put index_reduce masked_scatter masked_select put scatter "
         "scatter_add scatter_reduce take take_along_dim",
         "index_add index_add_ index_copy index_copy_ index_fill index_fill_ index_put index_put_ index_reduce "
-        "index_reduce_ masked_scatter masked_scatter_ masked_select put scatter scatter_ scatter_add "
+        "index_reduce_ masked_scatter masked_scatter_ masked_select put put_ scatter scatter_ scatter_add "
         "scatter_add_ scatter_reduce scatter_reduce_ take take_along_dim",
     ),
     "special": (
