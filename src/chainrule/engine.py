@@ -211,6 +211,10 @@ class Port(Node):
     def parent(self) -> Any:
         return self.next[0]
 
+    def name(self) -> str:
+        found: str = self.parent.name()
+        return found
+
     @property
     def public(self) -> Any:
         return self.parent.public

@@ -242,10 +242,10 @@ LEAF_USED_IN_PLACE = (
     "\nIts old value is what the gradient is asked for. Pass a copy to the Function: x.clone()."
 )
 VIEW_AMONG_SEVERAL = (
-    "If your function modifies in-place an input that is a view of another Tensor, your function cannot return more than "
+    "If your Function modifies inplace an input that is a view of another Tensor, your Function cannot return more than "
     "one Tensor. This is not supported by the current autograd engine. You should either make sure the input is not a "
-    "view (using .clone() for example) or make your function only return one Tensor (potentially splitting it into two "
-    "functions: one doing the inplace that returns a single Tensor and a second one that does the other operations)."
+    "view (using .clone() for example) or make your Function only return one Tensor (potentially splitting it into two "
+    "Functions: one doing the inplace that returns a single Tensor and a second one that does the other operations)."
 )
 COMPLEX_GRADIENT = (
     "Expected isFloatingType(grad.scalar_type()) || (input_is_complex == grad_is_complex) to be true, but got false."

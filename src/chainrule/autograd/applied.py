@@ -17,7 +17,7 @@ from ..engine import Node, Port, Several, Sweep
 from ..errors import explained
 from ..primitive import table
 from ..saved import Kept, edge
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor, node_slot, wrap
 from ..writes import check_writable, written
 
 
@@ -30,9 +30,8 @@ class Applied(Node):
 
     __slots__ = ("adopted", "ctx", "inputs", "outputs", "ports", "rank", "shown_as")
 
-    def __init__(self, ctx: Any, rank: int, args: Sequence[Any], outputs: Sequence[Any]) -> None:
-        tensors = [a for a in args if isinstance(a, Tensor)]
-        super().__init__(tuple([edge(a) if a._rank == rank else None for a in tensors]), (None,), None, None, None)
+    def __init__(self, ctx: Any, rank: int, edges: Sequence[Any], args: Sequence[Any], outputs: Sequence[Any]) -> None:
+        super().__init__(tuple(edges), (None,), None, None, None)
         self.ctx, self.rank = ctx, rank
         self.inputs, self.outputs = (
             [(t._shape, t._dtype) if isinstance(t, Tensor) else None for t in ts] for ts in (args, outputs)
@@ -133,6 +132,9 @@ def call(
     ctx, mode = cls._backward_cls(), modes.current()
     given = (*args, *kwargs.values())
     ctx.needs_input_grad = tuple([isinstance(a, Tensor) and a._rg and a._rank == rank for a in given])
+    edges = None  # where gradients go is known before forward writes to anything
+    if mode.grad and True in ctx.needs_input_grad:
+        edges = [edge(a) if a._rank == rank else None for a in given if isinstance(a, Tensor)]
     output = None if forward is None else forward()
     with modes.no_grad():
         if separate:
@@ -141,10 +143,10 @@ def call(
             cls.setup_context(ctx, args, output)
         else:
             output = cls.forward(ctx, *args, **kwargs)
-    return settled(ctx, rank, given, output, mode)
+    return settled(ctx, rank, edges, given, output, mode)
 
 
-def settled(ctx: Any, rank: int, args: Sequence[Any], output: Any, mode: modes.Mode) -> Any:
+def settled(ctx: Any, rank: int, edges: Any, args: Sequence[Any], output: Any, mode: modes.Mode) -> Any:
     """``output``, which ``forward`` gave for ``args``, with its tensors made outputs of the call."""
     outputs = output if isinstance(output, tuple) else (output,)
     given = {id(a) for a in args if isinstance(a, Tensor)}
@@ -152,7 +154,7 @@ def settled(ctx: Any, rank: int, args: Sequence[Any], output: Any, mode: modes.M
     constant = _marked(ctx.non_differentiable, "mark_non_differentiable only accepts variable arguments, but got {1}")
     if not dirty <= {id(o) for o in outputs}:
         raise explained(RuntimeError(errors.DIRTY_NOT_RETURNED))
-    node = Applied(ctx, rank, args, outputs) if mode.grad and True in ctx.needs_input_grad else None
+    node = None if edges is None else Applied(ctx, rank, edges, args, outputs)
     found: list[Any] = []
     for number, out in enumerate(outputs):
         if not isinstance(out, Tensor):
@@ -200,7 +202,7 @@ def _constant(out: Tensor, given: bool, dirty: bool) -> Tensor:
 
 def _written(node: Applied, number: int, out: Tensor) -> Tensor:
     """An argument that ``forward`` wrote to and returned: from now on it is an output of the call."""
-    if out._rg and out._node is None:
+    if out._rg and node_slot.__get__(out) is None:
         raise explained(RuntimeError(errors.LEAF_USED_IN_PLACE))
     if out._is_view() and len(node.outputs) > 1:
         raise explained(RuntimeError(errors.VIEW_AMONG_SEVERAL))
