@@ -192,8 +192,13 @@ def test_a_rule_of_ones_own() -> None:
     class Halving(Optimizer):
         """Half of the value goes; what went before is kept."""
 
-        def _rule(self, group: dict[str, Any]) -> Any:
-            return lambda a, g, state: (a / 2, {"before": a * 1, "steps": state.get("steps", 0 * a) + 1})
+        _numbers = {}
+
+        def _names(self, group: dict[str, Any], p: Any) -> tuple[str, ...]:
+            return ("before", "steps")
+
+        def _rule(self, group: dict[str, Any], xp: Any) -> Any:
+            return lambda t: ((), ()), lambda now, p, g, before, steps: (p / 2, p, steps + 1)
 
     x = with_grad(leaf(8.0), 1.0)
     optimizer = Halving([x], {})
@@ -263,18 +268,22 @@ def test_an_interrupted_step_leaves_each_parameter_with_its_state_old_or_new() -
     assert interrupted > 5  # else nothing was tried
 
 
-def test_a_failing_rule_leaves_the_parameter_and_its_state() -> None:
+def test_a_failing_step_leaves_the_parameter_and_its_state() -> None:
     class Failing(SGD):
-        def _rule(self, group: dict[str, Any]) -> Any:
-            rule = super()._rule(group)
+        """A formula that is not elementwise, so it sees the numbers, and fails at one."""
 
-            def second_fails(a: Any, g: Any, state: Any) -> Any:
-                result = rule(a, g, state)
-                if a[0] == 5:
+        _elementwise = False
+
+        def _rule(self, group: dict[str, Any], xp: Any) -> Any:
+            at, move = super()._rule(group, xp)
+
+            def second_fails(now: Any, p: Any, *others: Any) -> Any:
+                result = move(now, p, *others)
+                if p[0] == 5:
                     raise MemoryError
                 return result
 
-            return second_fails
+            return at, second_fails
 
     x, y = with_grad(leaf(1.0), 1.0), with_grad(leaf(5.0), 1.0)
     optimizer = Failing([x, y], lr=0.5, momentum=0.5)

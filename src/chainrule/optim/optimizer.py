@@ -7,25 +7,23 @@ import functools
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
-import numpy as np
-
-from ..engine import Box, RemovableHandle
+from .. import dtypes
+from ..engine import RemovableHandle
 from ..errors import explained
 from ..modes import enable_grad
 from ..nn.hooks import register
 from ..nn.module import clear_grad
 from ..nn.parameter import typename
-from ..quiet import QUIET, reset_errors, set_errors
+from ..quiet import quietly, reset_errors
 from ..tensor import Tensor
+from .inplace import Workshop
+from .steps import State, Steps, number, scalar
+
+__all__ = ["Optimizer", "Params", "number", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook"]
 
 Params: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
-State: TypeAlias = dict[str, Any]
-Rule: TypeAlias = Callable[[Any, Any, State], tuple[Any, State | None]]
-
-_ndarray = np.ndarray
-_NEW: State = {}  # the state of a parameter that has none yet
 
 
 class _Required:
@@ -38,14 +36,42 @@ class _Required:
 required = _Required()
 
 
+_before_all: dict[int, Callable[..., Any]] = {}  # hooks of every optimiser's step
+_after_all: dict[int, Callable[..., None]] = {}
+
+
+def register_optimizer_step_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Call ``hook(optimizer, args, kwargs)`` before each step of any optimiser; it may return other (args, kwargs).
+
+    Source: ``torch.optim.optimizer.register_optimizer_step_pre_hook``.
+
+    >>> import chainrule as torch
+    >>> x = torch.ones(1, requires_grad=True)
+    >>> handle = register_optimizer_step_pre_hook(lambda optimizer, args, kwargs: print("a step"))
+    >>> torch.optim.SGD([x]).step()
+    a step
+    >>> handle.remove()
+    """
+    return RemovableHandle(_before_all, hook)
+
+
+def register_optimizer_step_post_hook(hook: Callable[..., None]) -> RemovableHandle:
+    """Call ``hook(optimizer, args, kwargs)`` after each step of any optimiser.
+
+    Source: ``torch.optim.optimizer.register_optimizer_step_post_hook``.
+    """
+    return RemovableHandle(_after_all, hook)
+
+
 def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     """``step`` with the optimiser's step hooks around it, where there are any."""
 
     @functools.wraps(step)
     def run(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
-        if not self._optimizer_step_pre_hooks and not self._optimizer_step_post_hooks:
+        own_before, own_after = self._optimizer_step_pre_hooks, self._optimizer_step_post_hooks
+        if not (own_before or own_after or _before_all or _after_all):
             return step(self, *args, **kwargs)
-        for before in list(self._optimizer_step_pre_hooks.values()):
+        for before in [*_before_all.values(), *own_before.values()]:
             changed = before(self, args, kwargs)
             if changed is not None:
                 if not isinstance(changed, tuple) or len(changed) != 2:
@@ -54,14 +80,14 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
                     )
                 args, kwargs = changed
         out = step(self, *args, **kwargs)
-        for after in list(self._optimizer_step_post_hooks.values()):
+        for after in [*own_after.values(), *_after_all.values()]:
             after(self, args, kwargs)
         return out
 
     return run
 
 
-class Optimizer:
+class Optimizer(Steps):
     """The base class of all optimisers.
 
     ``params`` is an iterable of tensors, of (name, tensor) pairs, or of groups: dictionaries with "params"
@@ -79,6 +105,8 @@ class Optimizer:
     >>> x
     tensor([2.4000], requires_grad=True)
     """
+
+    _since: ClassVar[dict[str, Any]] = {}  # options that optimisers saved long ago may lack
 
     _optimizer_step_pre_hooks: dict[int, Any]
     _optimizer_step_post_hooks: dict[int, Any]
@@ -118,7 +146,8 @@ class Optimizer:
     @staticmethod
     def _fresh() -> dict[str, Any]:
         kinds = ("step", "state_dict", "load_state_dict")
-        return {f"_optimizer_{kind}_{when}_hooks": {} for kind in kinds for when in ("pre", "post")}
+        hooks: dict[str, Any] = {f"_optimizer_{kind}_{when}_hooks": {} for kind in kinds for when in ("pre", "post")}
+        return {**hooks, "_moves": {}, "_recipes": {}, "_workshop": Workshop()}
 
     def __getstate__(self) -> dict[str, Any]:
         return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
@@ -126,6 +155,12 @@ class Optimizer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update({**self._fresh(), **self.__dict__, **state})  # also called on a living optimiser
         self.defaults.setdefault("differentiable", False)
+        for group in self.param_groups:
+            for name, default in self._since.items():
+                group.setdefault(name, default)
+            for p in group["params"]:
+                own = self.state.get(p, {})
+                own.update({k: scalar(float(own[k]), group) for k in self._numbers if type(own.get(k)) in (int, float)})
 
     def __repr__(self) -> str:
         text = f"{type(self).__name__} ("
@@ -200,68 +235,29 @@ class Optimizer:
 
     # --- the step -------------------------------------------------------------------------------------
 
-    def _rule(self, group: dict[str, Any]) -> Rule:
-        """How this optimiser moves one parameter, with the options of ``group`` worked out.
-
-        The rule takes the parameter's value, its gradient and its state, as arrays, changes none of them, and
-        gives what is to be subtracted from the value and the new state, None if there is none.
-        """
-        raise NotImplementedError
-
     @_with_hooks
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Move every parameter that has a gradient; gives back what ``closure``, called first, returned.
 
-        Interrupted between any two instructions, it leaves each parameter with its state either old or new.
+        Interrupted between any two instructions, or out of memory, it leaves each parameter with its state either
+        old or new.
         """
         loss = None
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        states = self.state
-        token = set_errors(QUIET)
-        try:
-            for group in self.param_groups:
-                if group.get("differentiable"):
-                    self._step_recorded(group)
-                    continue
-                rule = self._rule(group)
-                for p in group["params"]:
-                    if p._grad is None:
-                        continue
-                    a, g = p._a, p._grad._a
-                    if type(a) is not _ndarray or type(g) is not _ndarray:
-                        a, g = _together(p, g)
-                    old = states.get(p, _NEW)
-                    less, new = rule(a, g, {k: _raw(v) for k, v in old.items()} if old else old)
-                    if new is not None:
-                        new = {k: p._wrap(v) for k, v in new.items()}
-                    version = p._v or p._cell()
-                    fixed = type(a) is not _ndarray or isinstance(less, Box)  # not memory that can be written to
-                    if fixed:
-                        a = a - less
-                    # From here to the end nothing is called, so no signal can come between.
-                    if new is not None:
-                        states[p] = new
-                    version[0] += 1
-                    if fixed:
-                        p._a = a
+        for token in quietly:
+            try:
+                for i, group in enumerate(self.param_groups):
+                    self._check_step(group)
+                    if group.get("differentiable"):
+                        self._step_recorded(group)
                     else:
-                        a -= less
-        finally:
-            reset_errors(token)
+                        self._step_group(group, i)
+            finally:
+                reset_errors(token)
+            break
         return loss
-
-    def _step_recorded(self, group: dict[str, Any]) -> None:
-        """The step of a group that is ``differentiable``: the same rule over Tensors, recorded as any computation."""
-        rule = self._rule(group)
-        with enable_grad():
-            for p in group["params"]:
-                if p._grad is not None:
-                    less, new = rule(p, p._grad, self.state.get(p) or {})
-                    p.sub_(less)
-                    if new is not None:
-                        self.state[p] = new
 
     # --- saving and loading ---------------------------------------------------------------------------
 
@@ -309,7 +305,12 @@ class Optimizer:
         state: defaultdict[Any, State] = defaultdict(dict)
         for key, value in state_dict["state"].items():
             p = params.get(key)
-            state[key if p is None else p] = _cast(p, value) if p is not None else value
+            if p is None:
+                state[key] = value
+                continue
+            (options,) = [g for g in saved if any(q is p for q in g["params"])][:1]
+            narrow = bool(options.get("fused") or options.get("capturable"))
+            state[p] = _cast(p, value, narrow=narrow)
         self.__setstate__({"state": state, "param_groups": saved})
         for after in list(self._optimizer_load_state_dict_post_hooks.values()):
             after(self)
@@ -341,27 +342,11 @@ class Optimizer:
         return register(self._optimizer_load_state_dict_post_hooks, hook, prepend)
 
 
-def number(option: Any) -> Any:
-    """An option as a Python number; a tensor that wants a gradient stays one."""
-    if isinstance(option, Tensor):
-        return option if option._rg else option.item()
-    return option.item() if isinstance(option, np.generic) else option
-
-
-def _raw(value: Any) -> Any:
-    return value._a if isinstance(value, Tensor) else value
-
-
-def _together(p: Tensor, g: Any) -> tuple[Any, Any]:
-    """A parameter's array, of no dimension or not NumPy's, and its gradient: computed, if the parameter is numbers."""
-    a = p._own()
-    return a, np.asarray(g) if type(a) is _ndarray and not isinstance(g, Box) else g
-
-
-def _cast(p: Tensor, value: Any, key: Any = None) -> Any:
-    """A loaded state with its tensors in the dtype of their parameter; the count of steps keeps its own."""
+def _cast(p: Tensor, value: Any, key: Any = None, narrow: bool = False) -> Any:
+    """A copy of a loaded state, its tensors in the dtype of their parameter; the count of steps keeps its own."""
     if isinstance(value, Tensor):
-        return value.to(p.dtype) if key != "step" and p.is_floating_point() else value
+        dtype = (dtypes.float32 if narrow else None) if key == "step" else p.dtype if p.is_floating_point() else None
+        return value.detach().clone() if dtype in (None, value.dtype) else value.detach().to(dtype)
     if isinstance(value, dict):
-        return {k: _cast(p, v, k) for k, v in value.items()}
+        return {k: _cast(p, v, k, narrow) for k, v in value.items() if v is not None}
     return type(value)(_cast(p, v) for v in value) if isinstance(value, (list, tuple)) else value

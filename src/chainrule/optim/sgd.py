@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..tensor import Tensor
-from .optimizer import Optimizer, Params, Rule, State, number
+from .optimizer import Optimizer, Params
+from .options import check, check_fused
+from .update import Rule
 
 
 class SGD(Optimizer):
@@ -29,19 +31,15 @@ class SGD(Optimizer):
     tensor([0.4600], requires_grad=True)
     """
 
+    _numbers = {}
+    _since = {"nesterov": False, "maximize": False, "foreach": None, "differentiable": False, "fused": False}
+
     def __init__(
         self, params: Params, lr: float | Tensor = 1e-3, momentum: float = 0, dampening: float = 0,
         weight_decay: float | Tensor = 0, nesterov: bool = False, *, maximize: bool = False,
         foreach: bool | None = None, differentiable: bool = False, fused: bool | None = None,
     ) -> None:  # fmt: skip
-        if isinstance(lr, Tensor) and lr.numel() != 1:
-            raise ValueError("Tensor lr must be 1-element")
-        if lr < 0.0:
-            raise ValueError(f"Invalid learning rate: {lr}")
-        if momentum < 0.0:
-            raise ValueError(f"Invalid momentum value: {momentum}")
-        if weight_decay < 0.0:
-            raise ValueError(f"Invalid weight_decay value: {weight_decay}")
+        check(lr=lr, momentum=momentum, weight_decay=weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
         defaults = {
@@ -49,27 +47,21 @@ class SGD(Optimizer):
             "maximize": maximize, "foreach": foreach, "differentiable": differentiable, "fused": fused,
         }  # fmt: skip
         super().__init__(params, defaults)
+        check_fused(fused, foreach, differentiable)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        for group in self.param_groups:
-            for name, default in {"nesterov": False, "maximize": False, "differentiable": False}.items():
-                group.setdefault(name, default)
+    def _names(self, group: dict[str, Any], p: Tensor) -> tuple[str, ...]:
+        return ("momentum_buffer",) if group["momentum"] != 0 else ()
 
-    def _rule(self, group: dict[str, Any]) -> Rule:
-        lr, decay = number(group["lr"]), number(group["weight_decay"])
-        momentum, share = group["momentum"], 1 - group["dampening"]
-        nesterov, maximize = group["nesterov"], group["maximize"]
+    def _rule(self, group: dict[str, Any], xp: Any) -> Rule:
+        lr, momentum, dampening, nesterov = group["lr"], group["momentum"], group["dampening"], group["nesterov"]
 
-        def rule(a: Any, g: Any, state: State) -> tuple[Any, State | None]:
-            if maximize:
-                g = -g
-            if decay != 0:
-                g = g + decay * a
-            if not momentum:
-                return lr * g, None
-            b = state.get("momentum_buffer")
-            b = 1 * g if b is None else momentum * b + (g if share == 1 else share * g)  # 1 * g is a copy
-            return lr * (g + momentum * b if nesterov else b), {"momentum_buffer": b}
+        def at(t: float) -> tuple[tuple[float, ...], tuple[()]]:
+            return (() if dampening == 0 else (1 if t == 1 else 1 - dampening,)), ()
 
-        return rule
+        def move(now: Any, p: Any, g: Any, *b: Any) -> tuple[Any, ...]:
+            if not b:
+                return (p - lr * g,)
+            buffer = momentum * b[0] + (now[0] * g if now else g)
+            return p - lr * (g + momentum * buffer if nesterov else buffer), buffer
+
+        return at, move

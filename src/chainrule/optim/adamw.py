@@ -1,0 +1,3 @@
+"""AdamW, where PyTorch has it."""
+
+from .adam import AdamW as AdamW

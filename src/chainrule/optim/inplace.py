@@ -1,0 +1,268 @@
+"""A formula over arrays, carried out in place, without new memory and without a point at which it could be stopped.
+
+The formula is plain arithmetic.  Run once on :class:`Note` in place of arrays, it writes down its operations; from
+these follows a plan: which result goes into which array, with as few arrays for what is in between as will do.
+The plan for given arrays is a list of calls of NumPy's functions, which one call into C carries out: no line of
+Python runs before its end, so no signal is handled, and nothing is allocated that could fail.  All of it is done, or
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from itertools import starmap
+from operator import call, itemgetter, setitem
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Formula = Callable[..., tuple[Any, ...]]  # (numbers, p, g, *state) -> (p, *state)
+
+BLOCK = 1 << 15  # elements: so many of each array, and what is made on the way, fit into a core's own cache
+GRADIENT = 1  # the argument that is only read, and another array each time
+_TESTS = {np.greater, np.less}
+_KEYWORD = {np.maximum, np.minimum}  # take the place of their result by name only
+
+
+def run(calls: Sequence[tuple[Any, ...]], _exhaust: Any = deque(maxlen=0).extend) -> None:
+    """``f(*args)`` for each (f, *args), in one call into C as long as each f is C."""
+    _exhaust(starmap(call, calls))
+
+
+# --- writing down --------------------------------------------------------------------------------------------
+
+
+class Note:
+    """Stands for an array, or for a number that is another in each step, while a formula is written down."""
+
+    __slots__ = ("lines", "n", "numbers")
+    __array_ufunc__ = None
+
+    def __init__(self, n: int, lines: list[tuple[Any, ...]], numbers: list[float]) -> None:
+        self.n, self.lines, self.numbers = n, lines, numbers
+
+    def _note(self, function: Any, *args: Any) -> Note:
+        at = []
+        for x in args:
+            if type(x) is Note:
+                at.append(x.n)
+            else:
+                self.numbers.append(x)
+                at.append(-len(self.numbers))
+        self.lines.append((function, *at))
+        return Note(len(self.lines) - 1, self.lines, self.numbers)
+
+    def __bool__(self) -> bool:
+        raise TypeError("a formula cannot depend on what a value is: use where(), or decide before it")
+
+    def __add__(self, y: Any) -> Note:
+        return self._note(np.add, self, y)
+
+    def __sub__(self, y: Any) -> Note:
+        return self._note(np.subtract, self, y)
+
+    def __rsub__(self, x: Any) -> Note:
+        return self._note(np.subtract, x, self)
+
+    def __mul__(self, y: Any) -> Note:
+        return self._note(np.multiply, self, y)
+
+    def __truediv__(self, y: Any) -> Note:
+        return self._note(np.divide, self, y)
+
+    def __rtruediv__(self, x: Any) -> Note:
+        return self._note(np.divide, x, self)
+
+    def __neg__(self) -> Note:
+        return self._note(np.negative, self)
+
+    def __gt__(self, y: Any) -> Note:
+        return self._note(np.greater, self, y)
+
+    def __lt__(self, y: Any) -> Note:
+        return self._note(np.less, self, y)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
+class _Namespace:
+    """The functions of arrays that formulas use, for notes."""
+
+    sqrt, abs, sign = (staticmethod(lambda x, f=f: x._note(f, x)) for f in (np.sqrt, np.absolute, np.sign))
+    maximum, minimum = (staticmethod(lambda x, y, f=f: x._note(f, x, y)) for f in (np.maximum, np.minimum))
+
+    @staticmethod
+    def where(c: Note, x: Any, y: Any) -> Note:
+        return c._note(np.where, c, x, y)
+
+
+notes = _Namespace()
+
+
+def written(formula: Formula, k: int, n: int) -> tuple[Plan, list[float]]:
+    """The plan for a formula of ``k`` numbers and ``n`` arrays, and the other numbers in it."""
+    lines: list[tuple[Any, ...]] = [()] * n
+    numbers: list[float] = [0.0] * k
+    now = tuple([Note(-1 - i, lines, numbers) for i in range(k)])
+    results = formula(now, *[Note(i, lines, numbers) for i in range(n)])
+    return plan(n, tuple(lines), tuple([r.n for r in results])), numbers[k:]
+
+
+# --- planning ------------------------------------------------------------------------------------------------
+
+
+class Step(NamedTuple):
+    """One call.  Arrays are told by number, the formula's own first; the formula's numbers are below 0."""
+
+    function: Any
+    args: tuple[int, ...]
+
+
+class Plan(NamedTuple):
+    """The calls that carry out a formula, and the arrays they need beside its own: whether each is one of truths."""
+
+    steps: tuple[Step, ...]
+    extra: tuple[bool, ...]
+
+
+@cache
+def plan(n: int, lines: tuple[tuple[Any, ...], ...], results: tuple[int, ...]) -> Plan:
+    """Where each result of a formula goes: into the array it is the new value of, once the old one is done with."""
+    own = [i for i in range(n) if i != GRADIENT]
+    home = {x: i for i, x in zip(own, results, strict=True) if x >= n}
+    last = {x: at for at, (_, *args) in enumerate(lines[n:], n) for x in args} | dict.fromkeys(results, len(lines))
+    place = {i: i for i in range(n)}
+    extra: list[bool] = []
+    free: dict[bool, list[int]] = {False: [], True: []}
+    steps = []
+    for at, (function, *args) in enumerate(lines[n:], n):
+        found = [place[x] if x >= 0 else x for x in args]
+        done = [place[x] for x in {*args} if place.get(x, -1) >= n and last[x] == at]
+        masked = function is np.where  # in two calls: what the first writes the second must not read
+        if not masked:
+            for i in done:
+                free[extra[i - n]].append(i)
+        out = home.get(at, -1)
+        if out < 0 or last.get(out, -1) > at or (masked and out in found[:2]):
+            kind = function in _TESTS
+            if not free[kind]:
+                free[kind].append(n + len(extra))
+                extra.append(kind)
+            out = free[kind].pop()
+        if masked:
+            steps += [Step(np.positive, (found[2], out)), Step(setitem, (out, found[0], found[1]))]
+            for i in done:
+                free[extra[i - n]].append(i)
+        else:
+            steps.append(Step(function, (*found, out)))
+        place[at] = out
+    sources = [place[x] for x in results]
+    for at, (i, source) in enumerate(zip(own, sources, strict=True)):
+        if source < n and source != i:  # an array's old value, which may be gone when its turn comes
+            sources[at] = n + len(extra)
+            extra.append(False)
+            steps.append(Step(np.positive, (source, sources[at])))
+    steps += [Step(np.positive, (source, i)) for i, source in zip(own, sources, strict=True) if source != i]
+    return Plan(tuple(steps), tuple(extra))
+
+
+# --- carrying out --------------------------------------------------------------------------------------------
+
+
+class Workshop:
+    """What the plans of one optimiser share: memory for what is made on the way, and the numbers of its formulas."""
+
+    def __init__(self) -> None:
+        self._memory: dict[tuple[Any, int], Any] = {}
+        self._numbers: dict[tuple[Plan, Any], Numbers] = {}
+
+    def memory(self, like: Any, dtype: Any, number: int) -> Any:
+        """The ``number``-th array of this dtype, in the shape and layout of another, with anything in it."""
+        kept = self._memory.get((dtype, number))
+        if kept is None or kept.size < like.size:
+            kept = self._memory[dtype, number] = np.empty(like.size, dtype)
+        kept = kept[: like.size]
+        return kept.reshape(like.shape[::-1]).T if like.flags.f_contiguous else kept.reshape(like.shape)
+
+    def numbers(self, plan: Plan, dtype: Any) -> Numbers:
+        """The numbers of a plan as arrays: NumPy takes these in half the time."""
+        return self._numbers.setdefault((plan, dtype), Numbers(plan, dtype))
+
+
+class Numbers:
+    """A plan's numbers, as arrays of no dimension."""
+
+    def __init__(self, plan: Plan, dtype: Any) -> None:
+        count = -min([0, *[x for step in plan.steps for x in step.args]])
+        self.all = np.zeros(count, dtype)
+        self.each = [self.all[i : i + 1].reshape(()) for i in range(count)]
+        self.now: Any = None
+        self.constants: Any = None
+
+    def set(self, now: tuple[float, ...], constants: list[float]) -> None:
+        if now is not self.now or constants is not self.constants:
+            self.all[:] = (*now, *constants)
+            self.now, self.constants = now, constants
+
+
+class Move:
+    """A plan for the arrays of one parameter: the calls, but for the gradient's place in them."""
+
+    def __init__(self, plan: Plan, arrays: Sequence[Any], workshop: Workshop) -> None:
+        a = arrays[0]
+        if any(not x.flags.writeable for x in arrays):
+            raise ValueError("output array is read-only")
+        real = a.real.dtype
+        self.plan, self.ids = plan, [*map(id, arrays)]  # the calls hold the arrays, so no other can have their ids
+        self.numbers = workshop.numbers(plan, np.result_type(real, np.float32))
+        self.calls: list[Any] = []
+        self.reads: list[tuple[Any, list[tuple[int, Any]]]] = []  # per piece: which calls read the gradient
+        for take in _pieces(a):
+            own = [take(x) for x in arrays]
+            places = [own[0], None, *own[1:]]
+            places += [workshop.memory(own[0], bool if t else real, i) for i, t in enumerate(plan.extra)]
+            reads = []
+            for function, args in plan.steps:
+                filled = (function, *[places[x] if x >= 0 else self.numbers.each[-1 - x] for x in args])
+                if function in _KEYWORD:
+                    filled = (partial(function, out=filled[-1]), *filled[1:-1])
+                if GRADIENT in args:
+                    reads.append((len(self.calls), filled))
+                self.calls.append(filled)
+            self.reads.append((take, reads))
+
+    def fits(self, plan: Plan, arrays: Sequence[Any]) -> bool:
+        """Whether this is a move of these very arrays."""
+        return plan is self.plan and [*map(id, arrays)] == self.ids
+
+    def calls_with(self, g: Any, now: tuple[float, ...], constants: list[float]) -> list[Any]:
+        """The calls for :func:`run`, with the gradient and the formula's numbers."""
+        self.numbers.set(now, constants)
+        calls = self.calls.copy()
+        for take, reads in self.reads:
+            part = take(g)
+            for at, args in reads:
+                calls[at] = tuple([part if x is None else x for x in args])
+        return calls
+
+
+def _pieces(a: Any) -> list[Callable[[Any], Any]]:
+    """How to take an array of ``a``'s shape apart into real pieces of moderate size."""
+    if a.dtype.kind == "c":
+        return [_of(part, take) for part in ("real", "imag") for take in _pieces(a.real)]
+    if a.size <= 2 * BLOCK:
+        return [_itself]
+    axis = max(range(a.ndim), key=a.shape.__getitem__)
+    rows = max(1, BLOCK * a.shape[axis] // a.size)
+    keys = [(*(slice(None),) * axis, slice(i, i + rows)) for i in range(0, a.shape[axis], rows)]
+    return [itemgetter(key) for key in keys]
+
+
+def _of(part: str, take: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda x: take(getattr(x, part))
+
+
+def _itself(x: Any) -> Any:
+    return x

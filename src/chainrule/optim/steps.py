@@ -1,0 +1,237 @@
+"""How optimisers move their parameters: an optimiser gives a formula, and here it is carried out."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from operator import setitem
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+
+from .. import dtypes
+from ..arrays.namespace import namespace
+from ..engine import Box
+from ..errors import explained
+from ..ops import namespace as boxes
+from ..tensor import Tensor, wrap
+from .inplace import Formula, Move, Plan, Workshop, notes, run, written
+from .update import Rule, assignment, filled, split
+
+State: TypeAlias = dict[str, Any]
+
+_ndarray = np.ndarray
+_NONE: State = {}
+_TENSORS = ("lr", "weight_decay", "betas")  # options that may be tensors
+_ACCELERATORS = ("cuda", "xpu", "hpu", "privateuseone")
+_FUSED = ["mps", "cuda", "xpu", "hpu", "cpu", "mtia", "privateuseone"]
+
+
+def number(option: Any, recorded: bool = False) -> Any:
+    """An option as Python numbers; ``recorded``, a tensor that wants a gradient stays one."""
+    if isinstance(option, (tuple, list)):
+        return tuple([number(o, recorded) for o in option])
+    if isinstance(option, Tensor):
+        return (option.squeeze() if option.dim() else option) if recorded and option._rg else option.item()
+    return option.item() if isinstance(option, np.generic) else option
+
+
+def scalar(value: float, group: dict[str, Any]) -> Tensor:
+    """A number of a state, as PyTorch keeps it."""
+    wide = dtypes.default_float() == np.float64 and not group.get("fused")
+    return wrap(np.array(value, np.float64 if wide else np.float32))
+
+
+class Recipe:
+    """How a group's parameters are moved with the options it has."""
+
+    def __init__(self, key: Any, names: tuple[str, ...], keeps: bool, at: Callable[..., Any], formula: Formula) -> None:
+        self.key, self.names, self.keeps, self.at, self.formula = key, names, keeps, at, formula
+        self._plans: dict[int, tuple[Plan, list[float]]] = {}
+
+    def planned(self, k: int) -> tuple[Plan, list[float]]:
+        """The plan for the formula of ``k`` numbers, and the other numbers in it."""
+        found = self._plans.get(k)
+        if found is None:
+            found = self._plans[k] = written(self.formula, k, len(self.names) + 2)
+        return found
+
+
+class Steps:
+    """What an optimiser says about its steps, and how they are taken."""
+
+    _numbers: ClassVar[dict[str, float]] = {"step": 0.0}  # the numbers of a state, first how many steps, at its start
+    _elementwise = True  # each element moves by itself, and the formula is made of what notes know
+    _decays = True  # weight decay is not left to the formula
+    _watched = "params and state_steps"  # what PyTorch's refusal of ``capturable`` names
+    _beyond: tuple[str, ...] = ("xla",)  # and the accelerators at the end of its list
+
+    state: defaultdict[Any, State]
+    defaults: dict[str, Any]
+    _moves: dict[Tensor, Move]
+    _recipes: dict[int, Recipe]
+    _workshop: Workshop
+
+    def _names(self, group: dict[str, Any], p: Tensor) -> tuple[str, ...]:
+        """Which entries of a parameter's state the formula takes and gives, in its order."""
+        return ()
+
+    def _start(self, p: Tensor, group: dict[str, Any]) -> State:
+        """The state of a parameter before its first step."""
+        numbers = {name: scalar(value, group) for name, value in self._numbers.items()}
+        return {**numbers, **{name: filled(p) for name in self._names(group, p)}}
+
+    def _rule(self, group: dict[str, Any], xp: Any) -> Rule:
+        """How this optimiser moves a parameter, with the options of ``group`` worked out: ``(at, move)``.
+
+        ``at(t, *numbers)`` takes the number of the step, 1 for the first, and the other ``_numbers`` of the state, and
+        gives what the formula needs of them, as a tuple, and the new numbers.  ``move(now, p, g, *state)`` gets that
+        tuple and arrays, those of the state as ``_names`` has them, and gives the new p and state.  It is plain
+        arithmetic over arrays whose namespace is ``xp``, and changes none.  The sign for climbing and weight decay
+        have been taken care of.  An optimiser that counts no steps takes all after the first for number 2.
+        """
+        raise NotImplementedError
+
+    # --- in place -------------------------------------------------------------------------------------
+
+    def _step_group(self, group: dict[str, Any], i: int) -> None:
+        """Move the parameters of the i-th group."""
+        states, moves = self.state, self._moves
+        recipe = None
+        known: dict[Any, Any] = {}
+        for p in group["params"]:
+            if p._grad is None:
+                continue
+            a, g = p._a, p._grad._a
+            if type(a) is not _ndarray or type(g) is not _ndarray:
+                a, g = _together(p, g)
+            if type(a) is not _ndarray or type(g) is not _ndarray or not self._elementwise:
+                self._step_alone(p, g, group)
+                continue
+            if recipe is None:
+                recipe = self._recipe(group, i, p)
+            state = states.get(p)
+            fresh = not state
+            if not state:
+                state = self._start(p, group) if recipe.keeps else _NONE
+            counts, numbers = self._count(state, fresh)
+            now = known.get(numbers)
+            if now is None:
+                now = known[numbers] = recipe.at(*numbers)
+            olds = [state[name] for name in recipe.names]
+            arrays = [a, *[x._a for x in olds]]
+            plan, constants = recipe.planned(len(now[0]))
+            move = moves.get(p)
+            if move is None or not move.fits(plan, arrays):
+                move = moves[p] = Move(plan, [a, *[x._own() for x in olds]], self._workshop)
+            calls = move.calls_with(g, now[0], constants)
+            if counts:
+                calls += [(setitem, x, ..., value) for x, value in zip(counts, (numbers[0], *now[1]), strict=True)]
+            if fresh and recipe.keeps:
+                calls.append((setitem, states, p, state))
+            for x in (p, *olds):
+                cell = x._v or x._cell()
+                cell[0] += 1
+            run(calls)
+
+    def _count(self, state: State, fresh: bool) -> tuple[list[Any], tuple[Any, ...]]:
+        """The arrays of the numbers in a state, and the numbers of its next step."""
+        if not self._numbers:
+            return [], (2 - fresh,)
+        counts = [x._a if type(x._a) is _ndarray else x._own() for x in map(state.__getitem__, self._numbers)]
+        return counts, (1 + float(counts[0]), *[x[()] for x in counts[1:]])
+
+    def _recipe(self, group: dict[str, Any], i: int, p: Tensor) -> Recipe:
+        """How to move parameters like ``p`` of the i-th group, worked out anew if an option has changed."""
+        key = tuple(map(group.get, self.defaults))
+        found = self._recipes.get(i)
+        if found is None or found.key != key:
+            names = self._names(group, p)
+            found = Recipe(key, names, bool(names or self._numbers), *self._prepared(group, notes))
+            if not any(isinstance(o, Tensor) for v in key for o in (v if isinstance(v, (tuple, list)) else [v])):
+                self._recipes[i] = found  # a tensor may hold another number next time
+        return found
+
+    # --- otherwise ------------------------------------------------------------------------------------
+
+    def _step_alone(self, p: Tensor, g: Any, group: dict[str, Any]) -> None:
+        """Move a parameter whose array cannot be written to, or by a formula that is not elementwise."""
+        _, olds, found, calls = self._moved(p, g, group, namespace((p._a, g)), lambda x: x._a)
+        for x in (p, *olds):
+            x._cell()[0] += 1
+        run([*[assignment(x, value) for x, value in zip((p, *olds), found, strict=True)], *calls])
+
+    def _step_recorded(self, group: dict[str, Any]) -> None:
+        """Move the parameters of a ``differentiable`` group, recorded as any computation is."""
+        for p in group["params"]:
+            if p._grad is not None:
+                state, _, (first, *others), calls = self._moved(p, p._grad, group, boxes, lambda x: x)
+                p.copy_(first)
+                names = self._names(group, p)
+                run([*[(setitem, state, name, x) for name, x in zip(names, others, strict=True)], *calls])
+
+    def _moved(
+        self, p: Tensor, g: Any, group: dict[str, Any], xp: Any, array: Callable[[Tensor], Any]
+    ) -> tuple[State, list[Tensor], tuple[Any, ...], list[Any]]:
+        """A parameter's state, what of it moves, the new values with the parameter's, and the calls for the rest."""
+        state = self.state.get(p)
+        fresh = not state
+        if not state:
+            state = self._start(p, group)
+        counts, numbers = self._count(state, fresh)
+        at, formula = self._prepared(group, xp)
+        now, new = at(*numbers)
+        if self._elementwise and p.is_complex():
+            formula = split(formula, xp)
+        olds = [state[name] for name in self._names(group, p)]
+        calls: list[Any] = [(setitem, x, ..., number(v)) for x, v in zip(counts, (numbers[0], *new), strict=False)]
+        if fresh and state:
+            calls.append((setitem, self.state, p, state))
+        return state, olds, formula(now, array(p), g, *map(array, olds)), calls
+
+    # --- what all have in common ------------------------------------------------------------------------
+
+    def _prepared(self, group: dict[str, Any], xp: Any) -> Rule:
+        """The rule of a group with what all optimisers do first: the sign for climbing, and weight decay."""
+        options = {**group, **{name: number(group[name], xp is boxes) for name in _TENSORS if name in group}}
+        at, formula = self._rule(options, xp)
+        climb, decay = options.get("maximize"), options.get("weight_decay", 0) if self._decays else 0
+        if not climb and decay == 0:
+            return at, formula
+        kept = 1 - options["lr"] * decay if options.get("decoupled_weight_decay") else None
+
+        def move(now: Any, p: Any, g: Any, *state: Any) -> tuple[Any, ...]:
+            if climb:
+                g = -g
+            if decay != 0:
+                if kept is None:
+                    g = g + decay * p
+                else:
+                    p = p * kept
+            return formula(now, p, g, *state)
+
+        return at, move
+
+    def _check_step(self, group: dict[str, Any]) -> None:
+        """Refuse what PyTorch refuses when a step is taken."""
+        if group.get("capturable"):
+            raise explained(
+                AssertionError(
+                    f"If capturable=True, {self._watched} must be on supported devices: "
+                    f"{[*_ACCELERATORS, *self._beyond]}."
+                    "\nA step is captured in a graph on accelerators only: leave capturable=False."
+                )
+            )
+        if group.get("fused"):
+            for p in group["params"]:
+                if p._grad is not None and not p.is_floating_point():
+                    raise RuntimeError(
+                        "`fused=True` requires all the params to be floating point Tensors of supported devices: "
+                        f"{_FUSED} but {p.dtype} and {p.device}"
+                    )
+
+
+def _together(p: Tensor, g: Any) -> tuple[Any, Any]:
+    """A parameter's array, of no dimension or not NumPy's, and its gradient: computed, if the parameter is numbers."""
+    a = p._own()
+    return a, np.asarray(g) if type(a) is _ndarray and not isinstance(g, Box) else g
