@@ -99,6 +99,21 @@ class TestGrad:
 
         close(grad(f)(f64(3.0)), 9.0)
 
+    def test_detached_is_a_constant_of_every_transform(self) -> None:
+        f, x, one = lambda x: x.detach() * x * x, f64(3.0), f64(1.0)  # c x²: slope 2 c x, then 2 c
+        close(jvp(f, (x,), (one,))[1], 18.0)
+        close(vmap(f)(f64(1.0, 2.0)), [1.0, 8.0])
+        for second in (grad(grad(f)), jacfwd(grad(f)), grad(jacfwd(f)), jacfwd(jacfwd(f)), derivative(f, 2)):
+            close(second(x), 6.0)
+
+    def test_what_an_inner_gradient_was_taken_of_is_not_outside(self) -> None:
+        """∂/∂k of ∂/∂w (k w³) is 3w²: no graph leads out of it, and its own slope in w is 6w."""
+        f = lambda w, k: grad(lambda w: k * w**3)(w)
+        g = lambda w: grad(lambda k: f(w, k))(f64(0.7))
+        assert not g(f64(2.0)).requires_grad
+        close(jvp(g, (f64(2.0),), (f64(1.0),))[1], 12.0)
+        close(grad(g)(f64(2.0)), 12.0)
+
     def test_unused_argument_is_zero(self) -> None:
         close(grad(lambda x, y: y.sum(), argnums=0)(f64(1.0, 2.0), f64(3.0)), [0.0, 0.0])
 
@@ -141,6 +156,12 @@ class TestVjpJvp:
         out, t = jvp(lambda x, y: x * y.exp(), (f64(2.0), f64(0.5)), (f64(1.0), f64(3.0)))
         close(out, 2 * np.exp(0.5))
         close(t, np.exp(0.5) + 6 * np.exp(0.5))
+
+    def test_tracked_cotangents(self) -> None:
+        _, pull = vjp(lambda x: x**2, f64(1.0, 2.0))
+        c = f64(3.0, 4.0).requires_grad_()
+        pull(c)[0].sum().backward()
+        close(c.grad, [2.0, 4.0])
 
     def test_jvp_of_a_constant_is_zero(self) -> None:
         _, t = jvp(lambda x: torch.ones(3), (f64(2.0),), (f64(1.0),))

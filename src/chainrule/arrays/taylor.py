@@ -15,7 +15,7 @@ from typing import Any
 
 from ..primitive import Primitive, bind, table
 from ..quiet import QUIET, reset_errors, set_errors
-from ..tensor import Tensor, init
+from ..tensor import Tensor, init, lower
 from . import namespace as ns
 
 Step = Callable[["Growing", int], Any]  # term k of a series, of which those before it are known
@@ -34,7 +34,8 @@ class Taylor(Tensor):
     def _interpret(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         moving = [isinstance(a, Taylor) and a._rank == self._rank for a in args]
         if not prim.differentiable:  # comparisons look at the value: choices are locally constant
-            return bind(prim, tuple([a._a if m else a for a, m in zip(args, moving, strict=True)]), params)
+            found = bind(prim, tuple([a._a if m else a for a, m in zip(args, moving, strict=True)]), params)
+            return lower(found) if prim.outputs is None else tuple(map(lower, found))
         if prim.composite and not prim.pushes_through(moving):
             return prim.forward(ns.boxes, *args, **params)
         for a, m in zip(args, moving, strict=True):
@@ -160,6 +161,14 @@ def steady(prim: Primitive, moving: set[str]) -> bool:
     return True
 
 
+def directly(prim: Primitive, heads: list[Any]) -> Callable[[Sequence[Any], Any], Any]:
+    """``prim`` on many terms of one kind: without the ways that lead to it, where they are bare arrays."""
+    xp, forward = ns.namespace(heads), prim.forward
+    if xp is ns.boxes:
+        return lambda args, params: bind(prim, tuple(args), params)
+    return lambda args, params: forward(xp, *args, **params)
+
+
 def by_tangents(prim: Primitive, args: list[Any], moving: list[bool], heads: list[Any], head: Any, params: Any) -> Step:
     def step(s: Growing, k: int) -> Any:
         terms = [a.terms[k] if m else None for a, m in zip(args, moving, strict=True)]
@@ -171,7 +180,7 @@ def by_tangents(prim: Primitive, args: list[Any], moving: list[bool], heads: lis
 
 def by_products(prim: Primitive, args: list[Any], moving: list[bool], heads: list[Any], params: Any) -> Step:
     """Linear in each of several series: Σ f(xᵢ, yⱼ) over i + j = k."""
-    xp = ns.namespace(heads)
+    apply = directly(prim, heads)
     places = [i for i, m in enumerate(moving) if m]
 
     def step(s: Growing, k: int) -> Any:
@@ -182,7 +191,7 @@ def by_products(prim: Primitive, args: list[Any], moving: list[bool], heads: lis
                 if full[i] is None:
                     break
             else:
-                part = prim.forward(xp, *full, **params)
+                part = apply(full, params)
                 total = part if total is None else total + part
         return total
 
@@ -201,16 +210,16 @@ def sums(k: int, n: int) -> Iterator[tuple[int, ...]]:
 
 def by_division(prim: Primitive, args: list[Any], moving: list[bool], heads: list[Any]) -> Step:
     """q = x / y is what q · y = x says: each term of q from those before it."""
-    xp, product = ns.namespace(heads), table[prim.undoes].forward
+    divide, multiply = directly(prim, heads), directly(table[prim.undoes], heads)
     x, y = args
 
     def step(q: Growing, k: int) -> Any:
         rest = x.terms[k] if moving[0] else None
         for i in range(k):
             if q.terms[i] is not None and y.terms[k - i] is not None:
-                part = product(xp, q.terms[i], y.terms[k - i])
+                part = multiply((q.terms[i], y.terms[k - i]), {})
                 rest = -part if rest is None else rest - part
-        return None if rest is None else prim.forward(xp, rest, y._a)
+        return None if rest is None else divide((rest, y._a), {})
 
     return step
 

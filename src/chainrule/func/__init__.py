@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from .derivatives import grad, grad_and_value, hessian, jacfwd, jacrev, jvp, vjp
+from .implicit import custom_root, fixed_point, linear_solve, newton
+from .ode import odeint
+from .optimize import Objective, minimize
 from .sparse import SparseHessian, SparseJacobian, sparse_hessian, sparse_jacobian, sparsity
 from .taylor import derivative, partials, taylor
 from .vmap import vmap
 
 __all__ = [
+    "Objective",
     "SparseHessian",
     "SparseJacobian",
+    "custom_root",
     "derivative",
+    "fixed_point",
     "grad",
     "grad_and_value",
     "hessian",
     "jacfwd",
     "jacrev",
     "jvp",
+    "linear_solve",
+    "minimize",
+    "newton",
+    "odeint",
     "partials",
     "sparse_hessian",
     "sparse_jacobian",

@@ -60,7 +60,9 @@ def _tracked(outputs: list[Tensor], variables: list[Tensor]) -> bool:
                 return True  # an alias of something tracked outside
             continue
         if not node._seq:
-            return True
+            if "ended" not in node.__dict__:
+                return True
+            continue
         stack.extend(e for e in node.edges if e is not None)
     return False
 
@@ -70,7 +72,8 @@ def _pull(outputs: list[Tensor], variables: list[Tensor], cotangents: Any, keep:
             zip(outputs, cotangents or [None] * len(outputs), strict=True) if y._rg and y._rank == variables[0]._rank]  # fmt: skip
     if not live:
         return [_zeros(v) for v in variables]
-    create = outer and _tracked(outputs, variables)
+    weights = [c for _, c in live if c is not None]
+    create = outer and (_tracked(outputs, variables) or any(c._rg and c._rank == variables[0]._rank for c in weights))
     found = _backward.grad(
         [y for y, _ in live], variables, None if cotangents is None else [c for _, c in live],
         retain_graph=keep or create, create_graph=create, allow_unused=True,
@@ -115,6 +118,8 @@ def _call(
     for n, v in zip(numbers, rebuild(variables), strict=True):
         new[n] = v
     out = func(*new, **kwargs)
+    for v in variables:
+        v.__dict__["ended"] = True  # who finds it in a graph from now on, from outside, has nothing to do with it
     return out, variables, lambda found: rebuild(found)[0] if isinstance(argnums, int) else rebuild(found)
 
 
@@ -152,7 +157,7 @@ def grad_and_value(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool
 
 
 def _value(y: Any) -> Any:
-    return _out(y.detach()) if isinstance(y, Tensor) and y._rank == 2 * depth() + 2 else y
+    return _out(wrap(y._own(), y._rank)) if isinstance(y, Tensor) and y._rank == 2 * depth() + 2 else y
 
 
 def grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
