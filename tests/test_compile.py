@@ -887,3 +887,13 @@ def test_a_compiled_function_does_not_keep_its_arguments(compile: Any) -> None:
     del x
     gc.collect()
     assert seen() is None
+
+
+def test_a_loop_that_leaves_all_to_another_is_gone() -> None:
+    x, i = torch.tensor([1.0, -2.0, 3.0]), torch.tensor([2, 0])
+
+    def f(x: Any) -> Any:
+        return torch.func.grad(lambda v: v.scatter_reduce(0, i, v[:2], "prod").sum())(x)
+
+    found = torch.compile(f)(x)
+    assert torch.allclose(found, f(x))

@@ -347,6 +347,7 @@ def _sink(program: Program, steps: list[Step]) -> None:
                     for u in {u for eq in cone for u in eq.vars}:
                         readers[u] = [*[r for r in readers[u] if r is not target], target]
                     makers = {eq.out: eq for eq in loop.equations}
+    steps[:] = [s for s in steps if not isinstance(s, Loop) or s.equations]  # a loop may have left all to others
 
 
 def _cone(v: Var, loop: Loop, makers: dict[Var, Equation]) -> list[Equation]:
