@@ -87,6 +87,8 @@ class Tensor(TensorMethods, Box):
     tensor([ 6., 12.])
     """
 
+    __module__ = "chainrule"  # as its name is printed, and what a pickle asks for
+
     # _a the array; _rg requires_grad; _node what made it; _v version cell [n, bases that have views], shared
     # with views and detached aliases, None while nobody writes or shares; _meta what few have
     __slots__ = ("__dict__", "__weakref__", "_a", "_grad", "_meta", "_node", "_rg", "_v")
@@ -577,6 +579,8 @@ def _rebuild(cls: type[Tensor], a: Any, requires_grad: bool, attributes: dict[st
 
 def init(t: Any, a: Any, requires_grad: bool = False) -> Any:
     t._a, t._rg, t._node, t._grad, t._v, t._meta = a, requires_grad, None, None, None, None
+    if _unusual and _mode().inference:
+        t._v = Inference([0])
     return t
 
 
