@@ -98,6 +98,8 @@ def home(name: str, value: Any) -> tuple[str, str] | None:
     """The (module, name) where a public object is defined."""
     own = getattr(value, "__module__", None)
     for module in modules():
+        if isinstance(value, type) and f"class {value.__name__}" not in inspect.getsource(module):
+            continue  # imported there
         if own not in (None, "chainrule", module.__name__) and not isinstance(value, dtype):
             continue
         for key in (name, getattr(value, "__name__", name)):

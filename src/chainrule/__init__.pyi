@@ -296,6 +296,7 @@ from .ops.diagonals import triu as triu
 from .ops.diagonals import triu_indices as triu_indices
 from .ops.arithmetic import div as true_divide
 from .ops.pointwise import trunc as trunc
+from .nn.parameter import typename as typename
 from .ops.index import unbind as unbind
 from .ops.rearrange import unbind_copy as unbind_copy
 from .ops.rearrange import unflatten as unflatten

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,25 @@ def scalar_dtype(value: Any) -> np.dtype[Any]:
     if isinstance(value, float):
         return default_float()
     return default_complex()
+
+
+_C_TYPES = {"float16": "double", "float32": "float", "float64": "double", "int32": "int"}
+
+
+def number_as(value: Any, d: np.dtype[Any]) -> Any:
+    """A Python number as one that an array of dtype ``d`` can hold; PyTorch's error if there is none."""
+    fits = True
+    if isinstance(value, complex) and d.kind not in "cb":
+        fits, value = not value.imag, value.real
+    if d.kind in "iu":
+        limit = np.iinfo(d)
+        fits = fits and math.isfinite(value) and min(limit.min, -int(limit.max)) <= int(value) <= limit.max
+        value = int(value) % 2**limit.bits if d.kind == "u" and fits else value
+    elif d == np.float32:
+        fits = fits and (not math.isfinite(value) or abs(value) <= np.finfo(d).max)
+    if not fits:
+        raise RuntimeError(f"value cannot be converted to type {_C_TYPES.get(d.name, f'{d.name}_t')} without overflow")
+    return value
 
 
 def promote(a: np.dtype[Any], b: np.dtype[Any]) -> np.dtype[Any]:

@@ -77,7 +77,7 @@ class Primitive:
     forward: ClassVar[Callable[..., Any]]
     args: ClassVar[tuple[str, ...]] = ()
     params: ClassVar[tuple[str, ...]] = ()
-    variadic: ClassVar[bool] = False  # any number of arrays: forward(xp, *xs); rules take the index ``i``
+    variadic: ClassVar[bool] = False  # any number of arrays: forward(xp, *xs); ``vjp_each`` answers for all
 
     def __init_subclass__(cls) -> None:
         if "forward" in cls.__dict__:
@@ -155,6 +155,8 @@ class Primitive:
 
     def __call__(self, *arrays: Any, **params: Any) -> Any:
         if self.single and type(arrays[0]) is Tensor:  # nobody else to interpret it
+            if self.real_only is not None and dtype_of(arrays[0]).kind == "c":
+                refuse_complex(self.real_only, arrays)
             return arrays[0]._interpret(self, arrays, params)
         return bind(self, arrays, params)
 
@@ -307,7 +309,9 @@ class Elementwise(Primitive):
 
 
 def conj(xp: Any, z: Any) -> Any:
-    return xp.conj(z) if isinstance(z, complex) or (hasattr(z, "dtype") and dtype_of(z).kind == "c") else z
+    if type(z) is complex:
+        return z.conjugate()  # a Python number still, which leaves complex64 as it is
+    return xp.conj(z) if hasattr(z, "dtype") and dtype_of(z).kind == "c" else z
 
 
 def promote(arrays: tuple[Any, ...], floats: bool = False) -> tuple[Any, ...]:

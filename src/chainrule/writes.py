@@ -14,7 +14,7 @@ from .errors import explained
 from .primitive import table
 from .recording import make_node
 from .tensor import Inference, Tensor, wrap
-from .views import follow_chain, forbidden, leave_behind, retain_anew
+from .views import forbidden, leave_behind, retain_anew, unrecorded
 
 _ndarray = np.ndarray
 _mode = modes.current
@@ -143,13 +143,11 @@ def _store(x: Tensor, result: Tensor) -> None:
     x._hold(result)
     m = x._meta
     root = x if m is None or m.base is None else m.base
-    if root is not x and not (is_numpy(root._a) and root._rank == 2 and x._rank == 2):
-        with modes.no_grad():
-            root._hold(table["CopySlices"](root, x, chain=m.chain))
+    if root is not x:
+        root._hold(unrecorded(table["CopySlices"], (root, x), {"chain": m.chain}))
     for view in [] if root._meta is None else root._meta.live_views():
-        if view is not x and not is_numpy(view._a):
-            with modes.no_grad():
-                view._hold(follow_chain(root, view._meta.chain))
+        if view is not x:
+            view._hold(unrecorded(table["AsStrided"], (root,), {"chain": view._meta.chain}))
 
 
 def _rebase(x: Tensor, result: Tensor) -> None:

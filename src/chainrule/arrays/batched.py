@@ -7,6 +7,7 @@ from typing import Any
 
 from ..primitive import Primitive
 from ..tensor import Tensor, _no_value, init
+from ..views import noting
 from . import namespace as ns
 
 
@@ -23,6 +24,7 @@ class Batched(Tensor):
     def _value(self) -> Any:
         _no_value(self)
 
+    @noting
     def _interpret(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         rank = self._rank
         batched = [isinstance(a, Batched) and a._rank == rank for a in args]

@@ -20,6 +20,7 @@ from ..extras import load
 from ..ops.reduce import Reduction
 from ..primitive import Elementwise, Primitive, bind
 from ..tensor import Tensor, _no_value, init
+from ..views import noting
 from . import namespace as ns
 from . import numpy_
 from .namespace import dtype_of
@@ -38,6 +39,7 @@ class Dependence(Tensor):
     def _value(self) -> Any:
         _no_value(self)
 
+    @noting
     def _interpret(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         if prim.composite:
             return prim.forward(ns.boxes, *args, **params)

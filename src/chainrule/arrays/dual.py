@@ -8,6 +8,7 @@ from typing import Any
 from ..engine import Box
 from ..primitive import Primitive, bind
 from ..tensor import Tensor, init
+from ..views import noting
 from . import namespace as ns
 
 
@@ -17,6 +18,7 @@ class Dual(Tensor):
     __slots__ = ()
     tangent: Any
 
+    @noting
     def _interpret(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         rank = self._rank
         primals, tangents = [], []

@@ -16,6 +16,7 @@ from typing import Any
 from ..primitive import Primitive, bind, table
 from ..quiet import QUIET, reset_errors, set_errors
 from ..tensor import Tensor, init, lower
+from ..views import noting
 from . import namespace as ns
 
 Step = Callable[["Growing", int], Any]  # term k of a series, of which those before it are known
@@ -31,6 +32,7 @@ class Taylor(Tensor):
     def order(self) -> int:
         return len(self.terms) - 1
 
+    @noting
     def _interpret(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         moving = [isinstance(a, Taylor) and a._rank == self._rank for a in args]
         if not prim.differentiable:  # comparisons look at the value: choices are locally constant

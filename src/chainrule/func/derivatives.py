@@ -272,6 +272,19 @@ def _basis(xs: list[Tensor]) -> list[Tensor]:
     return out
 
 
+def _refuse_complex(name: str, what: str, values: Any) -> None:
+    """PyTorch's error if a Jacobian is asked for that complex numbers would have two of."""
+    for i, t in enumerate(tree.flatten(values)[0]):
+        if isinstance(t, Tensor) and t.is_complex():
+            raise explained(
+                RuntimeError(
+                    f"{name}: Expected all {what} to be real but received complex tensor at flattened input idx: {i}"
+                    "\nDifferentiate by the parts: f(torch.complex(x, y)) by x and by y, and take the parts of the result "
+                    "with torch.view_as_real. For a holomorphic f the slope along one direction is torch.func.jvp's."
+                )
+            )
+
+
 def jacrev(
     func: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False, chunk_size: int | None = None,
     _preallocate_and_copy: bool = False,
@@ -286,6 +299,7 @@ def jacrev(
     @functools.wraps(func)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         numbers = _chosen(args, argnums)
+        _refuse_complex("jacrev", "inputs", args)
 
         def partial(*chosen: Any) -> Any:
             new = list(args)
@@ -295,6 +309,7 @@ def jacrev(
 
         result = vjp(partial, *[args[n] for n in numbers], has_aux=has_aux)
         out, pull = result[0], result[1]
+        _refuse_complex("jacrev", "outputs", out)
         ys, rebuild = tree.flatten(out)
         basis = _basis(ys)
         xs, inputs = tree.flatten(tuple(args[n] for n in numbers))
@@ -327,6 +342,7 @@ def jacfwd(
     @functools.wraps(func)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         numbers = _chosen(args, argnums)
+        _refuse_complex("jacfwd", "inputs", args)
         chosen = tuple(args[n] for n in numbers)
         xs, inputs = tree.flatten(chosen)
 
@@ -340,6 +356,7 @@ def jacfwd(
 
         def column(*tangents: Any) -> Any:
             result = jvp(partial, chosen, inputs(list(tangents)), has_aux=has_aux)
+            _refuse_complex("jacfwd", "outputs", result[0])
             ys, rebuild = tree.flatten(result[1])
             shapes[:] = [rebuild, [y.shape for y in ys], *(result[2:])]
             return tuple(ys)

@@ -10,6 +10,7 @@ import operator
 from typing import Any
 
 from ..arrays.namespace import namespace
+from ..errors import explained
 from ..lanes import general
 from ..primitive import Elementwise
 from ..tensor import Tensor
@@ -179,6 +180,17 @@ class Abs(Elementwise):
 abs = unary(Abs, operator="__abs__")
 
 
+def _sizes(input: Tensor) -> Tensor:
+    if input.is_complex():
+        raise explained(
+            RuntimeError("In-place abs is not supported for complex tensors.\nSizes are real: write r = z.abs().")
+        )
+    return abs(input)
+
+
+attach(abs_=in_place_of(_sizes, "abs"))
+
+
 class Sign(Elementwise):
     """-1, 0 or 1."""
 
@@ -223,6 +235,7 @@ def _with_alpha(name: str, sign: int, label: str) -> Any:
     def scaled(input: Any, other: Any, *, alpha: float = 1, out: Any = None) -> Any:
         if alpha == 1:
             return lane(input, other, out=out)
+        _check_alpha(alpha, input, other)
         return general(prim, (input, other), out, {"alpha": sign * alpha})
 
     scaled.__name__ = scaled.__qualname__ = name
@@ -230,8 +243,15 @@ def _with_alpha(name: str, sign: int, label: str) -> Any:
     return export(name, scaled, in_place=True)
 
 
-AddScaled()
+def _check_alpha(alpha: Any, *arguments: Any) -> None:
+    kinds = {a._dtype.kind for a in arguments if isinstance(a, Tensor)}
+    if isinstance(alpha, complex) and "c" not in kinds:
+        raise RuntimeError("For non-complex input tensors, argument alpha must not be a complex number.")
+    if isinstance(alpha, float) and kinds <= set("iub"):
+        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
 
+
+AddScaled()
 add, sub = _with_alpha("add", 1, "AddBackward0"), _with_alpha("sub", -1, "SubBackward0")
 
 addcmul_ = in_place_of(lambda x, tensor1, tensor2, *, value=1: x + value * tensor1 * tensor2, "addcmul")

@@ -55,8 +55,8 @@ class AsStrided(Primitive):
 
 def pull_back(xp: Any, x: Any, g: Any, chain: Any) -> Any:
     """The cotangent of ``x``, whose value does not matter, for that of where the chain leads."""
-    for x, (prim, params) in backwards(x, chain):
-        g = prim.pulls[0](xp, g, (None, x), {**params, "x_shape": x.shape})
+    for at, (prim, params) in backwards(x, chain):
+        g = prim.pulls[0](xp, g, (None, at), {**params, "x_shape": at.shape})
     return g
 
 
@@ -67,8 +67,8 @@ def put_back(x: Any, value: Any, chain: Any) -> Any:
         at = follow_chain(np.arange(math.prod(shape)).reshape(shape), chain)
         x = bind(table["Reshape"], (x,), {"shape": (math.prod(shape),)})
         return bind(table["Reshape"], (bind(table["Put"], (x, value), {"key": (at, ...)}),), {"shape": shape})
-    for x, (prim, params) in backwards(x, chain):
-        value = prim.unview(x, value, params)
+    for at, (prim, params) in backwards(x, chain):
+        value = prim.unview(at, value, params)
     return value
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, errors
 from ..engine import Box
 from ..errors import explained
 from ..lanes import check_broadcast
@@ -138,6 +138,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    if input._dtype.kind == "c":
+        raise errors.not_of_complex(_clamp.real_only, input._dtype)
     if isinstance(min, Tensor) or isinstance(max, Tensor):
         x = input if min is None else table["Maximum"](input, min)
         return x if max is None else table["Minimum"](x, max)
@@ -154,7 +156,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     if isinstance(value, Tensor):
         value = value.to(input.dtype)
     else:
-        value = wrap(np.asarray(value, input._dtype))
+        value = wrap(np.asarray(dtypes.number_as(value, input._dtype), input._dtype))
     return where(mask, value, input)  # type: ignore[no-any-return]
 
 

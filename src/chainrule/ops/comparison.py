@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from .. import errors
+from ..errors import explained
 from ..primitive import Elementwise
 from ..tensor import Tensor
-from .kinds import binary, export, no_kernel, unary
+from .kinds import attach, binary, export, no_kernel, unary
 from .samples import ONE, WITH_TIES
 
 
@@ -136,7 +138,21 @@ class BitwiseNot(Elementwise):
     samples = [(([True, False, True],), {})]
 
 
-bitwise_not = unary(BitwiseNot, operator="__invert__")
+bitwise_not = unary(BitwiseNot)
+
+
+def _invert(self: Tensor) -> Tensor:
+    if self._dtype.kind not in "iub":
+        raise explained(
+            TypeError(
+                "~ (operator.invert) is only implemented on integer and Boolean-type tensors"
+                "\nFor truth values compare first: ~(x > 0).  For the negative write -x."
+            )
+        )
+    return bitwise_not(self)
+
+
+attach(__invert__=_invert)
 
 
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
@@ -144,6 +160,9 @@ def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-
 
     Source: ``torch.allclose``.
     """
+    if input._dtype != other._dtype:
+        d, e = errors.scalar_type(input._dtype), errors.scalar_type(other._dtype)
+        raise explained(RuntimeError(f"{d} did not match {e}\nConvert one of them: other.to(input.dtype)."))
     return bool(np.allclose(input.detach().numpy(), other.detach().numpy(), rtol, atol, equal_nan))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,8 @@ def to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bo
     d = self._dtype if dtype is None else dtypes.to_numpy(dtype)
     if d == self._dtype:
         return self.clone() if copy else self
+    if self._dtype.kind == "c" and d.kind not in "cb":
+        warnings.warn("Casting complex values to real discards the imaginary part", UserWarning, stacklevel=3)
     return _to(self, dtype=d)  # type: ignore[no-any-return]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import namedtuple
 from typing import Any
 
-from .. import dtypes
+from .. import dtypes, errors
 from ..primitive import Primitive, table
 from ..tensor import Tensor
 from .kinds import export, no_kernel
@@ -133,6 +133,9 @@ def _extreme(name: str, x: Tensor, dim: Any, keepdim: bool) -> Any:
     n = x.ndim
     if not n:
         return result(x.clone(), table["Cast"](x.detach() * 0, dtype=dtypes.int64.np))
+    if x._dtype.kind == "c":
+        refused = RuntimeError(f"{name}(): does not support complex input")
+        raise errors.not_of_complex(refused, x._dtype)
     at = x._dim(dim) - n
     indices = arg(x, axis=at, keepdims=True)
     values = table[f"{name.capitalize()}Backward0"](x, indices, axis=at)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
-from .. import errors
+from .. import dtypes, errors
 from ..arrays import namespace as ns
 from ..errors import explained
 from ..lanes import check_broadcast
@@ -61,6 +61,8 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     """Every element set to ``value``."""
     if isinstance(value, Tensor) and value.ndim:
         raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
+    if not isinstance(value, Tensor) and value is not _ZERO:
+        value = dtypes.number_as(value, self._dtype)
     prim = _zero if value is _ZERO else _fill_tensor if isinstance(value, Tensor) else _fill
     tensor = isinstance(value, Tensor)
     check_writable(self, tensor and value._rg, uniform=not tensor)

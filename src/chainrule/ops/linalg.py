@@ -109,7 +109,9 @@ def _same_dtype(name: str, a: Any, b: Any) -> None:
 
 
 def _c(name: str) -> str:
-    return {"Float": "float", "Double": "double", "Long": "long long", "Int": "int"}.get(name, name.lower())
+    """A scalar type's name in C++."""
+    known = {"Long": "long long", "ComplexFloat": "c10::complex<float>", "ComplexDouble": "c10::complex<double>"}
+    return known.get(name, name.lower())
 
 
 def _check_mm(a: Any, b: Any) -> None:
@@ -187,7 +189,14 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
             f"size mismatch, got input ({input._shape[0]}), mat ({input._shape[0]}x{input._shape[1]}), "
             f"vec ({vec._shape[0]})"
         )
-    _same_dtype("mv", input, vec)
+    if dtype_of(input) != dtype_of(vec):
+        d, e = errors.scalar_type(dtype_of(vec)), errors.scalar_type(dtype_of(input))
+        raise explained(
+            RuntimeError(
+                f"addmv input tensors must have the same dtype, but got {d}, {e}, and {d}"
+                "\nConvert one of them: x.to(y.dtype)."
+            )
+        )
     return _mv(input, vec)  # type: ignore[no-any-return]
 
 
@@ -231,7 +240,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
                 f"{list(shape)}."
             )
         )
-    if input._dtype != weight._dtype:
+    if input._dtype != weight._dtype and bias is not None:
         raise explained(
             RuntimeError(
                 f"mat1 and mat2 must have the same dtype, but got {errors.scalar_type(input._dtype)} and "

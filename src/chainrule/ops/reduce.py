@@ -146,7 +146,8 @@ _full = {"sum": Sum(), "mean": Mean(), "prod": Prod()}
 
 _along = {"sum": Sum("SumBackward1"), "mean": Mean("MeanBackward1"), "prod": Prod("ProdBackward1")}
 
-_logsumexp, _all, _any, _cumsum = LogSumExp(), All(), Any_(), CumSum()
+_logsumexp, _all, _any, _cumsum = LogSumExp("LogsumexpBackward0"), All(), Any_(), CumSum("CumsumBackward0")
+LogSumExp(), CumSum()
 
 
 def axes(x: Tensor, dim: Any) -> tuple[int, ...]:
