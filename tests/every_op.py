@@ -205,7 +205,8 @@ def gradients(y: torch.Tensor, xs: Sequence[torch.Tensor], create_graph: bool = 
     """Gradients, zeros where there is no dependence."""
     if not y.requires_grad:
         return [torch.zeros_like(x) for x in xs]
-    return list(autograd.grad(y, list(xs), create_graph=create_graph, allow_unused=True, materialize_grads=True))
+    one = torch.ones_like(y)
+    return list(autograd.grad(y, list(xs), one, create_graph=create_graph, allow_unused=True, materialize_grads=True))
 
 
 def fitting(gs: Sequence[torch.Tensor], xs: Sequence[torch.Tensor]) -> None:

@@ -220,6 +220,8 @@ class Primitive:
         """A saved output as the Tensor it was."""
         t = wrap(out, 2 if node.extra is None else node.extra.rank)
         t._rg, t._node = True, node
+        if node.extra is not None and node.extra.slot is not None:
+            node.extra.slot.lend(t)
         return t
 
 
@@ -346,7 +348,7 @@ def bind(prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any]) -> An
     """Apply ``prim``: the argument of highest rank interprets it, and binds again on what it holds."""
     rank, top = 0, None
     for a in arrays:
-        if isinstance(a, Box) and a._rank > rank:
+        if isinstance(a, Box) and (a._rank > rank or (a._first and a._rank == rank)):
             rank, top = a._rank, a
     if top is None:
         return compute(prim, arrays, params)

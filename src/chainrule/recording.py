@@ -173,7 +173,7 @@ def _conjugated(prim: Any) -> type[Node]:
 
 
 class VariadicNode(Node):
-    """A node of an operation over any number of arrays, such as concat: its rule answers for one index."""
+    """A node of an operation over any number of arrays, such as concat: its rule answers for all."""
 
     __slots__ = ("rule", "shapes")
     rule: Any
@@ -184,8 +184,8 @@ class VariadicNode(Node):
         return label
 
     def pull(self, sweep: Any, g: Any, saved: Any) -> Sequence[Any]:
-        return [None if e is None else self.rule.vjp_i(sweep.xp, g, i, self.shapes, **self.params)
-                for i, e in enumerate(self.edges)]  # fmt: skip
+        found: list[Any] = self.rule.vjp_each(sweep.xp, g, self.shapes, [e is not None for e in self.edges], **self.params)
+        return found
 
 
 def _record_several(prim: Primitive, rank: int, arrays: Any, inner: Any, params: Any, raws: Any) -> tuple[Tensor, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -95,9 +96,10 @@ class Cat(Primitive):
     samples = [(((2, 3), (2, 1)), {"axis": -1}), (((2, 3), (1, 3), (2, 3)), {"axis": -2})]
 
     @staticmethod
-    def vjp_i(xp: Any, g: Any, i: int, shapes: Sequence[Any], axis: int) -> Any:
-        start = sum(s[axis] for s in shapes[:i])
-        return g[(..., slice(start, start + shapes[i][axis]), *(slice(None),) * (-1 - axis))]
+    def vjp_each(xp: Any, g: Any, shapes: Sequence[Any], wanted: Sequence[bool], axis: int) -> list[Any]:
+        ends, after = list(accumulate(shape[axis] for shape in shapes)), (slice(None),) * (-1 - axis)
+        return [g[(..., slice(start, end), *after)] if w else None
+                for start, end, w in zip((0, *ends), ends, wanted, strict=False)]  # fmt: skip
 
 
 class Stack(Primitive):
@@ -108,8 +110,9 @@ class Stack(Primitive):
     samples = [(((2, 3), (2, 3)), {"axis": -1}), (((3,), (3,), (3,)), {"axis": -2})]
 
     @staticmethod
-    def vjp_i(xp: Any, g: Any, i: int, shapes: Sequence[Any], axis: int) -> Any:
-        return g[(..., i, *(slice(None),) * (-1 - axis))]
+    def vjp_each(xp: Any, g: Any, shapes: Sequence[Any], wanted: Sequence[bool], axis: int) -> list[Any]:
+        after = (slice(None),) * (-1 - axis)
+        return [g[(..., i, *after)] if w else None for i, w in enumerate(wanted)]
 
 
 # --- what users call ---------------------------------------------------------------------------------------
@@ -157,7 +160,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 
 def _reshaped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The node is PyTorch's: of a view, of a view with other strides, or of a copy."""
-    if x._rank != 2 or type(x._a) is not np.ndarray or x.is_contiguous():
+    if x._rank != 2 or type(x._a) is not np.ndarray or x.is_contiguous() or x._first:
         return _view(x, shape=shape)  # type: ignore[no-any-return]
     raw = np.reshape(x._a, shape)
     return record_one(_alias if np.may_share_memory(raw, x._a) else _copied, x, x._a, {"shape": shape}, raw)
