@@ -230,20 +230,24 @@ def format_tensor(
     default_dtype_name: str = "float32",
     requires_grad: bool = False,
     grad_fn_name: str | None = None,
+    tangent: str | None = None,
     prefix: str = "tensor(",
+    lazy: bool = False,
 ) -> str:
     """Return the whole ``repr`` of a tensor that holds ``a``, of any shape.
 
     The dtype is shown where the digits and ``default_dtype_name`` do not already tell it, the shape
-    where there are no digits to tell it, and ``grad_fn_name`` in place of ``requires_grad``.
+    where there are no digits to tell it, and ``grad_fn_name`` in place of ``requires_grad``.  ``tangent`` is text.
+    A ``lazy`` array is not asked for its numbers: dots stand for them.
 
     >>> format_tensor(np.array([1.0, 2.0]), requires_grad=True)
     'tensor([1., 2.], dtype=torch.float64, requires_grad=True)'
     """
     default_complex = "complex128" if default_dtype_name == "float64" else "complex64"
     # Only digits can show that a tensor is boolean, whole or complex; an empty one has none.
-    evident = {default_dtype_name} if a.size == 0 else {default_dtype_name, default_complex, "int64", "bool", "object"}
-    size_is_hidden = a.ndim != 1 if a.size == 0 else not _options.edgeitems
+    no_digits = lazy or a.size == 0
+    evident = {default_dtype_name} if no_digits else {default_dtype_name, default_complex, "int64", "bool", "object"}
+    size_is_hidden = lazy or (a.ndim != 1 if a.size == 0 else not _options.edgeitems)
 
     suffixes = []
     if size_is_hidden:
@@ -254,6 +258,8 @@ def format_tensor(
         suffixes.append(f"grad_fn=<{grad_fn_name}>")
     elif requires_grad:
         suffixes.append("requires_grad=True")
+    if tangent is not None:
+        suffixes.append(f"tangent={tangent}")
 
     indent = len(prefix)
-    return _with_suffixes(prefix + format_array(a, indent), suffixes, indent)
+    return _with_suffixes(prefix + ("..." if lazy else format_array(a, indent)), suffixes, indent)

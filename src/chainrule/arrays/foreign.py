@@ -2,7 +2,7 @@
 
 The array API's names come from the library itself, for Dask and CuPy through ``array_api_compat``.  What
 is written here is the little that the standard lacks, or that a library does in its own way.  Nothing here
-computes a Dask array: graphs grow until ``.numpy()``, ``.item()`` or print asks for numbers.
+computes a Dask array: graphs grow until ``.numpy()`` or ``.item()`` asks for numbers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def _namespace(library: str) -> Any:
 class Library:
     """One library's functions under the array API's names, and what rules need besides."""
 
-    name: str  # of the extra to install
+    name: str  # of the extra to install, and how arrays are printed
+    lazy = False  # whether an array's numbers are still to be computed
     module: str  # where the standard's names are
 
     def __init__(self) -> None:
@@ -163,6 +164,7 @@ class Dask(Library):
     """Dask: arrays in chunks, computed when asked.  What indexes along an axis gets it in one chunk."""
 
     name, module = "dask", "array_api_compat.dask.array"
+    lazy = True
 
     def erf(self, x: Any) -> Any:
         return x.map_blocks(numpy_.erf, dtype=x.dtype)

@@ -258,6 +258,8 @@ def _namespace() -> Namespace:
 class Namespace:
     """What rules see as ``xp`` when symbols flow."""
 
+    name = "Symbolic"  # how arrays are printed
+
     def __init__(self) -> None:
         sympy = _sympy()
         self.pi, self.e, self.inf, self.nan = sympy.pi, sympy.E, sympy.oo, sympy.nan
