@@ -218,6 +218,8 @@ def test_a_wrong_tangent(name: str, factor: float) -> None:
     wrong = planted(right, jvp=jvp)
     if all((name, i) in ZERO for i in range(len(right.args))):
         return
+    if right.view:  # a view's tangent is a view of the tangent: no rule is asked
+        return
     if not real(name):
         assert caught(wrong, right, arrays.wirtinger)
         return
@@ -264,7 +266,10 @@ COMPLEX = [n for n, p in OPERATIONS.items() if p.differentiable and p.real_only 
 @pytest.mark.parametrize("name", [n for n in COMPLEX if isinstance(OPERATIONS[n], Elementwise)])
 def test_a_slope_not_conjugated(name: str) -> None:
     right = OPERATIONS[name]
-    formulas = [a for a in right.args if callable(getattr(right, f"d_{a}", None)) and not hasattr(right, f"vjp_{a}")]
+    formulas = [
+        a for a in right.args if not hasattr(right, f"vjp_{a}")
+        and (callable(getattr(right, f"d_{a}", None)) or hasattr(right, f"per_{a}"))
+    ]  # fmt: skip
     wrong = planted(right, _conjugate=lambda self, arg, pull: pull)
     depends = name not in ("Maximum", "Minimum", "Relu", "AddScaled")  # real slopes
     assert caught(wrong, right, arrays.wirtinger) == (bool(formulas) and depends)
