@@ -11,6 +11,7 @@ tensor([0.], requires_grad=True)
 
 from __future__ import annotations
 
+from . import lr_scheduler, swa_utils
 from ._adafactor import Adafactor
 from ._muon import Muon
 from .adadelta import Adadelta
@@ -28,5 +29,5 @@ from .sgd import SGD
 
 __all__ = [
     "ASGD", "LBFGS", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Muon", "NAdam", "Optimizer", "RAdam",
-    "RMSprop", "Rprop",
+    "RMSprop", "Rprop", "lr_scheduler", "swa_utils",
 ]  # fmt: skip
