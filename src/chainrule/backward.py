@@ -15,7 +15,7 @@ from .arrays.namespace import dtype_of, namespace
 from .errors import explained
 from .graph import GradientEdge, inner_edge, reachable
 from .leaves import collect, deposit
-from .modes import OFF, ON, current, enter
+from .modes import OFF, ON, current, enter, level
 from .quiet import quietly, reset_errors
 from .tensor import Tensor, wrap
 
@@ -84,7 +84,7 @@ def _given(i: int, y: Any, g: Any, create_graph: bool) -> Any:
             f"grad_output[{i}] has a dtype of {g.dtype} and output[{i}] has a dtype of {y.dtype}."
         )
     if create_graph:
-        return g
+        return g if g._dtype == y._dtype else g.to(y.dtype)
     raw = g._a if g._rank == y._rank else g
     return raw if dtype_of(raw) == y._dtype else namespace((raw,)).astype(raw, y._dtype)
 
@@ -92,9 +92,18 @@ def _given(i: int, y: Any, g: Any, create_graph: bool) -> Any:
 def _sweep(outputs: Sequence[Any], roots: list[tuple[Any, Any]], keep: bool, create_graph: bool) -> engine.Sweep:
     """A sweep over the namespace of the cotangents (a batch of them makes it ours) and of what was computed."""
     arrays = [g for _, g in roots]
-    if not create_graph and (len(outputs) > 1 or outputs[0]._rank > 2 or not isinstance(arrays[0], np.generic)):
+    tensors = create_graph or _dual(outputs)
+    if not tensors and (len(outputs) > 1 or outputs[0]._rank > 2 or not isinstance(arrays[0], np.generic)):
         arrays += [y._a for y in outputs]
-    return engine.Sweep(namespace(arrays), fit, outputs[0]._wrap, keep, create_graph)
+    sweep = engine.Sweep(namespace(arrays), fit, outputs[0]._wrap, keep, tensors)
+    if tensors:
+        sweep.recorded = create_graph or (None if outputs[0]._rank > 2 else False)
+    return sweep
+
+
+def _dual(outputs: Sequence[Any]) -> bool:
+    """Whether there may be tangents in the graph, which the rules must see: then they get Tensors, recorded or not."""
+    return level.get() is not None or any(y._first for y in outputs)
 
 
 def backward(
@@ -135,7 +144,7 @@ def backward(
     if create_graph:
         warnings.warn(errors.GRAD_CYCLE, UserWarning, stacklevel=3)
     keep = create_graph if retain_graph is None else retain_graph
-    roots = _roots(outputs, grad_tensors, create_graph)
+    roots = _roots(outputs, grad_tensors, create_graph or _dual(outputs))
     sweep = _sweep(outputs, roots, keep, create_graph)
     if targets is not None:
         targets = _inputs(targets)
@@ -204,7 +213,7 @@ def grad(
             "parts of the graph, please use torch.autograd.backward.", FutureWarning, stacklevel=2,
         )  # fmt: skip
     if type(outputs) is Tensor and isinstance(inputs, Tensor) and outputs._rg and inputs._rg and not create_graph:
-        if grad_outputs is None and not is_grads_batched and (g := one(outputs)) is not None:
+        if grad_outputs is None and not is_grads_batched and level.get() is None and (g := one(outputs)) is not None:
             found_one = _grad_of_one(outputs, inputs, g, bool(retain_graph))
             if found_one is not None:
                 return (found_one,)
@@ -217,7 +226,7 @@ def grad(
     if is_grads_batched:
         batched = _batched(ys, xs, grad_outputs, retain_graph, create_graph, allow_unused or materialize_grads)
         return _materialized(batched, xs, create_graph) if materialize_grads else batched
-    roots = _roots(ys, grad_outputs, create_graph)  # PyTorch looks at the outputs first
+    roots = _roots(ys, grad_outputs, create_graph or _dual(ys))  # PyTorch looks at the outputs first
     targets = []
     xs = _inputs(xs)
     for x in xs:
@@ -238,8 +247,9 @@ def grad(
         g = arrived.get(edge)
         if g is None and not (allow_unused or materialize_grads):
             raise explained(RuntimeError(errors.unused(i)))
-        lifted = g is None or create_graph or (isinstance(g, engine.Box) and g._rank >= x._rank)
-        found.append(g if lifted else x._wrap(g))
+        if g is not None and not create_graph:
+            g = g._cut() if isinstance(g, Tensor) and g._rank >= x._rank else x._wrap(g)
+        found.append(g)
     return _materialized(found, xs, create_graph) if materialize_grads else tuple(found)
 
 
@@ -298,16 +308,17 @@ def _aim(sweep: engine.Sweep, roots: Any, targets: set[Any]) -> None:
 def _run(sweep: engine.Sweep, roots: Any, settle: Callable[[engine.Sweep, dict[Any, Any]], Any]) -> Any:
     """What ``settle`` makes of the leaves' totals after one sweep.
 
-    Both run without NumPy's warnings, as PyTorch has none; under ``create_graph`` they are recorded, whatever the
-    mode here.
+    Both run without NumPy's warnings, as PyTorch has none; under ``create_graph`` they are recorded, and else not,
+    whatever the mode here.
     """
     mode = current()
     if mode.anomaly is not None:
         sweep.watch = Watch(mode.anomaly)
     for token in quietly:
         try:
-            if sweep.create_graph:
-                enter(ON if mode is OFF else mode.but(enabled=True))
+            if sweep.create_graph and sweep.recorded is not None:
+                plain = ON if sweep.recorded else OFF
+                enter(plain if mode is ON or mode is OFF else mode.but(enabled=sweep.recorded))
             return settle(sweep, sweep.run(roots))
         except MemoryError as e:
             raise errors.no_memory("the gradient of a leaf", e) from None

@@ -34,6 +34,7 @@ class Box:
 
     __slots__ = ()
     _rank = 1
+    _first = False  # whether it interprets before others of its rank, as what carries a tangent does
     _seq = 0  # as an edge, a leaf has no place in the order of nodes
     __array_ufunc__: Any = None  # ``ndarray * box`` is ours to answer
 
@@ -148,6 +149,7 @@ class Extra:
     rank = 2  # of the Tensors this operation was applied to
     capture: Any = None  # a weak reference to the output, which asked for retain_grad()
     packed: Any = None  # what stands for ``saved`` if hooks hold some of it; ``open(node, create_graph)`` gives it back
+    slot: Any = None  # the tangent of a saved output
     hooked = False
     plain = True  # nothing to do beyond the rules: no metas, no hooks
 
@@ -261,6 +263,7 @@ class Sweep:
     """How one reverse sweep is to run.  ``fit(xp, g, shape, dtype)`` undoes broadcasting and casts."""
 
     targets: set[Any] | None = None  # the edges whose cotangents are asked for; None: every leaf's
+    recorded: bool | None = True  # if the rules get Tensors, whether that is to be recorded; None: as it is outside
     wanted: set[Any] | None = None  # nodes worth visiting; None: all
     watch: Any = None  # in anomaly mode, who looks at what rules give and is told of errors
     capture: dict[Any, Any] = {}  # the cotangents of the targets that are nodes

@@ -250,6 +250,9 @@ def _operator(prim: Primitive, arrays: tuple[Any, ...], out: Any) -> Any:
 def general(prim: Primitive, arrays: tuple[Any, ...], out: Any = None, params: dict[str, Any] | None = None) -> Any:
     """``prim`` on what a user passed: checked, lifted, bound; the result stored in ``out`` if given."""
     lifted = tuple([a if isinstance(a, Tensor) else _lift(prim, i, a, arrays) for i, a in enumerate(arrays)])
+    if out is not None and any(isinstance(a, Tensor) and a._first for a in (out, *lifted)):
+        raise NotImplementedError(f"Trying to use forward AD with {prim.name.lower()}_out that does not support it because "
+                                  "it is an out= function")  # fmt: skip
     if out is not None and _mode().grad and any(isinstance(a, Tensor) and a._rg for a in (out, *lifted)):
         raise RuntimeError(f"{prim.name.lower()}(): functions with out=... arguments don't support automatic "
                            "differentiation, but one of the arguments requires grad.")  # fmt: skip

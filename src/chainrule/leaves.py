@@ -64,6 +64,8 @@ def deposit(sweep: Any, totals: dict[Any, Any]) -> None:
             if g is None:
                 continue
             hooked.append((leaf, g))
+        if not sweep.recorded:
+            g = g._a  # without its tangent, as PyTorch
         if leaf._rg:  # it may have been told otherwise since
             old = leaf._grad
             ready.append((leaf, g, old, _replacement(sweep, leaf, g, old)))
@@ -97,7 +99,7 @@ def collect(sweep: Any, totals: dict[Any, Any]) -> dict[Any, Any]:
 
 def _replacement(sweep: Any, leaf: Any, g: Any, old: Any) -> Any:
     """What is to stand in ``leaf.grad`` in the place of ``old``; None if ``g`` is to be added to what ``old`` holds."""
-    if sweep.create_graph:
+    if sweep.create_graph and sweep.recorded:
         return leaf._wrap(namespace((leaf._a,)).zeros_like(leaf._a)).copy_(g) if old is None else old + g
     if old is None:
         return wrap(_owned(leaf._a, g, sweep.shared) if type(g) is _ndarray else g, leaf._rank)

@@ -50,6 +50,9 @@ class Mode:
         return Mode(**fields)
 
 
+# The stretch in which tensors carry tangents here, if one has been entered.
+level: ContextVar[Any] = ContextVar("chainrule.level", default=None)
+
 ON, OFF = Mode(True), Mode(False)
 unusual: list[bool] = []  # not empty once any other mode has been entered: until then lanes need not ask for it
 _mode: ContextVar[Mode] = ContextVar("chainrule.mode", default=ON)

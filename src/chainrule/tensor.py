@@ -16,14 +16,16 @@ import numpy as np
 
 from . import dtypes, engine, errors
 from .arrays import namespace as ns
-from .arrays.namespace import dtype_of, is_array, is_numpy
+from .arrays.namespace import dtype_of, is_array, is_numpy, namespace
 from .engine import Box, Nowhere, Port, RemovableHandle
 from .errors import explained
 from .methods import TensorMethods
 from .modes import current as _mode
+from .modes import level as _current_level
 from .modes import unusual as _unusual
 
 _new = object.__new__
+_level = _current_level.get
 
 
 class Meta:
@@ -35,6 +37,7 @@ class Meta:
     number = 0
     seen = 0  # what the version counter said when this view's history was noted
     views: list[weakref.ref[Any]] | None = None
+    behind: list[weakref.ref[Any]] = []  # those of them whose history is of the past
     retains = False
     hooks: dict[int, Callable[..., Any]] = {}  # a leaf's, by when they are called: on its cotangent,
     pre: dict[int, Callable[..., Any]] = {}  # before it is accumulated (a hook of the node),
@@ -49,14 +52,24 @@ class Meta:
     @property
     def chain(self) -> tuple[tuple[Any, dict[str, Any]], ...]:
         """How to get here from the base, step by step.  A view of a view adds its own, so none repeats the others'."""
-        steps, last = [], self.last
-        while last is not None:
-            last, prim, params = last
-            steps.append((prim, params))
-        return tuple(reversed(steps))
+        return steps(self.last)
 
     def live_views(self) -> list[Any]:
         return [] if self.views is None else [v for ref in self.views if (v := ref()) is not None]
+
+    def all_views(self) -> list[Any]:
+        """The views whose history is of the past among them."""
+        found = self.live_views() + [v for ref in self.behind if (v := ref()) is not None]
+        return list({id(v): v for v in found}.values()) if self.behind else found
+
+
+def steps(last: Any) -> tuple[tuple[Any, dict[str, Any]], ...]:
+    """A way of views from its last step: (the step before, operation, parameters)."""
+    found = []
+    while last is not None:
+        last, prim, params = last
+        found.append((prim, params))
+    return tuple(reversed(found))
 
 
 class Inference(list[Any]):
@@ -99,6 +112,8 @@ class Tensor(TensorMethods, Box):
     _rg: bool
     _v: Any
     _rank = 2
+    _carry: Any  # what arrays.dual does when a tangent is written
+    _lend: Any  # what only has who carries one
     __array_priority__ = 1000
 
     def __init__(self, *data: Any, device: Any = None) -> None:
@@ -153,6 +168,8 @@ class Tensor(TensorMethods, Box):
             self._a = result._a
         else:
             self._a = result._a if result._rank == self._rank else result
+        if result._first and result._rank == self._rank:
+            result._lend(self)
 
     @property
     def _dtype(self) -> np.dtype[Any]:
@@ -369,6 +386,14 @@ class Tensor(TensorMethods, Box):
         out._v = self._cell()
         return out
 
+    def _cut(self) -> Tensor:
+        """This tensor without the history it has at its own level."""
+        if not self._rg:
+            return self
+        out = self._wrap(self._own())
+        out._v = self._cell()
+        return out
+
     def detach_(self) -> Tensor:
         if self._is_view():
             raise RuntimeError(
@@ -388,7 +413,7 @@ class Tensor(TensorMethods, Box):
     ) -> None:  # fmt: skip
         """Add this tensor's gradient into ``.grad`` of every leaf it depends on; see ``autograd.backward``."""
         if gradient is None and not create_graph and inputs is None and type(self) is Tensor and self._rg and (
-            type(self._node) is not Nowhere
+            type(self._node) is not Nowhere and _level() is None
         ):  # fmt: skip
             g = _backward.one(self)
             if g is not None:
@@ -527,13 +552,20 @@ class Tensor(TensorMethods, Box):
             name = None if node is None else node.name().rpartition("::")[2]
         except RuntimeError:  # a view whose history cannot be rebuilt
             name = "Invalid"
+        xp = namespace((a,))
+        lazy = getattr(xp, "lazy", False)
         text = format_tensor(
-            np.asarray(a),
+            a if lazy else np.asarray(a),
             default_dtype_name=dtypes.get_default_dtype().name,
             requires_grad=self._rg and name is None,
             grad_fn_name=name,
+            tangent=self._tangent_text(),
+            lazy=lazy,
         )
-        return text if is_numpy(self._a) else f"{type(self._a).__name__}: {text}"
+        return text if is_numpy(self._a) else f"{xp.name}: {text}"
+
+    def _tangent_text(self) -> str | None:
+        return None
 
     def __format__(self, spec: str) -> str:
         if not self._shape and (spec or type(self) is Tensor):

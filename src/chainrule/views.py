@@ -81,7 +81,7 @@ def noting(interpret: Callable[..., Any]) -> Callable[..., Any]:
 def unrecorded(prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
     """``prim`` without a node at the level it happens on; the levels below record as ever."""
     rank = max([a._rank for a in args])
-    if rank % 2:  # a transform's array, which has no nodes
+    if rank % 2 or any(a._first for a in args):  # a transform's array, which has no nodes; or with a tangent
         return bind(prim, tuple(args), params)
     return wrap(bind(prim, tuple([a._a if a._rank == rank else a for a in args]), params), rank)
 
@@ -115,6 +115,7 @@ class Behind(Tensor):
     """
 
     __slots__ = ()
+    _now: type[Tensor] = Tensor  # what it is once its history is up to date
 
     @property
     def _node(self) -> Any:
@@ -125,8 +126,11 @@ class Behind(Tensor):
 
     @_node.setter
     def _node(self, node: Any) -> None:
-        self.__class__ = Tensor  # type: ignore[assignment]
+        self.__class__ = self._now  # type: ignore[assignment]
         self._node = node
+
+
+behind: dict[type[Tensor], type[Tensor]] = {Tensor: Behind}
 
 
 def leave_behind(root: Tensor) -> None:
@@ -134,11 +138,21 @@ def leave_behind(root: Tensor) -> None:
     m = root._meta
     views, m.views = m.live_views(), []
     for view in views:
-        if type(view) is Tensor:
+        if type(view) in behind:
             view._rg = True
-            view.__class__ = Behind
+            view.__class__ = behind[type(view)]
+            note_behind(m, view)
         else:
             follow_base(view)
+
+
+def note_behind(m: Meta, view: Tensor) -> None:
+    if not m.behind:
+        m.behind = []
+    m.behind.append(weakref.ref(view))
+    n = len(m.behind)
+    if n > 32 and not n & (n - 1):  # at each doubling, drop the dead and those that followed
+        m.behind = [weakref.ref(v) for v in m.all_views() if isinstance(v, Behind)]
 
 
 def follow_base(view: Tensor) -> None:
@@ -163,7 +177,7 @@ def tell_views(root: Tensor) -> None:
             if view._meta.seen == view._version:
                 view._node = Nowhere()
             else:
-                view.__class__ = Behind
+                view.__class__ = behind[type(view)]
 
 
 setattr(Tensor, "_tell_views", tell_views)  # noqa: B010

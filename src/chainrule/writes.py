@@ -59,6 +59,10 @@ def may_write(x: Tensor, others: Sequence[Any]) -> None:
 
 def overlap(a: Any, b: Any) -> str:
     """Which of their memory dense arrays have in common: "none", "part" (or all, in another order) or "all"."""
+    while isinstance(a, Tensor) and isinstance(b, Tensor):
+        a, b = a._a, b._a
+    if not (is_numpy(a) and is_numpy(b)):
+        return "none"
     (a0, a1), (b0, b1) = byte_bounds(a), byte_bounds(b)
     if not (a.size and b.size and a1 - a0 == a.nbytes and b1 - b0 == b.nbytes and a0 < b1 and b0 < a1):
         return "none"  # at what is not dense PyTorch does not look
@@ -70,12 +74,14 @@ def overlap(a: Any, b: Any) -> str:
 def compute_into(x: Tensor, function: Callable[..., Tensor], args: tuple[Any, ...], kwargs: Any) -> Tensor:
     """``function(x, ...)`` written into ``x``."""
     for a in args:
-        if type(a) is Tensor and a._v is x._v and a is not x and a._v is not None:
+        if isinstance(a, Tensor) and a._v is x._v and a is not x and a._v is not None:
             may_write(x, args)
     old = x
     if modes.unusual and _mode().hooks is not None:  # what they are given must not change under their hands
         old = wrap(x._a.copy() if type(x._a) is _ndarray else x._a, x._rank)
         old._rg, old._node = x._rg, x._node
+        if x._first:
+            x._lend(old)
     try:
         result = function(old, *args, **kwargs)
     except RuntimeError:
@@ -131,6 +137,8 @@ def _snapshot(x: Tensor, node: Any) -> None:
     if node is not None and node.tensors and node.tensors[0] is x:
         old = wrap(x._a.copy() if type(x._a) is _ndarray else x._a, x._rank)
         old._rg, old._node = x._rg, x._node
+        if x._first:
+            x._lend(old)
         node.tensors = (old, *node.tensors[1:])
         node.saved = (node.saved[0], old._a, *node.saved[2:])
 
@@ -139,13 +147,15 @@ def _store(x: Tensor, result: Tensor) -> None:
     a = x._a
     if type(a) is _ndarray and x._rank == result._rank == 2 and is_numpy(result._a):
         a[...] = result._a
+        if x._first or result._first:
+            x._carry(result)
         return
     x._hold(result)
     m = x._meta
     root = x if m is None or m.base is None else m.base
     if root is not x:
         root._hold(unrecorded(table["CopySlices"], (root, x), {"chain": m.chain}))
-    for view in [] if root._meta is None else root._meta.live_views():
+    for view in [] if root._meta is None else root._meta.all_views():
         if view is not x:
             view._hold(unrecorded(table["AsStrided"], (root,), {"chain": view._meta.chain}))
 

@@ -145,7 +145,7 @@ class System:
 
 def bare(a: Any) -> Any:
     """A constant; if nothing tracks it, the array itself."""
-    return a._a if isinstance(a, Tensor) and a._rank == 2 and not a._rg else a
+    return a._a if isinstance(a, Tensor) and a._rank == 2 and not (a._rg or a._first) else a
 
 
 def times(a: Any, factor: Any) -> Any:

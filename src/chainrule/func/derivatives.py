@@ -21,7 +21,7 @@ from ..modes import enable_grad, is_grad_enabled
 from ..primitive import table
 from ..tensor import Tensor, init, lower, wrap
 from . import tree
-from .levels import as_tensor, depth, inside, level
+from .levels import as_tensor, depth, inside, level, outside
 from .vmap import vmap
 
 Argnums = int | tuple[int, ...]
@@ -41,6 +41,8 @@ def _fresh(x: Any) -> Tensor:
     if x._rank == rank == 2:
         out = init(object.__new__(type(out)), x._own())
         out._v = x._cell()
+    if x._first and x._rank == rank:
+        x._lend(out)
     out._rg = True
     return out
 
@@ -157,7 +159,7 @@ def grad_and_value(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool
 
 
 def _value(y: Any) -> Any:
-    return _out(wrap(y._own(), y._rank)) if isinstance(y, Tensor) and y._rank == 2 * depth() + 2 else y
+    return _out(y._cut()) if isinstance(y, Tensor) and y._rank == 2 * depth() + 2 else y
 
 
 def grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -239,19 +241,20 @@ def jvp(func: Callable[..., Any], primals: Any, tangents: Any, *, strict: bool =
     if has_aux:
         out, aux = out
     ys, again = tree.flatten(out)
+    ys = [outside(y, rank) for y in ys]
     value, tangent = again([_primal(y, rank) for y in ys]), again([_tangent(y, rank) for y in ys])
     return (value, tangent, tree.map_(lambda a: _primal(a, rank), aux)) if has_aux else (value, tangent)
 
 
 def _primal(y: Any, rank: int) -> Any:
-    return lower(y._a) if isinstance(y, Dual) and y._rank == rank else y
+    return lower(y._a) if isinstance(y, Tensor) and y._rank == rank else y
 
 
 def _tangent(y: Any, rank: int) -> Any:
     from ..creation import zeros
 
-    if isinstance(y, Dual) and y._rank == rank and y.tangent is not None:
-        return lower(y.tangent)
+    if isinstance(y, Dual) and y._rank == rank:
+        return lower(y.tangent._a)
     return zeros(*y.shape, dtype=y.dtype)
 
 

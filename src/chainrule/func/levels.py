@@ -29,7 +29,14 @@ def depth() -> int:
 
 def inside(x: Tensor) -> Any:
     """What a transform's array should hold for ``x``: the bare array if nothing outside tracks it."""
-    return x if x._rank != 2 or x._rg else x._a
+    return x if x._rank != 2 or x._rg or x._first else x._a
+
+
+def outside(y: Any, rank: int) -> Any:
+    """A result without what levels that ended inside, of higher rank than this one, put around it."""
+    while isinstance(y, Tensor) and y._rank > rank:
+        y = lower(y._a)
+    return y
 
 
 def as_tensor(x: Any) -> Tensor:
@@ -45,4 +52,4 @@ def as_tensor(x: Any) -> Tensor:
     raise TypeError(f"expected Tensors (in any nesting of tuple, list, dict), got {type(x).__name__}")
 
 
-__all__ = ["as_tensor", "depth", "inside", "level", "lower", "wrap"]
+__all__ = ["as_tensor", "depth", "inside", "level", "lower", "outside", "wrap"]

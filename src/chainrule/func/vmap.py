@@ -10,7 +10,7 @@ from ..arrays import namespace as ns
 from ..arrays.batched import Batched, make
 from ..tensor import Tensor, lower, wrap
 from . import tree
-from .levels import inside, level
+from .levels import inside, level, outside
 
 
 def vmap(
@@ -96,7 +96,7 @@ def _once(func: Any, leaves: Any, dims: Any, size: int, n: int, rebuild: Any, kw
         out = func(*rebuild(boxed[:n]), **kwrebuild(boxed[n:]))
     found, again = tree.flatten(out)
     where = tree.spread(out_dims, out, "out_dims")
-    return again([_unbox(y, d, size, rank) for y, d in zip(found, where, strict=True)])
+    return again([_unbox(outside(y, rank), d, size, rank) for y, d in zip(found, where, strict=True)])
 
 
 def _unbox(y: Any, dim: int | None, size: int, rank: int) -> Any:
