@@ -119,7 +119,7 @@ pow = binary(Pow, power, operators=("__pow__", "__rpow__"))
 
 
 def pow_slope(xp: Any, x: Any, y: Any) -> Any:
-    if y.__class__ is int or y.__class__ is float:
+    if y.__class__ is int or y.__class__ is float or y.__class__ is complex:
         if y == 2:
             return 2 * x
         return y * power(x, y - 1) if y else xp.zeros_like(x)
@@ -147,9 +147,10 @@ def whole_power(x: Any, n: int) -> Any:
 
 
 def pow_log_slope(xp: Any, out: Any, x: Any, y: Any) -> Any:
+    grows = (xp.real(y) if out.dtype.kind == "c" else y) >= 0
     if type(x) in (int, float, complex):
-        return out * xp.log(xp.asarray(x, dtype=out.dtype)) if x else xp.where(y >= 0, 0 * out, out * -xp.inf)
-    flat = (x == 0) & ((xp.real(y) if out.dtype.kind == "c" else y) >= 0)
+        return out * xp.log(xp.asarray(x, dtype=out.dtype)) if x else xp.where(grows, 0 * out, out * -xp.inf)
+    flat = (x == 0) & grows
     return xp.where(flat, xp.zeros_like(out), out * xp.log(xp.where(flat, xp.ones_like(x), x)))
 
 
