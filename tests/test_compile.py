@@ -23,7 +23,6 @@ from chainrule.arrays.traced import TRANSPARENT
 from chainrule.compiler import memory, scalar, threads
 from chainrule.compiler.capture import Uncompilable
 from chainrule.func import tree
-from chainrule.ops import load_all
 from chainrule.ops.families import FAMILIES
 from chainrule.primitive import Elementwise, table
 
@@ -888,14 +887,3 @@ def test_a_compiled_function_does_not_keep_its_arguments(compile: Any) -> None:
     del x
     gc.collect()
     assert seen() is None
-
-
-def test_a_loop_that_leaves_all_to_another_is_gone() -> None:
-    load_all()
-    prod, key = table["ScatterReduce"], (np.array([2, 0]), ...)
-    x, s = torch.tensor([1.0, -2.0, 3.0]), torch.tensor([0.5, 2.0])
-
-    def along(x: Any) -> Any:
-        return torch.func.jvp(lambda x: prod(x, s, key=key, reduce="prod"), (x,), (x * x,))[1]
-
-    assert torch.allclose(torch.compile(along)(x), along(x))

@@ -279,6 +279,45 @@ def combine_at(x: Any, src: Any, key: tuple[Any, ...], reduce: str) -> Any:
     return out
 
 
+def order(x: Any, *, axis: int, descending: bool) -> Any:
+    """The places of the entries in order; equal ones stay as they are, nan is the largest."""
+    if not descending:
+        return np.argsort(x, axis=axis, kind="stable")
+    turned = np.argsort(np.flip(x, axis), axis=axis, kind="stable")
+    return np.flip(x.shape[axis] - 1 - turned, axis)
+
+
+def top(x: Any, k: int, *, axis: int, largest: bool) -> Any:
+    """The places of the ``k`` largest, or smallest, in order."""
+    n = x.shape[axis]
+    if 8 * k < n:
+        cut = np.argpartition(x, n - k if largest else k - 1, axis) if k else np.argsort(x, axis)
+        cut = np.take(cut, range(n - k, n) if largest else range(k), axis)
+        cut = np.sort(cut, axis)  # equal ones in the order in which they stand
+        return np.take_along_axis(cut, order(np.take_along_axis(x, cut, axis), axis=axis, descending=largest), axis)
+    return np.take(order(x, axis=axis, descending=largest), range(k), axis)
+
+
+def middle(x: Any, *, axis: int, skip: bool) -> Any:
+    """The place of the lower median, along an axis that is kept; nan, the largest, goes first unless to ``skip``."""
+    at = np.argsort(x, axis=axis, kind="stable")
+    bad = x != x
+    many = x.shape[axis] - bad.sum(axis=axis, keepdims=True)
+    place = np.maximum(many - 1, 0) // 2 if skip else np.where(bad.any(axis=axis, keepdims=True), many, (many - 1) // 2)
+    return np.take_along_axis(at, place, axis)
+
+
+def most_frequent(x: Any, *, axis: int) -> Any:
+    """The last place of the commonest entry, along an axis that is kept; of several the smallest."""
+    rows = np.moveaxis(x, axis, -1)
+    out = np.empty((*rows.shape[:-1], 1), np.int64)
+    for at in np.ndindex(rows.shape[:-1]):
+        values, counts = np.unique(rows[at], return_counts=True)
+        best = values[np.argmax(counts)]
+        out[at] = np.flatnonzero((rows[at] == best) | ((best != best) & (rows[at] != rows[at])))[-1]
+    return np.moveaxis(out, -1, axis)
+
+
 def diagonal(x: Any, *, offset: int = 0) -> Any:
     """The view of a diagonal of the last two axes."""
     out = np.diagonal(x, offset, -2, -1)

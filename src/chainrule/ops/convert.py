@@ -40,6 +40,9 @@ class Cast(Elementwise):
     def batch(self, size: int, arrays: Any, batched: Any, params: Any) -> Any:
         return self(*arrays, **params)
 
+    def jvp(self, xp: Any, tangents: Any, out: Any, arrays: Any, params: Any) -> Any:
+        return super().jvp(xp, tangents, out, arrays, params) if params["dtype"].kind in "fc" else None
+
 
 class Stop(Primitive):
     """x as a constant of differentiation."""

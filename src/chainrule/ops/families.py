@@ -12,6 +12,12 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "",
         "",
     ),
+    "ordering": (
+        "argsort argwhere bincount bucketize count_nonzero histc histogram isin kthvalue median mode msort "
+        "nanmedian nanquantile quantile searchsorted sort topk unique unique_consecutive unravel_index",
+        "argsort argwhere bincount count_nonzero histc histogram kthvalue median mode msort nanmedian "
+        "nanquantile quantile sort topk unique unique_consecutive",
+    ),
     "pieces": (
         "atleast_1d atleast_2d atleast_3d block_diag broadcast_shapes broadcast_tensors cartesian_prod chunk "
         "column_stack combinations dsplit dstack hsplit hstack meshgrid narrow row_stack select "
