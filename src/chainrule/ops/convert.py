@@ -41,7 +41,7 @@ class Cast(Elementwise):
         return self(*arrays, **params)
 
     def jvp(self, xp: Any, tangents: Any, out: Any, arrays: Any, params: Any) -> Any:
-        return super().jvp(xp, tangents, out, arrays, params) if params["dtype"].kind in "fc" else None
+        return super().jvp(xp, tangents, out, arrays, params) if np.dtype(params["dtype"]).kind in "fc" else None
 
 
 class Stop(Primitive):
