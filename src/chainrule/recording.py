@@ -184,7 +184,9 @@ class VariadicNode(Node):
         return label
 
     def pull(self, sweep: Any, g: Any, saved: Any) -> Sequence[Any]:
-        found: list[Any] = self.rule.vjp_each(sweep.xp, g, self.shapes, [e is not None for e in self.edges], **self.params)
+        found: list[Any] = self.rule.vjp_each(
+            sweep.xp, g, self.shapes, [e is not None for e in self.edges], **self.params
+        )
         return found
 
 

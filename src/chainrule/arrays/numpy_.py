@@ -318,6 +318,22 @@ def most_frequent(x: Any, *, axis: int) -> Any:
     return np.moveaxis(out, -1, axis)
 
 
+def running_logsumexp(x: Any, *, axis: int) -> Any:
+    if x.dtype.kind != "c":
+        return np.logaddexp.accumulate(x, axis=axis)
+    top = x.real.max(axis=axis, keepdims=True)
+    return np.log(np.cumsum(np.exp(x - top), axis=axis)) + top
+
+
+def running_place(x: Any, *, axis: int, largest: bool) -> Any:
+    """The place of the largest, or smallest, so far; of equal ones the last; a nan stays."""
+    best = (np.maximum if largest else np.minimum).accumulate(x, axis=axis)
+    shape = [1] * x.ndim
+    shape[axis] = -1
+    at = np.arange(x.shape[axis]).reshape(shape)
+    return np.maximum.accumulate(np.where((x == best) | (x != x), at, 0), axis=axis)
+
+
 def diagonal(x: Any, *, offset: int = 0) -> Any:
     """The view of a diagonal of the last two axes."""
     out = np.diagonal(x, offset, -2, -1)
