@@ -321,8 +321,13 @@ def most_frequent(x: Any, *, axis: int) -> Any:
 def running_logsumexp(x: Any, *, axis: int) -> Any:
     if x.dtype.kind != "c":
         return np.logaddexp.accumulate(x, axis=axis)
-    top = x.real.max(axis=axis, keepdims=True)
-    return np.log(np.cumsum(np.exp(x - top), axis=axis)) + top
+    rows = np.moveaxis(x, axis, 0)
+    out = np.array(rows)
+    for i in range(1, len(rows)):  # one after the other: the imaginary part goes on where it was, and does not wrap
+        larger = out[i - 1].real >= rows[i].real
+        top, low = np.where(larger, out[i - 1], rows[i]), np.where(larger, rows[i], out[i - 1])
+        out[i] = top + np.log1p(np.exp(low - top))
+    return np.moveaxis(out, 0, axis)
 
 
 def running_place(x: Any, *, axis: int, largest: bool) -> Any:

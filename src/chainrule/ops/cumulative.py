@@ -10,7 +10,7 @@ from ..primitive import Primitive, conj
 from ..tensor import Tensor, wrap
 from .extremes import return_type
 from .index import Gather
-from .kinds import export, export_all, public
+from .kinds import attach, export, in_place_of, export_all, public
 from .ordering import Position
 from .reduce import _to_dtype
 
@@ -225,7 +225,7 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None
     return cumsum(_areas("cumulative_trapezoid", y, x, dx, dim), y._dim(dim))  # type: ignore[no-any-return]
 
 
-def gradient(input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: int = 1) -> tuple[Tensor, ...]:
+def gradient(input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order: int = 1) -> tuple[Tensor, ...]:
     """Derivatives along each of ``dim``, estimated from neighbours to second order, at the ends to ``edge_order``.
 
     ``spacing`` is the distance of the points, one number or one for each dimension, or their coordinates.
@@ -235,6 +235,7 @@ def gradient(input: Tensor, *, spacing: Any = 1, dim: Any = None, edge_order: in
     dims = (
         list(range(input.ndim)) if dim is None else [input._dim(d) for d in ((dim,) if isinstance(dim, int) else dim)]
     )
+    spacing = 1 if spacing is None else spacing
     given = list(spacing) if isinstance(spacing, (tuple, list)) else [spacing] * len(dims)
     if len(given) != len(dims):
         raise RuntimeError(
@@ -282,6 +283,7 @@ def _slope_along(x: Tensor, d: int, h: Any, edge_order: int) -> Tensor:
 
 
 export("cumprod", cumprod, in_place=True)
+attach(cumsum_=in_place_of(cumsum, "cumsum"))
 export_all(logcumsumexp, cummax, cummin, diff)
 export_all(trapezoid, cumulative_trapezoid, gradient, method=False)
 export("trapz", trapezoid, method=False)

@@ -4,6 +4,10 @@ Families of operations that are imported when one of their names is first used: 
 """
 
 FAMILIES: dict[str, tuple[str, str]] = {
+    "cumulative": (
+        "cummax cummin cumprod cumulative_trapezoid diff gradient logcumsumexp trapezoid trapz",
+        "cummax cummin cumprod cumprod_ diff logcumsumexp",
+    ),
     "diagonals": (
         "diag diag_embed diagflat diagonal diagonal_scatter trace tril tril_indices triu triu_indices",
         "diag diag_embed diagflat diagonal diagonal_scatter trace tril tril_ triu triu_",
