@@ -10,7 +10,7 @@ from ..primitive import Primitive, conj
 from ..tensor import Tensor, wrap
 from .extremes import return_type
 from .index import Gather
-from .kinds import attach, export, in_place_of, export_all, public
+from .kinds import attach, export, export_all, in_place_of, public
 from .ordering import Position
 from .reduce import _to_dtype
 
