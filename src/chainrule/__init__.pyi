@@ -72,7 +72,11 @@ from .ops.pointwise import copysign as copysign
 from .ops.trigonometric import cos as cos
 from .ops.trigonometric import cosh as cosh
 from .ops.ordering import count_nonzero as count_nonzero
+from .ops.cumulative import cummax as cummax
+from .ops.cumulative import cummin as cummin
+from .ops.cumulative import cumprod as cumprod
 from .ops.reduce import cumsum as cumsum
+from .ops.cumulative import cumulative_trapezoid as cumulative_trapezoid
 from .random.generator import default_generator as default_generator
 from .ops.pointwise import deg2rad as deg2rad
 from .device import device as device
@@ -82,6 +86,7 @@ from .ops.diagonals import diagflat as diagflat
 from .ops.diagonals import diagonal as diagonal
 from .ops.rearrange import diagonal_copy as diagonal_copy
 from .ops.diagonals import diagonal_scatter as diagonal_scatter
+from .ops.cumulative import diff as diff
 from .ops.special import digamma as digamma
 from .ops.arithmetic import div as div
 from .ops.linalg import dot as dot
@@ -126,6 +131,7 @@ from .ops.pointwise import gcd as gcd
 from .ops.comparison import ge as ge
 from .dtypes import get_default_dtype as get_default_dtype
 from .random.generator import get_rng_state as get_rng_state
+from .ops.cumulative import gradient as gradient
 from .ops.comparison import gt as gt
 from .ops.pointwise import heaviside as heaviside
 from .ops.ordering import histc as histc
@@ -180,6 +186,7 @@ from .ops.exponential import log2 as log2
 from .ops.activation import log_softmax as log_softmax
 from .ops.pointwise import logaddexp as logaddexp
 from .ops.pointwise import logaddexp2 as logaddexp2
+from .ops.cumulative import logcumsumexp as logcumsumexp
 from .ops.pointwise import logical_and as logical_and
 from .ops.pointwise import logical_not as logical_not
 from .ops.pointwise import logical_or as logical_or
@@ -311,6 +318,8 @@ from .ops.ordering import topk as topk
 from .ops.diagonals import trace as trace
 from .ops.shape import transpose as transpose
 from .ops.rearrange import transpose_copy as transpose_copy
+from .ops.cumulative import trapezoid as trapezoid
+from .ops.cumulative import trapezoid as trapz
 from .ops.diagonals import tril as tril
 from .ops.diagonals import tril_indices as tril_indices
 from .ops.diagonals import triu as triu

@@ -6,7 +6,7 @@ Families of operations that are imported when one of their names is first used: 
 FAMILIES: dict[str, tuple[str, str]] = {
     "cumulative": (
         "cummax cummin cumprod cumulative_trapezoid diff gradient logcumsumexp trapezoid trapz",
-        "cummax cummin cumprod cumprod_ diff logcumsumexp",
+        "cummax cummin cumprod cumprod_ cumsum_ diff logcumsumexp",
     ),
     "diagonals": (
         "diag diag_embed diagflat diagonal diagonal_scatter trace tril tril_indices triu triu_indices",
@@ -42,6 +42,12 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "logaddexp logaddexp2 logaddexp2_ logaddexp_ logical_and logical_and_ logical_not logical_not_ "
         "logical_or logical_or_ logical_xor logical_xor_ nan_to_num nan_to_num_ nextafter nextafter_ positive "
         "rad2deg rad2deg_ signbit true_divide true_divide_ trunc trunc_",
+    ),
+    "products": (
+        "addbmm addmv addr aminmax baddbmm chain_matmul corrcoef cov einsum inner nanmean nansum renorm "
+        "std_mean tensordot var_mean vdot",
+        "addbmm addbmm_ addmm_ addmv addmv_ addr addr_ aminmax baddbmm baddbmm_ corrcoef cov inner nanmean "
+        "nansum renorm renorm_ vdot",
     ),
     "rearrange": (
         "alias_copy diagonal_copy expand_copy fliplr flipud kron narrow_copy permute_copy repeat_interleave "
