@@ -79,21 +79,27 @@ def _beside(folder: str, name: str) -> tuple[str, int]:
 
     One that a process left behind when it was killed has no lock any more, and is used again.
     """
-    flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    usual = os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     for i in itertools.count():
         path = os.path.join(folder, f".{name[:200]}.{i}.saving")
-        with contextlib.suppress(FileExistsError):
-            fd = os.open(path, flags | os.O_EXCL, 0o666)
-            if _locked(fd) is not False and _ours(path, fd):  # else another took it, between the two calls
-                return path, fd
-            os.close(fd)
-            continue
-        with contextlib.suppress(OSError):  # a link, or another user's
-            fd = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
-            if _locked(fd) and _ours(path, fd):
+        try:
+            fd, fresh = os.open(path, usual | os.O_EXCL, 0o666), True
+        except FileExistsError:
+            try:
+                fd, fresh = os.open(path, usual | getattr(os, "O_NOFOLLOW", 0), 0o666), False
+            except OSError:
+                continue  # a link, or another user's
+        try:
+            locked = _locked(fd)
+            if (locked or (fresh and locked is None)) and _ours(path, fd):
                 os.ftruncate(fd, 0)
                 return path, fd
+        except BaseException:
             os.close(fd)
+            if fresh:
+                os.unlink(path)
+            raise
+        os.close(fd)
     raise AssertionError
 
 

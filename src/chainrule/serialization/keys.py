@@ -12,7 +12,7 @@ from .storages import NotSoError
 
 _CHEAP = (str, bytes, bool, type(None))
 _MOST = 64  # parts of a tuple, counted through all levels
-_CHOSEN = 4096  # bytes that a key counts for whose hash can be chosen: many that collide would take forever
+_CHOSEN = 8192  # bytes that a key counts for whose hash can be chosen: many that collide would take forever
 
 
 def check_key(key: Any, budget: Budget) -> None:
