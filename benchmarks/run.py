@@ -12,7 +12,7 @@ import platform
 import sys
 from pathlib import Path
 
-NAMES = ("start", "eager", "compiled")
+NAMES = ("start", "eager", "compiled", "derivatives")
 
 
 def main() -> int:

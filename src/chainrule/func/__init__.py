@@ -6,12 +6,14 @@ from .derivatives import grad, grad_and_value, hessian, jacfwd, jacrev, jvp, vjp
 from .implicit import custom_root, fixed_point, linear_solve, newton
 from .ode import odeint
 from .optimize import Objective, minimize
+from .plan import Plan, plan
 from .sparse import SparseHessian, SparseJacobian, sparse_hessian, sparse_jacobian, sparsity
 from .taylor import derivative, partials, taylor
 from .vmap import vmap
 
 __all__ = [
     "Objective",
+    "Plan",
     "SparseHessian",
     "SparseJacobian",
     "custom_root",
@@ -28,6 +30,7 @@ __all__ = [
     "newton",
     "odeint",
     "partials",
+    "plan",
     "sparse_hessian",
     "sparse_jacobian",
     "sparsity",

@@ -14,15 +14,18 @@ Index = np.ndarray[Any, Any]
 
 
 def columns(pattern: Any) -> Index:
-    """A colour for each column, no two columns of one colour in the same row: by taking the first free, in two orders."""
+    """A colour for each column, no two columns of one colour in the same row: the first free, in the better of two orders."""
     m, n = pattern.shape
     by_column = pattern.tocsc()
     degrees = np.diff(by_column.indptr)
     rows_of = _rows(by_column)
-    if n and int(np.diff(pattern.tocsr().indptr).max(initial=0)) == n:
-        return np.arange(n)  # a full row
-    found = []
+    least = int(np.diff(pattern.tocsr().indptr).max(initial=0))  # the entries of a row need as many
+    if n and least == n:
+        return np.arange(n)
+    found: list[Index] = []
     for order in (np.arange(n), np.argsort(-degrees, kind="stable")):
+        if found and count(found[0]) == least:
+            break
         used, colours = [0] * m, np.zeros(n, np.intp)
         for j in order.tolist():
             taken = 0
