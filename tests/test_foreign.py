@@ -76,12 +76,13 @@ def test_scripts_run_as_over_numpy(name: str, make: Callable[[], torch.Tensor], 
     np.testing.assert_allclose(x.grad.numpy(), wanted.grad.numpy(), rtol=1e-12)
 
 
-def test_printing_computes_nothing(float64: None) -> None:
+@pytest.mark.parametrize("make", [over_dask])
+def test_printing_computes_nothing(make: Callable[[], torch.Tensor], float64: None) -> None:
     dask = pytest.importorskip("dask")
     with dask.config.set(scheduler=lambda *args, **kwargs: pytest.fail("a Dask array was computed")):
-        x = over_dask().requires_grad_()
-        assert repr(x) == "dask: tensor(..., size=(2, 3), requires_grad=True)"
-        assert repr(x.sum() * 2) == "dask: tensor(..., size=(), grad_fn=<MulBackward0>)"
+        x = make()
+        assert repr(x) == "dask: tensor(..., size=(2, 3), dtype=torch.float64, requires_grad=True)"
+        assert repr(x.sum() * 2) == "dask: tensor(..., size=(), dtype=torch.float64, grad_fn=<MulBackward0>)"
 
 
 @pytest.mark.parametrize(
