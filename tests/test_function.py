@@ -123,6 +123,22 @@ def test_double_backward_goes_through_saved_inputs_and_outputs(T: Any) -> None:
         np.testing.assert_allclose(found.detach().numpy(), np.exp(2.0), rtol=1e-5)
 
 
+def test_derivatives_in_the_direction_of_saved_outputs(T: Any) -> None:
+    def forward(ctx: Any, x: Any) -> Any:
+        a, b = x * 2, x * x
+        ctx.save_for_backward(a, b)
+        return a, b
+
+    def backward(ctx: Any, g: Any, h: Any) -> Any:
+        a, b = ctx.saved_tensors
+        return g * a + h * b
+
+    x = leaf(T, value=3.0)
+    a, b = function(T, forward=forward, backward=backward).apply(x)
+    (g,) = T.autograd.grad((a * 5 + b * 7).sum(), x, create_graph=True)
+    assert numbers(g, *T.autograd.grad(g.sum(), (a, b))) == [[93.0] * 3, [5.0] * 3, [7.0] * 3]
+
+
 def test_several_outputs(T: Any) -> None:
     grads: list[Any] = []
 
@@ -455,7 +471,7 @@ def test_hooks_on_a_call(T: Any) -> None:
 
 
 def test_a_graph_dies_with_its_last_tensor() -> None:
-    F = product(torch)
+    F = product(torch, setup_context=lambda ctx, inputs, output: ctx.save_for_backward(*inputs, output))
     x = torch.ones(2, requires_grad=True)
     gc.disable()
     try:
@@ -559,6 +575,15 @@ def test_several_outputs_under_vmap(T: Any) -> None:
     assert numbers(T.func.grad(lambda t: T.func.vmap(f)(t).sum())(x)) == [[[11.0] * 3, [38.0] * 3]]
 
 
+def test_gradients_of_each_sample_are_made_to_fit(T: Any) -> None:
+    P = product(T).apply  # its backward leaves the sum over a broadcast axis to whoever takes the gradient
+    x, w = T.arange(6.0).reshape(2, 3), T.tensor([1.0, 2.0])
+    f = lambda x, w: P(x, w).sum()
+    assert numbers(*T.func.vmap(T.func.grad(f, argnums=(0, 1)))(x, w)) == [[[1.0] * 3, [2.0] * 3], [3.0, 12.0]]
+    total = lambda x, w: T.func.vmap(f)(x, w).sum()
+    assert numbers(*T.func.grad(total, argnums=(0, 1))(x, w)) == [[[1.0] * 3, [2.0] * 3], [3.0, 12.0]]
+
+
 NOT_TRANSFORMED: dict[str, tuple[Any, Any, str, str]] = {
     "ctx in forward, under vmap": (
         {**ONE, "backward": lambda ctx, g: g}, lambda T, F: T.func.vmap(F.apply)(T.ones(3)), "RuntimeError",
@@ -659,6 +684,15 @@ def test_forward_over_forward() -> None:
     P = product(torch).apply
     ours = torch.func.jacfwd(torch.func.jacfwd(lambda t: P(P(t, t), t)))(torch.tensor([1.0, 4.0]))
     assert numbers(ours) == numbers(found)
+
+
+def test_outputs_without_gradient_under_vmap() -> None:
+    """PyTorch forgets the mark here."""
+    F = function(
+        torch, forward=lambda a: (a * 2, a * 3), setup_context=lambda ctx, i, o: ctx.mark_non_differentiable(o[1]),
+        backward=lambda ctx, g, h: g * 2 + h, generate_vmap_rule=True,
+    )  # fmt: skip
+    assert numbers(torch.func.grad(lambda t: sum(torch.func.vmap(F.apply)(t)).sum())(torch.ones(3))) == [[2.0] * 3]
 
 
 def test_taylor_series_are_refused_with_a_way_out() -> None:

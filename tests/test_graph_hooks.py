@@ -164,6 +164,16 @@ def test_hooks_change_gradients(T: Any) -> None:
         assert numbers(x.grad) == [[22.0] * 3]
 
 
+def test_hooks_see_the_inputs_that_pytorchs_node_has(T: Any) -> None:
+    for make, slope in ((lambda x: x**2, 4.0), (lambda x: 3 - x, -1.0), (lambda x: T.where(x > 0, x, 0.0), 1.0)):
+        x, seen = leaf(T, value=2.0), []
+        y = make(x)
+        y.grad_fn.register_hook(lambda gi, go, seen=seen: (seen.append(len(gi)), (gi[0] * 10, *gi[1:]))[1])
+        y.sum().backward()
+        assert seen == [len(y.grad_fn.next_functions)]
+        assert numbers(x.grad) == [[slope * 10] * 3]
+
+
 WRONG_HOOKS: dict[str, tuple[Any, str, str]] = {
     "prehook gives no tuple": (
         lambda y: y.grad_fn.register_prehook(lambda gs: gs[0]), "TypeError", "expected tuple, but hook returned 'Tensor'"),
@@ -244,8 +254,14 @@ def test_looking_at_a_leafs_node_keeps_nothing_alive() -> None:
 
 def test_multi_grad_hook(T: Any) -> None:
     a, b = leaf(T), leaf(T)
-    c, d = a * b, a * b
+    e = b * 2
+    c, d = a * e, a * b
     calls: list[Any] = []
+    T.autograd.graph.register_multi_grad_hook((a, e), lambda gs: calls.append([g is not None for g in gs]))
+    c.sum().backward(inputs=(a,), retain_graph=True)  # does not come through e
+    assert calls.pop() == [True, False]
+    a.grad = None
+    calls.clear()
     handle = T.autograd.graph.register_multi_grad_hook(
         (a, b, c, d), lambda gs: calls.append([g is not None for g in gs])
     )
@@ -254,6 +270,7 @@ def test_multi_grad_hook(T: Any) -> None:
     (c + d).sum().backward(retain_graph=True)
     handle.remove()
     c.sum().backward(retain_graph=True)
+    calls = [call for call in calls if len(call) == 4]
     assert calls == [[True, True, True, False], [True, False, True, False], [True] * 4]
 
 
@@ -327,6 +344,18 @@ def test_a_gradient_edge_keeps_the_graph(T: Any) -> None:
     a, b = Two.apply(x)
     edge = T.autograd.graph.get_gradient_edge(b)
     assert numbers(*T.autograd.grad((a + b * 5).sum(), edge)) == [[5.0] * 3]
+
+
+def test_gradient_edges_under_transforms() -> None:
+    def slope(create_graph: bool) -> Any:
+        def f(x: Any) -> Any:
+            edge = torch.autograd.graph.get_gradient_edge(x * x)
+            (g,) = torch.autograd.grad(edge, x, torch.ones(()), create_graph=create_graph)
+            return g * x
+
+        return torch.func.vmap(torch.func.grad(f))(torch.tensor([1.0, 2.0]))
+
+    assert numbers(slope(True), slope(False)) == [[4.0, 8.0], [2.0, 4.0]]
 
 
 def test_increment_version(T: Any) -> None:
@@ -442,6 +471,31 @@ def test_a_users_function_is_packed_too(T: Any) -> None:
     y.sum().backward()
     assert log == ["pack", "pack", "unpack", "unpack"]
     assert numbers(x.grad) == [[4.0] * 3]
+
+
+def test_packed_values_go_with_the_graph(T: Any) -> None:
+    class Packed:
+        def __init__(self, t: Any) -> None:
+            self.t = t.detach()
+
+    kept: list[Any] = []
+
+    def pack(t: Any) -> Any:
+        packed = Packed(t)
+        kept.append(weakref.ref(packed))
+        return packed
+
+    x = leaf(T)
+    with saved_hooks(T, pack, lambda p: p.t):
+        y = x.exp() * x
+    y.sum().backward(retain_graph=True)
+    assert all(ref() is not None for ref in kept)
+    y.sum().backward()
+    assert [ref() for ref in kept] == [None] * 3
+    text = (
+        "Trying to backward through the graph a second time (or directly access saved tensors after they have already"
+    )
+    assert error(lambda T: y.sum().backward(), T)[1].startswith(text)
 
 
 def test_hooks_on_one_saved_value(T: Any) -> None:

@@ -46,6 +46,8 @@ MADE: dict[str, Any] = {
     "product": lambda T, x: x * 2,
     "product of two": lambda T, x: x * x,
     "number times": lambda T, x: 2 * x,
+    "number minus": lambda T, x: 2 - x,
+    "number to the power": lambda T, x: 2**x,
     "function": lambda T, x: x.exp(),
     "sum": lambda T, x: x.sum(),
     "broadcast": lambda T, x: x + T.ones(2, 1),

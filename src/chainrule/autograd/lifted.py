@@ -267,7 +267,5 @@ def generated(cls: Any, batched: list[bool], size: int) -> Any:
 
 
 def _like(c: Any, has: bool, wanted: bool, size: int) -> Any:
-    """A gradient that has a batch axis, or has none, for an argument with one or without."""
-    if c is None or has == wanted:
-        return c
-    return c.sum(0) if has else ns.boxes.broadcast_to(c, (size, *c._shape))
+    """A gradient for an argument that has a batch axis.  For one that has none, who takes it sums it to fit."""
+    return c if c is None or has or not wanted else ns.boxes.broadcast_to(c, (size, *c._shape))
