@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ import pytest
 import chainrule as torch
 from allocations import refusing
 from chainrule import OutOfMemoryError
+from every_op import Case, all_cases
 
 TOO_MUCH = 10**13
 
@@ -263,3 +264,73 @@ def test_an_operation_that_fails_leaves_numpys_warnings_as_they_were() -> None:
         with refusing(1), pytest.raises(OutOfMemoryError):
             action()
         assert np.geterr() == before
+
+
+# --- every operation ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
+def test_operations(case: Case) -> None:
+    """Whatever request fails in an operation or in its sweep, the error is ours, and the leaves have no gradient."""
+    for k in places():
+        xs = [x.detach().requires_grad_() for x in case.xs()]
+        try:
+            with refusing(k) as requests:
+                y = case(*xs)
+                if y.requires_grad:
+                    y.backward(torch.ones_like(y))
+        except MemoryError as e:
+            assert type(e) is OutOfMemoryError
+            assert [x.grad for x in xs] == [None] * len(xs)
+        if not requests.refused:
+            break
+
+
+def places() -> Iterator[int]:
+    """1, 2, 3, ...; beyond 100 only some: iterations ask again and again for the same."""
+    yield from range(1, 100)
+    yield from (int(100 * 1.3**n) for n in range(60))
+
+
+WRITES: dict[str, Callable[[Any], Any]] = {
+    "add_": lambda x: x.add_(torch.ones(2, 3)),
+    "mul_ by a number": lambda x: x.mul_(2),
+    "mul_ by itself": lambda x: x.mul_(x),
+    "broadcast": lambda x: x.sub_(torch.ones(3)),
+    "exp_": lambda x: x.exp_(),
+    "copy_": lambda x: x.copy_(torch.zeros(3)),
+    "fill_": lambda x: x.fill_(7),
+    "row": lambda x: x[0].mul_(3),
+    "slice": lambda x: x.__setitem__((slice(None), 1), 5.0),
+    "entries": lambda x: x.__setitem__(torch.tensor([0, 0]), torch.ones(2, 3)),
+    "mask": lambda x: x.__setitem__(x > 1, 0.0),
+    "transposed": lambda x: x.t().add_(1),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+@pytest.mark.parametrize("tracked", [False, True])
+def test_writing_in_place(name: str, tracked: bool) -> None:
+    """A write that fails has not begun: value, version and history are what they were."""
+
+    def make() -> Any:
+        x = torch.arange(6.0).reshape(2, 3).requires_grad_(tracked) * 1
+        x.view(-1)  # somebody shares its memory
+        return x
+
+    wanted = make()
+    WRITES[name](wanted)
+    for k in places():
+        x = make()
+        before = bits(x), x._version, x.grad_fn
+        try:
+            with refusing(k) as requests:
+                WRITES[name](x)
+        except MemoryError as e:
+            assert type(e) is OutOfMemoryError
+            assert (bits(x), x._version, x.grad_fn) == before
+            WRITES[name](x)
+        assert bits(x) == bits(wanted)
+        if not requests.refused:
+            break
+    assert k > 1

@@ -20,7 +20,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-@allocating
+@allocating("new data")
 def to_array(data: Any, dtype: Any = None) -> Any:
     """Numbers, nested sequences, arrays or tensors of one element as a new NumPy array, dtype as PyTorch infers it."""
     if isinstance(data, np.ndarray):
@@ -280,7 +280,7 @@ def _like(x: Tensor, value: Any, dtype: Any, requires_grad: bool) -> Tensor:
     return _filled(x._shape, value, d, requires_grad)
 
 
-@allocating
+@allocating("zeros_like")
 def zeros_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
 ) -> Tensor:
@@ -291,7 +291,7 @@ def zeros_like(
     return _like(input, 0, dtype, requires_grad)
 
 
-@allocating
+@allocating("ones_like")
 def ones_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
 ) -> Tensor:
@@ -312,7 +312,7 @@ def empty_like(
     return zeros_like(input, dtype=dtype, requires_grad=requires_grad)
 
 
-@allocating
+@allocating("full_like")
 def full_like(
     input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -328,7 +328,7 @@ def scalar_tensor(s: Any, *, dtype: Any = None) -> Tensor:
     return tensor(s, dtype=dtypes.get_default_dtype() if dtype is None else dtype)
 
 
-@allocating
+@allocating("eye")
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """The identity matrix, n × m.
 
@@ -337,7 +337,7 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
     return _leaf(wrap(np.eye(n, m, dtype=_float(dtype))), requires_grad)
 
 
-@allocating
+@allocating("arange")
 def arange(
     start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -364,7 +364,7 @@ def arange(
     return _leaf(wrap(a), requires_grad)
 
 
-@allocating
+@allocating("linspace")
 def linspace(
     start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -389,7 +389,7 @@ def linspace(
     return _leaf(wrap(out), requires_grad)
 
 
-@allocating
+@allocating("logspace")
 def logspace(
     start: float, end: float, steps: int, base: float = 10.0, *, dtype: Any = None, requires_grad: bool = False
 ) -> Tensor:

@@ -345,19 +345,22 @@ def out_of_memory(what: str, shape: Any, d: Any) -> OutOfMemoryError:
     return explained(OutOfMemoryError(f"{said}\n{array} is wanted by {what}. {_LESS}"))
 
 
-def allocating(f: F) -> F:
-    """``f``, whose arrays may not fit: NumPy's error becomes ours, and names ``f``."""
+def allocating(what: str) -> Callable[[F], F]:
+    """Decorates a function whose arrays, for ``what``, may not fit: NumPy's error becomes ours."""
 
-    @functools.wraps(f)
-    def allocated(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return f(*args, **kwargs)
-        except (MemoryError, ValueError) as e:
-            if too_large(e):
-                raise no_memory(f.__name__, e) from None
-            raise
+    def decorated(f: F) -> F:
+        @functools.wraps(f)
+        def allocated(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return f(*args, **kwargs)
+            except (MemoryError, ValueError) as e:
+                if too_large(e):
+                    raise no_memory(what, e) from None
+                raise
 
-    return cast(F, allocated)
+        return cast(F, allocated)
+
+    return decorated
 
 
 _LESS = "Make it smaller, or work through it in pieces; what was there before is as it was."

@@ -28,7 +28,7 @@ def _made(a: Any, device: Any, requires_grad: bool, out: Tensor | None = None) -
     return assign(out, wrap(a))
 
 
-@allocating
+@allocating("rand")
 def rand(
     *size: Any, generator: Generator | None = None, out: Tensor | None = None, dtype: Any = None, layout: Any = None,
     device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
@@ -45,7 +45,7 @@ def rand(
     return _made(drawing(generator).uniform(_sizes(size), d), device, requires_grad, out)
 
 
-@allocating
+@allocating("randn")
 def randn(
     *size: Any, generator: Generator | None = None, out: Tensor | None = None, dtype: Any = None, layout: Any = None,
     device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
@@ -62,7 +62,7 @@ def randn(
     return _made(drawing(generator).normal(_sizes(size), d), device, requires_grad, out)
 
 
-@allocating
+@allocating("randint")
 def randint(
     *args: Any, low: int | None = None, high: int | None = None, size: Any = None, generator: Generator | None = None,
     out: Tensor | None = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False,
@@ -110,7 +110,7 @@ def _integer(function: str, value: Any, name: str, position: int) -> int:
     return int(value)
 
 
-@allocating
+@allocating("randperm")
 def randperm(
     n: int, *, generator: Generator | None = None, out: Tensor | None = None, dtype: Any = None, layout: Any = None,
     device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
@@ -128,7 +128,7 @@ def randperm(
     return _made(drawing(generator).randperm(n, d if out is None else out._dtype), device, requires_grad, out)
 
 
-@allocating
+@allocating("normal")
 def normal(
     mean: Tensor | float, std: Tensor | float | None = None, size: Any = None, *, generator: Generator | None = None,
     out: Tensor | None = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False,
@@ -184,7 +184,7 @@ def _like(input: Tensor, draw: Any, dtype: Any, device: Any, requires_grad: bool
     return _made(fill(a, lambda shape: draw(shape, d, a.flags.c_contiguous)), device, requires_grad)
 
 
-@allocating
+@allocating("rand_like")
 def rand_like(
     input: Tensor, *, generator: Generator | None = None, dtype: Any = None, layout: Any = None, device: Any = None,
     pin_memory: bool = False, requires_grad: bool = False, memory_format: Any = None,
@@ -201,7 +201,7 @@ def rand_like(
     return _like(input, lambda shape, d, dense: g.uniform(shape, d), dtype, device, requires_grad)
 
 
-@allocating
+@allocating("randn_like")
 def randn_like(
     input: Tensor, *, generator: Generator | None = None, dtype: Any = None, layout: Any = None, device: Any = None,
     pin_memory: bool = False, requires_grad: bool = False, memory_format: Any = None,
@@ -218,7 +218,7 @@ def randn_like(
     return _like(input, lambda shape, d, dense: g.normal(shape, d, serial=not dense), dtype, device, requires_grad)
 
 
-@allocating
+@allocating("randint_like")
 def randint_like(
     input: Tensor, *bounds: Any, low: int | None = None, high: int | None = None, generator: Generator | None = None,
     dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None,

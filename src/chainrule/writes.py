@@ -10,7 +10,7 @@ from numpy.lib.array_utils import byte_bounds
 
 from . import dtypes, errors, modes
 from .arrays.namespace import dtype_of, is_numpy
-from .errors import explained
+from .errors import allocating, explained
 from .primitive import table
 from .recording import make_node
 from .tensor import Inference, Tensor, wrap
@@ -132,6 +132,7 @@ def written(x: Tensor, result: Tensor | None) -> None:
             x._node  # noqa: B018  rebuilds the history now, which takes what is retained with it
 
 
+@allocating("the value that is written over, which backward needs")
 def _snapshot(x: Tensor, node: Any) -> None:
     """Where the operation's own rule needs the value that is about to be overwritten, keep a copy of it."""
     if node is not None and node.tensors and node.tensors[0] is x:

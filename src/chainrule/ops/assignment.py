@@ -10,7 +10,7 @@ import numpy as np
 from .. import dtypes, errors
 from ..arrays.namespace import is_numpy
 from ..engine import Box
-from ..errors import explained
+from ..errors import allocating, explained
 from ..modes import current
 from ..primitive import Primitive, bind, table
 from ..recording import make_node
@@ -134,12 +134,15 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
             _store(self, unrecorded(table["Put"], (self, value), {"key": parts}))
     except IndexError as e:
         raise IndexError(index_error(e, self)) from None
+    except MemoryError as e:
+        raise errors.no_memory("the indices of an assignment", e) from None
     except ValueError as e:
         raise RuntimeError(f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing "
                            f"result of shape {list(self.detach()[key].shape)}") from e  # fmt: skip
     written(self, result)
 
 
+@allocating("what is assigned")
 def as_value(value: Any, like: Tensor) -> Tensor:
     """A number as a tensor of ``like``'s dtype."""
     if not isinstance(value, (bool, int, float, complex, np.generic)):

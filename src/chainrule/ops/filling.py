@@ -9,7 +9,7 @@ from numpy.lib.array_utils import byte_bounds
 
 from .. import dtypes, errors
 from ..arrays import namespace as ns
-from ..errors import explained
+from ..errors import allocating, explained
 from ..lanes import check_broadcast
 from ..primitive import Elementwise
 from ..tensor import Tensor
@@ -89,6 +89,7 @@ def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     return compute_into(self, _fitting_copy, (src,), {})
 
 
+@allocating("what is copied")
 def _fitting_copy(x: Tensor, src: Tensor) -> Tensor:
     if src._shape != x._shape:
         check_broadcast((x, src))

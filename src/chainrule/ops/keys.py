@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..errors import explained
+from ..errors import allocating, explained
 from ..tensor import Tensor
 
 Key = tuple[Any, ...]
@@ -66,6 +66,7 @@ def _width(k: Any) -> int:
     return 0 if k is None else k.ndim if hasattr(k, "ndim") and k.dtype in (np.bool_, dtypes.bool_) else 1
 
 
+@allocating("an index")
 def _array_key(k: Any) -> tuple[Any, bool]:
     if isinstance(k, Tensor):
         if k._rank != 2 or not isinstance(k._a, (np.ndarray, np.generic)):
