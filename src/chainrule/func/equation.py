@@ -79,12 +79,17 @@ class Equation:
         return Equation(many, solve, linear, True)
 
 
+def matrix(map_: Map, like: Array) -> Array:
+    """The matrix of a linear map of vectors like this one, a column for each unit vector."""
+    n = like.shape[-1]
+    rows: Tensor = vmap(map_)(wrap(np.eye(n, dtype=like.dtype))) if n else wrap(np.zeros((0, 0)))
+    return rows.detach().numpy().T
+
+
 def dense(map_: Map, b: Array) -> Array:
-    """Solves a linear system by its matrix, one column for each unit vector, and LAPACK."""
-    n = b.shape[-1]
-    columns = vmap(map_)(wrap(np.eye(n, dtype=b.dtype))).detach().numpy() if n else np.zeros((0, 0))
+    """Solves a linear system by its matrix, and LAPACK."""
     try:
-        return np.linalg.solve(columns.T, b.reshape(-1, n).T).T.reshape(b.shape)
+        return np.linalg.solve(matrix(map_, b), b.reshape(-1, b.shape[-1]).T).T.reshape(b.shape)
     except np.linalg.LinAlgError:
         raise explained(
             RuntimeError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +13,8 @@ from ..extras import load
 from ..primitive import bind
 from ..tensor import Tensor, lower, wrap
 from . import tree
-from .derivatives import jacfwd
-from .equation import Array, Equation, Linear, Map, dense, root, straight
+from .derivatives import jvp
+from .equation import Array, Equation, Linear, Map, dense, matrix, root, straight
 from .levels import as_tensor, depth
 from .vector import Packed, as_x
 
@@ -79,6 +80,11 @@ def newton(residual: Callable[[Any], Any], x0: Any, *, tol: float | None = None,
     return x.unpack(wrap(_newton(lambda v: as_x(residual(x.unpack(v)), x, "newton: residual"), start, tol, max_steps)))
 
 
+def _along(f: Map, x: Tensor, v: Tensor) -> Tensor:
+    slope: Tensor = jvp(f, (x,), (v,))[1]
+    return slope
+
+
 @np.errstate(all="ignore")
 def _newton(f: Map, x: Array, tol: float | None, max_steps: int) -> Array:
     eps = float(np.finfo(x.dtype).eps)
@@ -88,12 +94,12 @@ def _newton(f: Map, x: Array, tol: float | None, max_steps: int) -> Array:
     for _ in range(max_steps):
         if not size:
             return x
-        matrix = jacfwd(f)(wrap(x)).detach().numpy()
+        slopes = matrix(functools.partial(_along, f, wrap(x)), x)
         regular = True
         try:
-            step = np.linalg.solve(matrix, value)
+            step = np.linalg.solve(slopes, value)
         except np.linalg.LinAlgError:
-            step, regular = np.linalg.lstsq(matrix, value, rcond=None)[0], False
+            step, regular = np.linalg.lstsq(slopes, value, rcond=None)[0], False
         full, scale = float(np.abs(step).max(initial=0)), float(np.abs(x).max(initial=0))
         for k in range(30):
             at = x - step / 2**k
@@ -231,8 +237,7 @@ def linear_solve(a: Any, b: Any, *params: Any, solver: Any = "dense") -> Any:
     tensor([0.8000, 1.4000])
     """
     if isinstance(a, Tensor):
-        matrix = a
-        return linear_solve(lambda x, m: m @ x, b, matrix, *params, solver=solver)
+        return linear_solve(lambda x, a: a @ x, b, a, *params, solver=solver)
     x, p = Packed(b, "linear_solve: b"), Packed(params)
 
     def flat(v: Tensor, theta: Tensor) -> Tensor:
