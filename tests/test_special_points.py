@@ -181,3 +181,28 @@ def test_one_at_a_time(kind: str, dtype: str, recorded: dict[str, Array]) -> Non
                     if operation == "pow":  # NumPy takes a single 0.5 for a root, which -inf has none of
                         found = np.where((arguments[0] == -np.inf) & (arguments[1] == 0.5), recorded[name], found)
                     compare(name, arguments, found, recorded[name])
+
+
+@pytest.mark.parametrize("kind", ["one", "two"])
+def test_compiled(kind: str) -> None:
+    """One program of all functions gives what they give one by one, to rounding, and of the same class."""
+    pytest.importorskip("numba")
+    torch: Any = chainrule
+    arguments = sp.points(kind, "float64")
+    functions = {n: f for n, f in sp.KINDS[kind].items() if n not in {"imag", "complex", "polar"}}
+    places = tuple(range(len(arguments)))
+
+    def values_and_gradients(*xs: Any) -> Any:
+        found = {}
+        for name, f in functions.items():
+            found[name] = [f(torch, *xs)]
+            if name not in sp._STEPS and found[name][0].is_floating_point():
+                found[name] += torch.func.grad(lambda *v, f=f: f(torch, *v).sum(), places)(*xs)
+        return found
+
+    xs = [torch.from_numpy(a.copy()) for a in arguments]
+    compiled = torch.compile(values_and_gradients, fullgraph=True)(*xs)
+    for name, wanted in values_and_gradients(*xs).items():
+        for ours, right in zip(compiled[name], wanted, strict=True):
+            far = sp.distances(ours.numpy(), right.numpy()) > 256
+            assert not far.any(), f"{name} at {[a[far][:3] for a in arguments]}"

@@ -98,8 +98,9 @@ def cost(eq: Equation) -> float:
 
 def _power(x: str, y: Any, dtype: np.dtype[Any]) -> str | None:
     """Small powers by multiplication, which is as exact as NumPy's power to a rounding or two."""
-    if y == 0.5:
-        return mathlib.call("sqrt", dtype.name, [x])
+    if y in (0.5, -0.5):
+        root = mathlib.call("sqrt", dtype.name, [x])
+        return root if y > 0 else f"({literal(1, dtype)} / {root})"
     if y in (-1, -2, -3):
         return f"({literal(1, dtype)} / ({' * '.join([x] * int(-y))}))"
     return f"({' * '.join([x] * int(y))})" if y in (1, 2, 3) else f"({x} * {x}) * ({x} * {x})" if y == 4 else None
@@ -154,7 +155,7 @@ class _Writer:
         if name == "abs":
             return f"abs({x})" if self.dtype != np.int32 else f"np.int32(abs({x}))"
         if name == "sign":
-            return f"({one} if {x} > {zero} else (-{one} if {x} < {zero} else ({x} if {x} != {x} else {zero})))"
+            return f"({one} if {x} > {zero} else (-{one} if {x} < {zero} else {zero}))"
         if name in ("max", "min"):
             order = ">" if name == "max" else "<"
             return f"({x} if ({x} {order} {args[1]}) | ({x} != {x}) else {args[1]})"  # nan wins
