@@ -666,6 +666,22 @@ def test_mutation_belongs_inside(T: Any) -> None:
     assert error(nested, T) == ("RuntimeError", text)
 
 
+def test_compiled_functions_show_all_they_do() -> None:
+    f = torch.compile(lambda t: t.exp().sin())
+    x, packed = leaf(torch), []
+    for _ in range(2):
+        f(x)
+        with saved_hooks(torch, lambda t: packed.append(1) or t.detach(), lambda t: t):
+            y = f(x)
+    assert packed == [1] * 4
+    with torch.autograd.set_detect_anomaly(True):
+        assert "traceback_" in f(x).grad_fn.metadata
+    with torch.inference_mode():
+        assert f(x).is_inference()
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), np.e * np.cos(np.e), rtol=1e-5)
+
+
 # --- what it costs when it is not used ------------------------------------------------------------------------------
 
 

@@ -70,8 +70,8 @@ class Compiled:
         return getattr(self.function, "__qualname__", type(self.function).__name__)
 
     def _compile(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if self.eager is not None or capturing():
-            return self.function(*args, **kwargs)
+        if self.eager is not None or capturing() or modes.current() not in (modes.ON, modes.OFF):
+            return self.function(*args, **kwargs)  # hooks, anomaly and inference mode want to see every operation
         obstacle = None
         try:
             with self._lock:
@@ -196,9 +196,8 @@ class _Writer:
     def write(self) -> tuple[str, dict[str, Any]]:
         conditions = [c.condition for c in self.entry.environment.checks]
         self.names["default_dtype"] = dtypes._default[0]
-        known = {id(modes.ON): "ON", id(modes.OFF): "OFF"}.get(id(modes.current()))
-        self.names.update(ON=modes.ON, OFF=modes.OFF)
-        conditions.append(f"mode() is {known}" if known else f"mode().grad is {modes.current().grad}")
+        self.names["here"] = modes.current()
+        conditions.append("mode() is here")
         conditions.append("default[0] is default_dtype")
         fetch: list[str] = []
         for found in self.entry.environment.tensors.values():
