@@ -76,17 +76,27 @@ def union(
     """What the entries of ``out`` depend on, if those of ``args`` depend on ``patterns``."""
     if not prim.differentiable or all(p is None for p in patterns):
         return None
-    if prim.depends is not None:  # array code, read as a composite's body is
-        given = [a if p is None else make(a, rank, p) for a, p in zip(args, patterns, strict=True)]
-        return prim.depends(ns.boxes, *given, **params).pattern
     total: Pattern = None
     for i, pattern in enumerate(patterns):
         if pattern is not None and _has_slope(prim, i):
             size = math.prod(out.shape)
             where = source_of(prim, args, mine, i, params, out)
+            if where is None and prim.depends is not None:
+                return _declared(prim, args, patterns, params, out, rank)
             part = everything(pattern, size) if where is None else taken(pattern, where, size)
             total = part if total is None or total is part else total + part
     return total
+
+
+def _declared(
+    prim: Primitive, args: list[Any], patterns: list[Pattern], params: dict[str, Any], out: Any, rank: int
+) -> Pattern:  # fmt: skip
+    """``depends`` is array code, read as a composite's body is."""
+    given = [a if p is None else make(a, rank, p) for a, p in zip(args, patterns, strict=True)]
+    code, known = prim.depends.__code__, {**params, "out_shape": tuple(out.shape)}
+    return prim.depends(
+        ns.boxes, *given, *[known[n] for n in code.co_varnames[1 + len(args) : code.co_argcount]]
+    ).pattern
 
 
 def _has_slope(prim: Primitive, i: int) -> bool:
@@ -146,6 +156,8 @@ def source_of(
         kept = [1 if a in axis else n for a, n in enumerate(shape)]
         return np.broadcast_to(np.arange(size).reshape(kept), shape).ravel(), here.ravel()
     alone = prim.variadic or prim.jointly_linear
+    if len(prim.linear) > 1 and prim.depends is not None:  # a product says it at once
+        return None
     if not (alone or prim.args[i] in prim.linear) or any(m for j, m in enumerate(mine) if j != i and not alone):
         return None
     raw = [_example(a) for a in args]

@@ -48,6 +48,7 @@ class Cumprod(Primitive):
     forward = lambda xp, x, *, axis: xp.cumulative_prod(x, axis=axis + len(x.shape))
     vjp_x = lambda xp, g, x, out, axis: cumprod_back(xp, g, x, out, axis)
     jvp_x = lambda xp, t, x, out, axis: recurrence(xp, x, shifted(xp, out, axis, 1) * t, axis)
+    depends = lambda xp, x, axis, out_shape: xp.broadcast_to(xp.sum(x, axis=axis, keepdims=True), out_shape)
     formula = False
     samples = [
         (((2, 4),), {"axis": -1}),
@@ -70,6 +71,7 @@ class Logcumsumexp(Primitive):
     forward = lambda xp, x, *, axis: xp.running_logsumexp(x, axis=axis)
     vjp_x = lambda xp, g, x, out, axis: logcumsumexp_back(xp, g, x, out, axis)
     jvp_x = lambda xp, t, x, out, axis: logcumsumexp_push(xp, t, x, out, axis)
+    depends = lambda xp, x, axis, out_shape: xp.broadcast_to(xp.sum(x, axis=axis, keepdims=True), out_shape)
     formula = False
     samples = [(((2, 4),), {"axis": -1}), (((3, 2),), {"axis": -2})]
 

@@ -24,6 +24,7 @@ class FftC2C(Primitive):
     forward = lambda xp, x, *, axes, inverse, norm: (xp.fft.ifftn if inverse else xp.fft.fftn)(x, axes=axes, norm=norm)
     vjp_x = lambda g, axes, inverse, norm: c2c(g, axes=axes, inverse=not inverse, norm=ADJOINT[norm])
     linear = ("x",)
+    depends = lambda xp, x, axes, out_shape: xp.broadcast_to(xp.sum(x, axis=axes, keepdims=True), out_shape)
     formula = False
     samples = [
         (([[1 + 2j, 3 - 1j, 0.5j], [0.2 + 0j, 1j, -1 + 1j]],), {"axes": (-1,), "inverse": False, "norm": "backward"}),
@@ -42,6 +43,7 @@ class FftR2C(Primitive):
         c2c(resized(xp, g, axes[-1:], x_shape[axes[-1] :][:1]), axes=axes, inverse=True, norm=ADJOINT[norm])
     )
     linear = ("x",)
+    depends = lambda xp, x, axes, out_shape: xp.broadcast_to(xp.sum(x, axis=axes, keepdims=True), out_shape)
     formula = False
     samples = [
         (((2, 5),), {"axes": (-1,), "norm": "backward", "onesided": True}),
@@ -60,6 +62,7 @@ class FftC2R(Primitive):
         r2c(g, axes=axes, norm=ADJOINT[norm], onesided=True) * twice(n, -axes[-1], dtype_of(g))
     )
     linear = ("x",)
+    depends = lambda xp, x, axes, out_shape: xp.broadcast_to(xp.sum(x, axis=axes, keepdims=True), out_shape)
     formula = False
     samples = [
         (([[1 + 0j, 3 - 1j, 0.5j], [0.2 + 0j, 1j, -1 + 1j]],), {"axes": (-1,), "n": 5, "norm": "backward"}),

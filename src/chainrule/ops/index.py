@@ -109,6 +109,7 @@ class Gather(Primitive):
     forward = lambda xp, x, index, *, axis: xp.take_along_axis(x, index, axis=axis)
     vjp_x = lambda xp, g, index, x_shape, axis: xp.put_along_axis(g, index, axis, x_shape[axis])
     linear = ("x",)
+    depends = lambda xp, x, index, axis, out_shape: xp.broadcast_to(xp.sum(x, axis=axis, keepdims=True), out_shape)
     samples = [(((2, 3), [[0, 2], [1, 1]]), {"axis": -1}), (((3, 2), [[2, 0]]), {"axis": -2})]
 
 
@@ -118,6 +119,7 @@ class PutAlong(Primitive):
     forward = lambda xp, x, index, *, axis, size: xp.put_along_axis(x, index, axis, size)
     vjp_x = lambda xp, g, index, axis: xp.take_along_axis(g, index, axis=axis)
     linear = ("x",)
+    depends = lambda xp, x, index, axis, out_shape: xp.broadcast_to(xp.sum(x, axis=axis, keepdims=True), out_shape)
     samples = [(((2, 2), [[0, 2], [1, 1]]), {"axis": -1, "size": 3})]
 
 

@@ -136,7 +136,7 @@ class CumSum(Primitive):
     forward = lambda xp, x, *, axis: xp.cumulative_sum(x, axis=axis + len(x.shape))
     vjp_x = lambda xp, g, axis: xp.flip(xp.cumulative_sum(xp.flip(g, axis=axis), axis=axis + len(g.shape)), axis=axis)
     linear = ("x",)
-    depends = lambda xp, x, axis: xp.broadcast_to(xp.sum(x, axis=axis, keepdims=True), x.shape)
+    depends = lambda xp, x, axis, out_shape: xp.broadcast_to(xp.sum(x, axis=axis, keepdims=True), out_shape)
     samples = [(((2, 3),), {"axis": -1}), (((2, 3),), {"axis": -2})]
 
 

@@ -129,6 +129,7 @@ class ScatterReduce(Primitive):
     jvp_src = lambda xp, t, x, src, out, key, reduce: put_add(
         xp, t * shares(xp, xp.ones_like(out), x, src, out, key, reduce)[1], key, out.shape
     )
+    depends = lambda xp, x, src, key: x + put_add(xp, src, key, x.shape)
     formula = False
     real_only = not_of_complex("scatter_reduce")
     samples = [(((4, 2), (3, 2)), {"key": (np.array([2, 0, 2]), ...), "reduce": r}) for r in ("prod", "amax", "amin")]
