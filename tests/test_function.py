@@ -669,6 +669,51 @@ def test_tangents_that_are_not_there(T: Any) -> None:
     assert seen == [[True, False, False], [True, True, False]]
 
 
+def test_ctx_takes_any_attribute(T: Any) -> None:
+    names = [
+        "saved",
+        "tensors",
+        "params",
+        "extra",
+        "next",
+        "inputs",
+        "outputs",
+        "node",
+        "rank",
+        "ports",
+        "edges",
+        "pulls",
+        "prim",
+        "place",
+        "count",
+        "shown",
+    ]
+
+    def forward(ctx: Any, x: Any) -> Any:
+        for i, name in enumerate(names):
+            setattr(ctx, name, i)
+        ctx.save_for_backward(x)
+        return x * 2, x * 3
+
+    def backward(ctx: Any, g: Any, h: Any) -> Any:
+        assert [getattr(ctx, name) for name in names] == list(range(len(names)))
+        return g * 2 * ctx.saved_tensors[0] + h
+
+    x = leaf(T)
+    a, b = function(T, forward=forward, backward=backward).apply(x)
+    (a + b).sum().backward()
+    assert numbers(x.grad) == [[3.0] * 3]
+
+
+def test_variables(T: Any) -> None:
+    Variable = T.autograd.Variable
+    x = Variable(T.ones(3), requires_grad=True)
+    assert isinstance(x, Variable)
+    assert not isinstance(3, Variable)
+    assert type(x) is T.Tensor
+    assert x.requires_grad
+
+
 # --- ours alone -----------------------------------------------------------------------------------------------------
 
 
@@ -698,6 +743,15 @@ def test_outputs_without_gradient_under_vmap() -> None:
 def test_taylor_series_are_refused_with_a_way_out() -> None:
     with pytest.raises(NotImplementedError, match=r"Nest func\.grad"):
         torch.func.taylor(lambda t: product(torch).apply(t, t), torch.tensor(1.0), 3)
+
+
+def test_over_symbols() -> None:
+    pytest.importorskip("sympy")
+    from chainrule.arrays.symbolic import symbols
+
+    F = function(torch, forward=lambda ctx, a: (ctx.save_for_backward(a), a**3)[1],
+                 backward=lambda ctx, g: g * 3 * ctx.saved_tensors[0] ** 2)  # fmt: skip
+    assert str(torch.func.grad(F.apply)(symbols("x"))) == "Symbolic: tensor(3*x**2)"
 
 
 def test_inside_compile() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from types import ModuleType
-from typing import Any
 
 from ..backward import backward, grad
 from ..modes import (
@@ -17,17 +16,17 @@ from ..modes import (
     set_grad_enabled,
     set_multithreading_enabled,
 )
-from ..tensor import Tensor
-from . import anomaly_mode, function, grad_mode, graph, profiler
+from . import anomaly_mode, function, grad_mode, graph, profiler, variable
 from .anomaly_mode import detect_anomaly, set_detect_anomaly
 from .function import Function
 from .gradcheck import gradcheck, gradgradcheck
+from .variable import Variable
 
 __all__ = [
     "Function", "Variable", "anomaly_mode", "backward", "detect_anomaly", "enable_grad", "forward_ad",
     "function", "functional", "grad", "grad_mode", "gradcheck", "gradgradcheck", "graph", "inference_mode",
     "is_grad_enabled", "is_inference_mode_enabled", "is_multithreading_enabled", "no_grad", "profiler",
-    "set_detect_anomaly", "set_grad_enabled", "set_multithreading_enabled",
+    "set_detect_anomaly", "set_grad_enabled", "set_multithreading_enabled", "variable",
 ]  # fmt: skip
 
 
@@ -36,8 +35,3 @@ def __getattr__(name: str) -> ModuleType:
     if name in ("forward_ad", "functional"):
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def Variable(data: Tensor, requires_grad: bool = False, volatile: Any = None) -> Tensor:
-    """A tensor over data's memory, as old PyTorch programs write it; today a tensor does it all."""
-    return data.detach().requires_grad_(requires_grad)

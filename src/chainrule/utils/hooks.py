@@ -1,0 +1,7 @@
+"""PyTorch's ``torch.utils.hooks``: what registering a hook returns."""
+
+from __future__ import annotations
+
+from ..engine import RemovableHandle
+
+__all__ = ["RemovableHandle"]
