@@ -103,7 +103,7 @@ def _sweep(outputs: Sequence[Any], roots: list[tuple[Any, Any]], keep: bool, cre
 
 def _dual(outputs: Sequence[Any]) -> bool:
     """Whether there may be tangents in the graph, which the rules must see: then they get Tensors, recorded or not."""
-    return level.get() is not None or any(y._first for y in outputs)
+    return level.get() is not None or any(isinstance(y, Tensor) and y._first for y in outputs)
 
 
 def backward(

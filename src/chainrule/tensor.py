@@ -332,10 +332,12 @@ class Tensor(TensorMethods, Box):
                     f"'{list(self.shape)}'. Please ensure that the gradient and the tensor are the same size"
                 )
             if value._dtype != self._dtype:
-                raise RuntimeError(
-                    f"attempting to assign a gradient with dtype '{errors.scalar_type(value._dtype).lower()}' to a "
-                    f"tensor with grad_dtype '{errors.scalar_type(self._dtype)}'. The gradient must match the tensor's "
-                    f"dtype: write x.grad = g.to(x.dtype)."
+                raise explained(
+                    RuntimeError(
+                        f"attempting to assign a gradient with dtype '{errors.scalar_type(value._dtype).lower()}' to a "
+                        f"tensor with grad_dtype '{errors.scalar_type(self._dtype)}'. The gradient must match the "
+                        "tensor's grad_dtype (defaults to the tensor's dtype).\nWrite x.grad = g.to(x.dtype)."
+                    )
                 )
         self._grad = value
 

@@ -1,0 +1,746 @@
+"""``backward`` and ``grad``: every argument, leaves and what is accumulated in them, graphs, errors word for word.
+
+Each test runs on chainrule and, where it is installed, on PyTorch.  Hooks are in test_hooks.py.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule
+from both import T
+
+__all__ = ["T"]
+pytestmark = pytest.mark.filterwarnings("ignore:Using backward.. with create_graph=True")
+
+FREED = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after they have already been "
+    "freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify "
+    "retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors "
+    "after calling backward."
+)
+SCALAR = "grad can be implicitly created only for scalar outputs"
+NO_GRAD_FN = "element 0 of tensors does not require grad and does not have a grad_fn"
+NOT_REQUIRED = "One of the differentiated Tensors does not require grad"
+UNUSED = (
+    "The differentiated Tensor at index {} appears to not have been used in the graph. Set allow_unused=True if this is "
+    "the desired behavior."
+)
+
+
+@contextmanager
+def refused(error: type[Exception], message: str, whole: bool = True) -> Iterator[None]:
+    """Within, exactly this error is raised, in exactly these words (or, if not ``whole``, in words that begin so)."""
+    with pytest.raises(error) as caught:
+        yield
+    assert type(caught.value) is error
+    said = str(caught.value)
+    assert said == message if whole else said.startswith(message)
+
+
+def vector(T: Any, *values: float, **more: Any) -> Any:
+    return T.tensor(values or (1.0, 2.0), requires_grad=True, **more)
+
+
+def close(t: Any, *values: float) -> bool:
+    """Whether a tensor holds these numbers, in row-major order."""
+    return t is not None and np.allclose(t.detach().numpy().ravel(), values, rtol=1e-6)
+
+
+# --- backward: where it starts ------------------------------------------------------------------------------
+
+
+def test_a_number_starts_with_one(T: Any) -> None:
+    x = vector(T)
+    (x * x).sum().backward()
+    assert close(x.grad, 2, 4)
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 1), (1, 1, 1)])
+def test_one_element_counts_as_a_number(T: Any, shape: tuple[int, ...]) -> None:
+    x = T.full(shape, 3.0, requires_grad=True)
+    (x * x).backward()
+    assert close(x.grad, 6)
+    assert x.grad.shape == x.shape
+
+
+def test_weights_of_the_elements(T: Any) -> None:
+    x = vector(T)
+    (x * x).backward(T.tensor([1.0, 10.0]))
+    assert close(x.grad, 2, 40)
+
+
+def test_gradient_by_name_and_the_other_arguments(T: Any) -> None:
+    x = vector(T)
+    y = x * x
+    y.backward(gradient=T.ones(2), retain_graph=True, create_graph=False, inputs=(x,))
+    y.backward(T.ones(2), None, False, None)
+    assert close(x.grad, 4, 8)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float64", "bool"])
+def test_weights_of_another_dtype_are_converted(T: Any, dtype: str) -> None:
+    x = vector(T)
+    (x * 2).backward(T.tensor([1, 0]).to(getattr(T, dtype)))
+    assert close(x.grad, 2, 0)
+    assert x.grad.dtype == T.float32
+
+
+def test_weights_that_require_grad(T: Any) -> None:
+    x, w = vector(T), vector(T, 3.0, 4.0)
+    (x * x).backward(w)
+    assert close(x.grad, 6, 16)
+    assert not x.grad.requires_grad
+    x.grad = None
+    (x * x).backward(w, create_graph=True)
+    x.grad.sum().backward()
+    assert close(w.grad, 2, 4)
+
+
+def test_several_outputs(T: Any) -> None:
+    x = vector(T)
+    y = x * x
+    T.autograd.backward([y.sum(), y * 3, y], [None, T.ones(2), T.tensor([1.0, 0.0])])
+    assert close(x.grad, 10, 16)
+
+
+def test_an_output_given_twice(T: Any) -> None:
+    x = vector(T)
+    y = (x * x).sum()
+    T.autograd.backward((y, y))
+    assert close(x.grad, 4, 8)
+
+
+def test_outputs_of_which_one_leads_to_the_other(T: Any) -> None:
+    x = vector(T)
+    y = x * x
+    T.autograd.backward([y.sum(), (y * y).sum(), x.sum()])
+    assert close(x.grad, 2 + 4 + 1, 4 + 32 + 1)
+
+
+def test_nothing_to_do(T: Any) -> None:
+    T.autograd.backward([])
+
+
+def test_a_leaf_itself(T: Any) -> None:
+    x = T.tensor(5.0, requires_grad=True)
+    x.backward()
+    x.backward()
+    assert close(x.grad, 2)
+    assert close(T.autograd.grad(x, x)[0], 1)
+
+
+def test_a_complex_leaf(T: Any) -> None:
+    z = T.tensor(1 + 2j, requires_grad=True)
+    (z * z).backward(T.tensor(1 + 0j))
+    assert z.grad.item() == 2 - 4j
+
+
+BAD_STARTS: list[tuple[Callable[[Any, Any], Any], type[Exception], str]] = [
+    (lambda T, x: (x * 2).backward(), RuntimeError, SCALAR),
+    (lambda T, x: x.detach().sum().backward(), RuntimeError, NO_GRAD_FN),
+    (lambda T, x: T.autograd.backward([x.sum(), x.detach().sum()]), RuntimeError, NO_GRAD_FN.replace("0", "1")),
+    (lambda T, x: T.autograd.backward([x.detach().sum(), x * 2]), RuntimeError, SCALAR),
+    (lambda T, x: x.argmax().backward(), RuntimeError, NO_GRAD_FN),
+    (
+        lambda T, x: (x * 2).backward(T.ones(3)), RuntimeError,
+        "Mismatch in shape: grad_output[0] has a shape of torch.Size([3]) and output[0] has a shape of torch.Size([2]).",
+    ),
+    (
+        lambda T, x: x.sum().backward(T.ones(1)), RuntimeError,
+        "Mismatch in shape: grad_output[0] has a shape of torch.Size([1]) and output[0] has a shape of torch.Size([]).",
+    ),
+    (
+        lambda T, x: (x * 2).backward(T.ones(2, dtype=T.complex64)), RuntimeError,
+        "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
+        "grad_output[0] has a dtype of torch.complex64 and output[0] has a dtype of torch.float32.",
+    ),
+    (
+        lambda T, x: (x * 1j).sum().backward(), RuntimeError,
+        "grad can be implicitly created only for real scalar outputs but got torch.complex64",
+    ),
+    (lambda T, x: T.autograd.backward([x, x], [T.ones(2)]), RuntimeError, "got 2 tensors and 1 gradients"),
+    (lambda T, x: T.autograd.backward(x.sum(), []), RuntimeError, "got 1 tensors and 0 gradients"),
+    (lambda T, x: (x * 2).backward([1.0, 2.0]), TypeError, "gradients can be either Tensors or None, but got float"),
+    (lambda T, x: (x * 2).backward(3.0), TypeError, "'float' object is not iterable"),
+    (lambda T, x: T.autograd.backward([x.sum(), 3]), AssertionError, "Expected output to be a torch.Tensor"),
+    (lambda T, x: T.autograd.grad([x.sum(), None], x), AssertionError, "Expected output to be a torch.Tensor"),
+    (lambda T, x: x.sum().backward(inputs=[]), RuntimeError, "`inputs` argument to `backward()` cannot be empty."),
+    (
+        lambda T, x: x.sum().backward(inputs=["x"]), RuntimeError,
+        "all inputs have to be Tensors or GradientEdges, but got str",
+    ),
+    (
+        lambda T, x: x.sum().backward(inputs=[x.detach()]), RuntimeError,
+        "can't retain_grad on Tensor that has requires_grad=False",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", range(len(BAD_STARTS)))
+def test_refused_starts(T: Any, case: int) -> None:
+    action, error, message = BAD_STARTS[case]
+    x = vector(T)
+    with refused(error, message):
+        action(T, x)
+    assert x.grad is None
+
+
+def test_the_old_name_of_the_weights(T: Any) -> None:
+    x = vector(T)
+    with pytest.warns(FutureWarning, match="`grad_variables` is deprecated. Use `grad_tensors` instead."):
+        T.autograd.backward(x.sum(), grad_variables=T.tensor(2.0))
+    assert close(x.grad, 2, 2)
+    message = "`grad_tensors` and `grad_variables` (deprecated) arguments both passed to `backward()`."
+    with pytest.warns(FutureWarning), refused(RuntimeError, message, whole=False):
+        T.autograd.backward(x.sum(), T.tensor(2.0), grad_variables=T.tensor(2.0))
+
+
+# --- backward: where it ends ------------------------------------------------------------------------------------
+
+
+def test_inputs_alone_get_gradients(T: Any) -> None:
+    x, w = vector(T), vector(T)
+    h = x * 2
+    (h * w).sum().backward(inputs=[x])
+    assert close(x.grad, 2, 4)
+    assert w.grad is None
+
+
+def test_an_input_in_the_middle(T: Any) -> None:
+    x = vector(T)
+    h = x * 2
+    (h * h).sum().backward(inputs=h)
+    assert close(h.grad, 4, 8)
+    assert h.retains_grad
+    assert x.grad is None
+
+
+def test_inputs_in_the_middle_and_at_the_end(T: Any) -> None:
+    x = vector(T)
+    h = x * 2
+    h.retain_grad()
+    (h * h).sum().backward(inputs=[h, x])
+    assert close(h.grad, 4, 8)
+    assert close(x.grad, 8, 16)
+
+
+def test_an_input_that_was_not_used(T: Any) -> None:
+    x, z = vector(T), vector(T)
+    x.sum().backward(inputs=[z])
+    assert x.grad is None
+    assert z.grad is None
+
+
+def test_what_leads_to_no_input_is_not_freed(T: Any) -> None:
+    x, w = vector(T), vector(T)
+    side = (w * w).sum()
+    (side + (x * x).sum()).backward(inputs=[x])
+    side.backward()
+    assert close(w.grad, 2, 4)
+
+
+# --- grad ------------------------------------------------------------------------------------------------------
+
+
+def test_grad_gives_a_tuple_and_touches_nothing(T: Any) -> None:
+    x, w = vector(T), vector(T)
+    found = T.autograd.grad((x * w).sum(), [x, w])
+    assert isinstance(found, tuple)
+    assert close(found[0], 1, 2)
+    assert close(found[1], 1, 2)
+    assert x.grad is None
+    assert not found[0].requires_grad
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_grad_of_several(T: Any, kind: Any) -> None:
+    x = vector(T)
+    (g,) = T.autograd.grad(kind([x * x, x * 3]), kind([x]), kind([T.ones(2), T.tensor([1.0, 0.0])]))
+    assert close(g, 5, 4)
+
+
+def test_grad_with_respect_to_one_thing_twice_and_to_what_is_between(T: Any) -> None:
+    x = vector(T)
+    y = x * x
+    found = T.autograd.grad([y.sum(), y], [y, x, y, x], [None, T.ones(2)])
+    for g, values in zip(found, [(2, 2), (4, 8), (2, 2), (4, 8)], strict=True):
+        assert close(g, *values)
+
+
+def test_grad_outputs_that_are_none(T: Any) -> None:
+    x = vector(T)
+    assert close(T.autograd.grad(x.sum(), x, None)[0], 1, 1)
+    assert close(T.autograd.grad(x.sum(), x, (None,))[0], 1, 1)
+    assert close(T.autograd.grad((x * x).sum(), x, T.tensor(3.0))[0], 6, 12)
+
+
+def test_unused_inputs(T: Any) -> None:
+    x, z = vector(T), T.ones(3, requires_grad=True)
+    for inputs, index in (((x, z), 1), ((z, x), 0), (z, 0)):
+        for more in ({}, {"allow_unused": False}, {"create_graph": True}):
+            with refused(RuntimeError, UNUSED.format(index)):
+                T.autograd.grad((x * 2).sum(), inputs, **more)
+    g, none = T.autograd.grad((x * 2).sum(), (x, z), allow_unused=True)
+    assert close(g, 2, 2)
+    assert none is None
+    assert T.autograd.grad(x.sum(), z, allow_unused=True) == (None,)
+
+
+def test_zeros_for_unused_inputs(T: Any) -> None:
+    x, z = vector(T), T.ones(3, requires_grad=True)
+    for inputs in ((x, z), (z, x)):
+        for allow in (None, True):
+            found = dict(
+                zip(inputs, T.autograd.grad(x.sum(), inputs, materialize_grads=True, allow_unused=allow), strict=True)
+            )
+            assert close(found[z], 0, 0, 0)
+            assert close(found[x], 1, 1)
+            assert not found[z].requires_grad
+    (zeros,) = T.autograd.grad(x.sum(), z, materialize_grads=True, create_graph=True)
+    assert zeros.requires_grad
+    message = "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+    with refused(ValueError, message):
+        T.autograd.grad(x.sum(), z, materialize_grads=True, allow_unused=False)
+
+
+def test_a_second_derivative(T: Any) -> None:
+    x = vector(T)
+    (first,) = T.autograd.grad((x**3).sum(), x, create_graph=True)
+    assert first.requires_grad
+    (second,) = T.autograd.grad(first.sum(), x, create_graph=True)
+    (third,) = T.autograd.grad(second.sum(), x)
+    assert close(first, 3, 12)
+    assert close(second, 6, 12)
+    assert close(third, 6, 6)
+
+
+def test_create_graph_keeps_the_graph_unless_told_otherwise(T: Any) -> None:
+    x = vector(T)
+    y = (x**3).sum()
+    T.autograd.grad(y, x, create_graph=True)
+    T.autograd.grad(y, x, create_graph=True, retain_graph=False)
+    with refused(RuntimeError, FREED):
+        T.autograd.grad(y, x)
+
+
+def test_recording_under_no_grad(T: Any) -> None:
+    x = vector(T)
+    y = (x**3).sum()
+    with T.no_grad():
+        (g,) = T.autograd.grad(y, x, create_graph=True)
+        y.backward()
+    assert g.requires_grad
+    assert not x.grad.requires_grad
+
+
+def test_only_inputs_is_a_thing_of_the_past(T: Any) -> None:
+    x = vector(T)
+    with pytest.warns(FutureWarning, match="only_inputs argument is deprecated and is ignored now"):
+        assert close(T.autograd.grad(x.sum(), x, only_inputs=False)[0], 1, 1)
+
+
+BAD_INPUTS: list[tuple[Callable[[Any, Any], Any], type[Exception], str]] = [
+    (lambda T, x: T.autograd.grad(x.sum(), x.detach()), RuntimeError, NOT_REQUIRED),
+    (lambda T, x: T.autograd.grad(x.sum(), [x, x.detach()]), RuntimeError, NOT_REQUIRED),
+    (lambda T, x: T.autograd.grad(x.detach().sum(), x), RuntimeError, NO_GRAD_FN),
+    (lambda T, x: T.autograd.grad(x * 2, x), RuntimeError, SCALAR),
+    (lambda T, x: T.autograd.grad(x.sum(), []), RuntimeError, "`inputs` argument to `grad()` cannot be empty."),
+    (
+        lambda T, x: T.autograd.grad(x.sum(), [x, None]), RuntimeError,
+        "all inputs have to be Tensors or GradientEdges, but got NoneType",
+    ),
+    (lambda T, x: T.autograd.grad(x * 2, x, [3]), TypeError, "gradients can be either Tensors or None, but got int"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", range(len(BAD_INPUTS)))
+def test_refused_inputs(T: Any, case: int) -> None:
+    action, error, message = BAD_INPUTS[case]
+    with refused(error, message):
+        action(T, vector(T))
+
+
+# --- many weights at once ---------------------------------------------------------------------------------------
+
+
+def test_batched_weights(T: Any) -> None:
+    x, w = vector(T), vector(T, 3.0, 4.0)
+    found = T.autograd.grad(x * x * w, (x, w), T.eye(2), is_grads_batched=True)
+    assert close(found[0], 6, 0, 0, 16)
+    assert close(found[1], 1, 0, 0, 4)
+    assert found[0].shape == (2, 2)
+
+
+def test_batched_weights_of_several_outputs(T: Any) -> None:
+    x = vector(T)
+    gs = [T.ones(3, 2), T.tensor([0.0, 1.0, 2.0])]
+    (found,) = T.autograd.grad([x * 2, (x * x).sum()], x, gs, is_grads_batched=True)
+    assert close(found, 2, 2, 4, 6, 6, 10)
+
+
+def test_batched_weights_recorded(T: Any) -> None:
+    x = vector(T)
+    (found,) = T.autograd.grad(x**3, x, T.eye(2), is_grads_batched=True, create_graph=True)
+    assert close(T.autograd.grad(found.sum(), x)[0], 6, 12)
+
+
+def test_batched_weights_and_unused_inputs(T: Any) -> None:
+    x, z = vector(T), vector(T)
+    assert T.autograd.grad(x * 2, (x, z), T.eye(2), is_grads_batched=True, allow_unused=True)[1] is None
+    zeros = T.autograd.grad(x * 2, (x, z), T.eye(2), is_grads_batched=True, materialize_grads=True)[1]
+    assert zeros.shape == (2,)  # nothing is batched about them
+    with refused(RuntimeError, UNUSED.format(1)):
+        T.autograd.grad(x * 2, (x, z), T.eye(2), is_grads_batched=True)
+
+
+def test_batched_weights_free_the_graph(T: Any) -> None:
+    x = vector(T)
+    y = x * x
+    T.autograd.grad(y, x, T.eye(2), is_grads_batched=True, retain_graph=True)
+    T.autograd.grad(y, x, T.eye(2), is_grads_batched=True)
+    with refused(RuntimeError, FREED):
+        T.autograd.grad(y, x, T.eye(2), is_grads_batched=True)
+
+
+def test_batched_weights_that_do_not_fit(T: Any) -> None:
+    x = vector(T)
+    message = "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch dimension."
+    for g in (T.ones(2), T.ones(2, 3), T.ones(2, 2, 2)):
+        with refused(RuntimeError, message, whole=False):
+            T.autograd.grad(x * 2, x, g, is_grads_batched=True)
+    with refused(IndexError, "invalid index of a 0-dim tensor.", whole=False):
+        T.autograd.grad(x.sum(), x, T.tensor(1.0), is_grads_batched=True)
+    with refused(RuntimeError, SCALAR):
+        T.autograd.grad(x * 2, x, is_grads_batched=True)
+    with pytest.raises(ValueError, match="vmap"):
+        T.autograd.grad(x.sum(), x, is_grads_batched=True)
+
+
+# --- the graph, kept and freed --------------------------------------------------------------------------------
+
+
+def test_a_second_sweep_is_refused_where_values_are_gone(T: Any) -> None:
+    x = vector(T)
+    for make in (lambda: (x * x).sum(), lambda: x.exp().sum(), lambda: x @ x):
+        y = make()
+        y.backward()
+        with refused(RuntimeError, FREED):
+            y.backward()
+        with refused(RuntimeError, FREED):
+            T.autograd.grad(y, x)
+
+
+def test_a_second_sweep_works_where_no_value_is_needed(T: Any) -> None:
+    x = vector(T)
+    y = (x + x).sum()
+    y.backward()
+    y.backward()
+    assert close(x.grad, 4, 4)
+
+
+def test_a_kept_graph(T: Any) -> None:
+    x = vector(T)
+    y = (x * x).sum()
+    y.backward(retain_graph=True)
+    y.backward(retain_graph=True)
+    y.backward()
+    assert close(x.grad, 6, 12)
+    with refused(RuntimeError, FREED):
+        y.backward()
+
+
+def test_what_two_results_share_is_freed_by_the_first(T: Any) -> None:
+    x = vector(T)
+    shared = x.exp()
+    first, second = shared.sum(), (shared + 1).sum()
+    first.backward()
+    with refused(RuntimeError, FREED):
+        second.backward()
+
+
+def test_what_a_gradient_stops_at_is_not_freed(T: Any) -> None:
+    x = vector(T)
+    h = x.exp()
+    (g,) = T.autograd.grad((h * h).sum(), h)
+    h.backward(g)
+    assert close(x.grad, *(2 * np.exp([2.0, 4.0])))
+
+
+def test_a_graph_freed_by_hand() -> None:
+    x = vector(chainrule)
+    y = (x.exp() * x).sum()
+    y.clear_autograd_grad()
+    with refused(RuntimeError, FREED):
+        y.backward()
+    x.clear_autograd_grad()  # a leaf has no graph
+
+
+def test_errors_name_the_operation_and_the_mend() -> None:
+    x = vector(chainrule)
+    y = x.exp().sum()
+    y.backward()
+    with pytest.raises(RuntimeError) as caught:
+        y.backward()
+    (note,) = caught.value.__notes__
+    assert "ExpBackward0" in note
+    assert "retain_graph=True" in note
+
+
+# --- leaves, and what is no leaf -----------------------------------------------------------------------------------
+
+
+def test_leaves(T: Any) -> None:
+    x = vector(T)
+    y = x * 2
+    assert x.is_leaf and x.requires_grad and x.grad_fn is None
+    assert y.requires_grad and not y.is_leaf
+    assert y.grad_fn.name() == "MulBackward0"
+    for t in (y.detach(), T.ones(2), T.ones(2) * 2, x.detach().requires_grad_()):
+        assert t.is_leaf
+    with T.no_grad():
+        assert (x * 2).is_leaf
+        assert not (x * 2).requires_grad
+
+
+def test_the_gradient_of_what_is_no_leaf_is_not_kept(T: Any) -> None:
+    x = vector(T)
+    y = x * 2
+    y.sum().backward()
+    with pytest.warns(
+        UserWarning, match=r"The .grad attribute of a Tensor that is not a leaf Tensor is being accessed"
+    ):
+        assert y.grad is None
+
+
+def test_requires_grad_of_what_is_no_leaf(T: Any) -> None:
+    y = vector(T) * 2
+    message = "you can only change requires_grad flags of leaf variables."
+    with refused(RuntimeError, message):
+        y.requires_grad = True
+    detach = " If you want to use a computed variable in a subgraph that doesn't require differentiation use "
+    for action in (lambda: setattr(y, "requires_grad", False), lambda: y.requires_grad_(False)):
+        with refused(RuntimeError, message + detach + "var_no_grad = var.detach()."):
+            action()
+    assert y.requires_grad_() is y
+
+
+def test_requires_grad_of_integers(T: Any) -> None:
+    message = "only Tensors of floating point and complex dtype can require gradients"
+    with refused(RuntimeError, message):
+        T.tensor([1, 2]).requires_grad = True
+    with refused(RuntimeError, "only Tensors of floating point dtype can require gradients"):
+        T.tensor([1, 2]).requires_grad_()
+    with refused(RuntimeError, message.replace("only", "Only")):
+        T.tensor([1, 2], requires_grad=True)
+
+
+def test_a_leaf_that_no_longer_requires_grad_gets_none(T: Any) -> None:
+    x, w = vector(T), vector(T)
+    y = (x * w).sum()
+    x.requires_grad_(False)
+    y.backward()
+    assert x.grad is None
+    assert close(w.grad, 1, 2)
+
+
+def test_a_leaf_that_is_gone(T: Any) -> None:
+    x, w = vector(T), vector(T)
+    y = (x * w).sum()
+    del x
+    y.backward()
+    assert close(w.grad, 1, 2)
+
+
+def test_retain_grad(T: Any) -> None:
+    x = vector(T)
+    y = x * 2
+    assert not y.retains_grad
+    y.retain_grad()
+    y.retain_grad()
+    assert y.retains_grad
+    (y * y).sum().backward(retain_graph=True)
+    first = y.grad
+    assert close(first, 4, 8)
+    (y * y).sum().backward()
+    assert close(y.grad, 8, 16)
+    assert close(first, 4, 8)  # the sum is another tensor
+    x.retain_grad()
+    assert not x.retains_grad
+    with refused(RuntimeError, "can't retain_grad on Tensor that has requires_grad=False"):
+        T.ones(1).retain_grad()
+
+
+def test_retain_grad_under_grad_and_create_graph(T: Any) -> None:
+    x = vector(T)
+    y = x * 2
+    y.retain_grad()
+    (g,) = T.autograd.grad((y**3).sum(), x, create_graph=True)
+    assert close(y.grad, 12, 48)
+    assert y.grad.requires_grad
+    assert close(g, 24, 96)
+
+
+# --- accumulation --------------------------------------------------------------------------------------------
+
+
+def test_gradients_add_up_in_the_same_tensor(T: Any) -> None:
+    x = vector(T)
+    (x * 2).sum().backward()
+    g = x.grad
+    (x * 3).sum().backward()
+    assert x.grad is g
+    assert close(g, 5, 5)
+    assert g._version == 1
+    x.grad = None
+    x.sum().backward()
+    assert close(g, 5, 5)
+    assert close(x.grad, 1, 1)
+
+
+def test_a_gradient_put_there_by_the_user_is_added_to(T: Any) -> None:
+    x, g = vector(T), T.tensor([10.0, 20.0])
+    x.grad = g
+    x.sum().backward()
+    assert x.grad is g
+    assert close(g, 11, 21)
+    del x.grad
+    assert x.grad is None
+
+
+def test_a_gradient_that_requires_grad_is_added_to(T: Any) -> None:
+    x = vector(T)
+    x.grad = T.ones(2, requires_grad=True)
+    x.sum().backward()
+    assert close(x.grad, 2, 2)
+    assert x.grad.requires_grad
+
+
+def test_recorded_gradients_are_copies_and_add_up_apart(T: Any) -> None:
+    x = vector(T)
+    (x * x).sum().backward(create_graph=True)
+    first = x.grad
+    assert first.grad_fn.name() == "torch::autograd::CopyBackwards"
+    (x * x).sum().backward(create_graph=True)
+    assert close(first, 2, 4)
+    assert close(x.grad, 4, 8)
+    assert x.grad is not first
+    second = x.grad
+    x.sum().backward()  # not recorded: written into
+    assert x.grad is second
+    assert close(second, 5, 9)
+    x.grad = None
+
+
+def test_a_gradient_is_its_leafs_own(T: Any) -> None:
+    """No write to a gradient shows elsewhere, and no write elsewhere in a gradient."""
+    x, w, g = vector(T), vector(T), T.ones(2)
+    x.clone().backward(g)
+    g.fill_(7)
+    assert close(x.grad, 1, 1)
+    x.grad = None
+    y = x * 1
+    y.retain_grad()
+    (y + w).sum().backward()
+    x.grad.fill_(9)
+    assert close(w.grad, 1, 1)
+    assert close(y.grad, 1, 1)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 3, 4)])
+def test_a_gradient_lies_in_memory_as_its_leaf_does(T: Any, shape: tuple[int, ...]) -> None:
+    for x in (T.ones(shape), T.ones(shape[::-1]).permute(*range(len(shape))[::-1])):
+        x.requires_grad_()
+        turned = x.permute(*range(len(shape))[::-1])
+        (turned * T.ones(turned.shape) + turned * 2).sum().backward()
+        assert x.grad.stride() == x.stride()
+        x.grad = None
+        x.sum().backward()
+        assert x.grad.stride() == x.stride()
+        x.grad[(0,) * len(shape)] = 5
+        assert x.grad.sum() == x.numel() + 4
+
+
+def test_overflow_is_silent(T: Any) -> None:
+    for x in (T.tensor(1.0, requires_grad=True), T.ones(2, requires_grad=True)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for _ in range(2):
+                (x * 1).backward(T.full(x.shape, 3e38))
+        assert bool((x.grad == float("inf")).all())
+
+
+BAD_GRADS: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
+    (lambda T: 3, TypeError, "assigned grad expected to be a Tensor or None but got grad of type int"),
+    (
+        lambda T: T.ones(3), RuntimeError,
+        "attempting to assign a gradient of size '[3]' to a tensor of size '[2]'. Please ensure that the gradient and "
+        "the tensor are the same size",
+    ),
+    (
+        lambda T: T.ones(2, dtype=T.float64), RuntimeError,
+        "attempting to assign a gradient with dtype 'double' to a tensor with grad_dtype 'Float'. The gradient must "
+        "match the tensor's grad_dtype",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", range(len(BAD_GRADS)))
+def test_refused_gradients(T: Any, case: int) -> None:
+    make, error, message = BAD_GRADS[case]
+    x = vector(T)
+    with refused(error, message, whole=False):
+        x.grad = make(T)
+    with refused(RuntimeError, "can't assign Variable as its own grad"):
+        x.grad = x
+    assert x.grad is None
+
+
+# --- next_functions -------------------------------------------------------------------------------------------
+
+
+def walk(node: Any) -> list[str]:
+    """The names on the way along first inputs."""
+    names = []
+    while node is not None:
+        names.append(node.name())
+        node = node.next_functions[0][0] if node.next_functions else None
+    return names
+
+
+def test_next_functions(T: Any) -> None:
+    x, w = vector(T), vector(T)
+    y = (x * w + 1).sin()
+    assert walk(y.grad_fn) == ["SinBackward0", "AddBackward0", "MulBackward0", "torch::autograd::AccumulateGrad"]
+    product = y.grad_fn.next_functions[0][0].next_functions[0][0]
+    assert [(f.variable is v, number) for (f, number), v in zip(product.next_functions, (x, w), strict=True)] == [
+        (True, 0), (True, 0),
+    ]  # fmt: skip
+    assert (x * 2).grad_fn.next_functions[1] == (None, 0)
+    assert (x * w.detach()).grad_fn.next_functions[1] == (None, 0)
+
+
+def test_nodes_are_the_same_each_time(T: Any) -> None:
+    x = vector(T)
+    y = x * 2
+    z = y + y
+    assert z.grad_fn.next_functions[0][0] is z.grad_fn.next_functions[1][0] is y.grad_fn
+    accumulate = y.grad_fn.next_functions[0][0]
+    assert accumulate is (x * 3).grad_fn.next_functions[0][0]
+    assert accumulate.variable is x
+    assert accumulate.next_functions == ()
+    assert repr(accumulate).startswith("<AccumulateGrad object at 0x")
+    assert repr(y.grad_fn).startswith("<MulBackward0 object at 0x")
+
+
+def test_metadata(T: Any) -> None:
+    node = (vector(T) * 2).grad_fn
+    node.metadata["seen"] = 1
+    assert node.metadata == {"seen": 1}
+    assert (vector(T) * 2).grad_fn.metadata == {}
