@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -63,3 +64,25 @@ def inner(T: Any, *shape: int, value: float = 1.0) -> tuple[Any, Any]:
     """A leaf, and a copy of it that may be written to."""
     a = leaf(T, *shape, value=value)
     return a, a * 1
+
+
+# --- for tests written out one by one --------------------------------------------------------------------------
+
+
+@contextmanager
+def refused(error: type[Exception], message: str, whole: bool = True) -> Iterator[None]:
+    """Within, exactly this error is raised, in exactly these words (or, if not ``whole``, in words that begin so)."""
+    with pytest.raises(error) as caught:
+        yield
+    assert type(caught.value) is error
+    said = str(caught.value)
+    assert said == message if whole else said.startswith(message)
+
+
+def vector(T: Any, *values: float, **more: Any) -> Any:
+    return T.tensor(values or (1.0, 2.0), requires_grad=True, **more)
+
+
+def close(t: Any, *values: float) -> bool:
+    """Whether a tensor holds these numbers, in row-major order."""
+    return t is not None and np.allclose(t.detach().numpy().ravel(), values, rtol=1e-6)

@@ -1,20 +1,19 @@
-"""``backward`` and ``grad``: every argument, leaves and what is accumulated in them, graphs, errors word for word.
+"""``backward`` and ``grad``: every argument, what is kept and freed, errors word for word.
 
-Each test runs on chainrule and, where it is installed, on PyTorch.  Hooks are in test_hooks.py.
+Each test runs on chainrule and, where it is installed, on PyTorch.  What happens at the ends of a graph is in
+test_leaves.py, hooks are in test_hooks.py.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 import chainrule
-from both import T
+from both import T, close, refused, vector
 
 __all__ = ["T"]
 pytestmark = pytest.mark.filterwarnings("ignore:Using backward.. with create_graph=True")
@@ -32,25 +31,6 @@ UNUSED = (
     "The differentiated Tensor at index {} appears to not have been used in the graph. Set allow_unused=True if this is "
     "the desired behavior."
 )
-
-
-@contextmanager
-def refused(error: type[Exception], message: str, whole: bool = True) -> Iterator[None]:
-    """Within, exactly this error is raised, in exactly these words (or, if not ``whole``, in words that begin so)."""
-    with pytest.raises(error) as caught:
-        yield
-    assert type(caught.value) is error
-    said = str(caught.value)
-    assert said == message if whole else said.startswith(message)
-
-
-def vector(T: Any, *values: float, **more: Any) -> Any:
-    return T.tensor(values or (1.0, 2.0), requires_grad=True, **more)
-
-
-def close(t: Any, *values: float) -> bool:
-    """Whether a tensor holds these numbers, in row-major order."""
-    return t is not None and np.allclose(t.detach().numpy().ravel(), values, rtol=1e-6)
 
 
 # --- backward: where it starts ------------------------------------------------------------------------------
@@ -491,256 +471,3 @@ def test_errors_name_the_operation_and_the_mend() -> None:
     (note,) = caught.value.__notes__
     assert "ExpBackward0" in note
     assert "retain_graph=True" in note
-
-
-# --- leaves, and what is no leaf -----------------------------------------------------------------------------------
-
-
-def test_leaves(T: Any) -> None:
-    x = vector(T)
-    y = x * 2
-    assert x.is_leaf and x.requires_grad and x.grad_fn is None
-    assert y.requires_grad and not y.is_leaf
-    assert y.grad_fn.name() == "MulBackward0"
-    for t in (y.detach(), T.ones(2), T.ones(2) * 2, x.detach().requires_grad_()):
-        assert t.is_leaf
-    with T.no_grad():
-        assert (x * 2).is_leaf
-        assert not (x * 2).requires_grad
-
-
-def test_the_gradient_of_what_is_no_leaf_is_not_kept(T: Any) -> None:
-    x = vector(T)
-    y = x * 2
-    y.sum().backward()
-    with pytest.warns(
-        UserWarning, match=r"The .grad attribute of a Tensor that is not a leaf Tensor is being accessed"
-    ):
-        assert y.grad is None
-
-
-def test_requires_grad_of_what_is_no_leaf(T: Any) -> None:
-    y = vector(T) * 2
-    message = "you can only change requires_grad flags of leaf variables."
-    with refused(RuntimeError, message):
-        y.requires_grad = True
-    detach = " If you want to use a computed variable in a subgraph that doesn't require differentiation use "
-    for action in (lambda: setattr(y, "requires_grad", False), lambda: y.requires_grad_(False)):
-        with refused(RuntimeError, message + detach + "var_no_grad = var.detach()."):
-            action()
-    assert y.requires_grad_() is y
-
-
-def test_requires_grad_of_integers(T: Any) -> None:
-    message = "only Tensors of floating point and complex dtype can require gradients"
-    with refused(RuntimeError, message):
-        T.tensor([1, 2]).requires_grad = True
-    with refused(RuntimeError, "only Tensors of floating point dtype can require gradients"):
-        T.tensor([1, 2]).requires_grad_()
-    with refused(RuntimeError, message.replace("only", "Only")):
-        T.tensor([1, 2], requires_grad=True)
-
-
-def test_a_leaf_that_no_longer_requires_grad_gets_none(T: Any) -> None:
-    x, w = vector(T), vector(T)
-    y = (x * w).sum()
-    x.requires_grad_(False)
-    y.backward()
-    assert x.grad is None
-    assert close(w.grad, 1, 2)
-
-
-def test_a_leaf_that_is_gone(T: Any) -> None:
-    x, w = vector(T), vector(T)
-    y = (x * w).sum()
-    del x
-    y.backward()
-    assert close(w.grad, 1, 2)
-
-
-def test_retain_grad(T: Any) -> None:
-    x = vector(T)
-    y = x * 2
-    assert not y.retains_grad
-    y.retain_grad()
-    y.retain_grad()
-    assert y.retains_grad
-    (y * y).sum().backward(retain_graph=True)
-    first = y.grad
-    assert close(first, 4, 8)
-    (y * y).sum().backward()
-    assert close(y.grad, 8, 16)
-    assert close(first, 4, 8)  # the sum is another tensor
-    x.retain_grad()
-    assert not x.retains_grad
-    with refused(RuntimeError, "can't retain_grad on Tensor that has requires_grad=False"):
-        T.ones(1).retain_grad()
-
-
-def test_retain_grad_under_grad_and_create_graph(T: Any) -> None:
-    x = vector(T)
-    y = x * 2
-    y.retain_grad()
-    (g,) = T.autograd.grad((y**3).sum(), x, create_graph=True)
-    assert close(y.grad, 12, 48)
-    assert y.grad.requires_grad
-    assert close(g, 24, 96)
-
-
-# --- accumulation --------------------------------------------------------------------------------------------
-
-
-def test_gradients_add_up_in_the_same_tensor(T: Any) -> None:
-    x = vector(T)
-    (x * 2).sum().backward()
-    g = x.grad
-    (x * 3).sum().backward()
-    assert x.grad is g
-    assert close(g, 5, 5)
-    assert g._version == 1
-    x.grad = None
-    x.sum().backward()
-    assert close(g, 5, 5)
-    assert close(x.grad, 1, 1)
-
-
-def test_a_gradient_put_there_by_the_user_is_added_to(T: Any) -> None:
-    x, g = vector(T), T.tensor([10.0, 20.0])
-    x.grad = g
-    x.sum().backward()
-    assert x.grad is g
-    assert close(g, 11, 21)
-    del x.grad
-    assert x.grad is None
-
-
-def test_a_gradient_that_requires_grad_is_added_to(T: Any) -> None:
-    x = vector(T)
-    x.grad = T.ones(2, requires_grad=True)
-    x.sum().backward()
-    assert close(x.grad, 2, 2)
-    assert x.grad.requires_grad
-
-
-def test_recorded_gradients_are_copies_and_add_up_apart(T: Any) -> None:
-    x = vector(T)
-    (x * x).sum().backward(create_graph=True)
-    first = x.grad
-    assert first.grad_fn.name() == "torch::autograd::CopyBackwards"
-    (x * x).sum().backward(create_graph=True)
-    assert close(first, 2, 4)
-    assert close(x.grad, 4, 8)
-    assert x.grad is not first
-    second = x.grad
-    x.sum().backward()  # not recorded: written into
-    assert x.grad is second
-    assert close(second, 5, 9)
-    x.grad = None
-
-
-def test_a_gradient_is_its_leafs_own(T: Any) -> None:
-    """No write to a gradient shows elsewhere, and no write elsewhere in a gradient."""
-    x, w, g = vector(T), vector(T), T.ones(2)
-    x.clone().backward(g)
-    g.fill_(7)
-    assert close(x.grad, 1, 1)
-    x.grad = None
-    y = x * 1
-    y.retain_grad()
-    (y + w).sum().backward()
-    x.grad.fill_(9)
-    assert close(w.grad, 1, 1)
-    assert close(y.grad, 1, 1)
-
-
-@pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 3, 4)])
-def test_a_gradient_lies_in_memory_as_its_leaf_does(T: Any, shape: tuple[int, ...]) -> None:
-    for x in (T.ones(shape), T.ones(shape[::-1]).permute(*range(len(shape))[::-1])):
-        x.requires_grad_()
-        turned = x.permute(*range(len(shape))[::-1])
-        (turned * T.ones(turned.shape) + turned * 2).sum().backward()
-        assert x.grad.stride() == x.stride()
-        x.grad = None
-        x.sum().backward()
-        assert x.grad.stride() == x.stride()
-        x.grad[(0,) * len(shape)] = 5
-        assert x.grad.sum() == x.numel() + 4
-
-
-def test_overflow_is_silent(T: Any) -> None:
-    for x in (T.tensor(1.0, requires_grad=True), T.ones(2, requires_grad=True)):
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            for _ in range(2):
-                (x * 1).backward(T.full(x.shape, 3e38))
-        assert bool((x.grad == float("inf")).all())
-
-
-BAD_GRADS: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
-    (lambda T: 3, TypeError, "assigned grad expected to be a Tensor or None but got grad of type int"),
-    (
-        lambda T: T.ones(3), RuntimeError,
-        "attempting to assign a gradient of size '[3]' to a tensor of size '[2]'. Please ensure that the gradient and "
-        "the tensor are the same size",
-    ),
-    (
-        lambda T: T.ones(2, dtype=T.float64), RuntimeError,
-        "attempting to assign a gradient with dtype 'double' to a tensor with grad_dtype 'Float'. The gradient must "
-        "match the tensor's grad_dtype",
-    ),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("case", range(len(BAD_GRADS)))
-def test_refused_gradients(T: Any, case: int) -> None:
-    make, error, message = BAD_GRADS[case]
-    x = vector(T)
-    with refused(error, message, whole=False):
-        x.grad = make(T)
-    with refused(RuntimeError, "can't assign Variable as its own grad"):
-        x.grad = x
-    assert x.grad is None
-
-
-# --- next_functions -------------------------------------------------------------------------------------------
-
-
-def walk(node: Any) -> list[str]:
-    """The names on the way along first inputs."""
-    names = []
-    while node is not None:
-        names.append(node.name())
-        node = node.next_functions[0][0] if node.next_functions else None
-    return names
-
-
-def test_next_functions(T: Any) -> None:
-    x, w = vector(T), vector(T)
-    y = (x * w + 1).sin()
-    assert walk(y.grad_fn) == ["SinBackward0", "AddBackward0", "MulBackward0", "torch::autograd::AccumulateGrad"]
-    product = y.grad_fn.next_functions[0][0].next_functions[0][0]
-    assert [(f.variable is v, number) for (f, number), v in zip(product.next_functions, (x, w), strict=True)] == [
-        (True, 0), (True, 0),
-    ]  # fmt: skip
-    assert (x * 2).grad_fn.next_functions[1] == (None, 0)
-    assert (x * w.detach()).grad_fn.next_functions[1] == (None, 0)
-
-
-def test_nodes_are_the_same_each_time(T: Any) -> None:
-    x = vector(T)
-    y = x * 2
-    z = y + y
-    assert z.grad_fn.next_functions[0][0] is z.grad_fn.next_functions[1][0] is y.grad_fn
-    accumulate = y.grad_fn.next_functions[0][0]
-    assert accumulate is (x * 3).grad_fn.next_functions[0][0]
-    assert accumulate.variable is x
-    assert accumulate.next_functions == ()
-    assert repr(accumulate).startswith("<AccumulateGrad object at 0x")
-    assert repr(y.grad_fn).startswith("<MulBackward0 object at 0x")
-
-
-def test_metadata(T: Any) -> None:
-    node = (vector(T) * 2).grad_fn
-    node.metadata["seen"] = 1
-    assert node.metadata == {"seen": 1}
-    assert (vector(T) * 2).grad_fn.metadata == {}
