@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 Build = Any  # (t.optim.lr_scheduler, optimizer, t) -> a schedule
@@ -53,9 +54,6 @@ SCHEDULES: dict[str, Build] = {
     "SequentialLR-warm": lambda s, o, t: s.SequentialLR(
         o, [s.LinearLR(o, 0.1, total_iters=4), s.CosineAnnealingLR(o, 6)], milestones=[4]
     ),
-    "SequentialLR-nested": lambda s, o, t: s.SequentialLR(
-        o, [s.SequentialLR(o, [s.StepLR(o, 1, 0.5), s.ConstantLR(o, 0.3)], [2]), s.PolynomialLR(o, 3)], milestones=[5]
-    ),
     "ChainedScheduler": lambda s, o, t: s.ChainedScheduler([s.ConstantLR(o, 0.1, 2), s.ExponentialLR(o, 0.9)]),
     "ChainedScheduler-optimizer": lambda s, o, t: s.ChainedScheduler([s.StepLR(o, 2), s.MultiStepLR(o, [3])], o),
     "SWALR": lambda s, o, t: t.optim.swa_utils.SWALR(o, 0.05, anneal_epochs=4),
@@ -98,6 +96,23 @@ def plain(value: Any) -> Any:
     if hasattr(value, "item"):
         value = value.item()
     return float(f"{value:.12g}") if isinstance(value, float) else value
+
+
+def outcome(t: Any, name: str) -> list[Any]:
+    """A run as JSON has it."""
+    kind, _, name = name.partition(" ")
+    found = run_plateau(t, name) if kind == "plateau" else run(t, name, kind, state=True)
+    return json.loads(json.dumps(found))  # type: ignore[no-any-return]
+
+
+CASES: dict[str, str] = {
+    name: name
+    for name in [
+        *[f"SGD {name}" for name in SCHEDULES],
+        *[f"Adam {name}" for name in ADAMS],
+        *[f"plateau {name}" for name in PLATEAUS],
+    ]
+}
 
 
 def run(t: Any, name: str, optimizer_name: str = "SGD", tensor: bool = False, state: bool = False) -> list[Any]:

@@ -268,7 +268,7 @@ def test_an_interrupted_step_leaves_each_parameter_with_its_state_old_or_new() -
     assert interrupted > 5  # else nothing was tried
 
 
-def test_a_failing_step_leaves_the_parameter_and_its_state() -> None:
+def test_a_failing_step_leaves_everything_as_it_was() -> None:
     class Failing(SGD):
         """A formula that is not elementwise, so it sees the numbers, and fails at one."""
 
@@ -289,9 +289,9 @@ def test_a_failing_step_leaves_the_parameter_and_its_state() -> None:
     optimizer = Failing([x, y], lr=0.5, momentum=0.5)
     with pytest.raises(MemoryError):
         optimizer.step()
-    assert (numbers(x), numbers(y)) == ([0.5], [5.0])
-    assert y not in optimizer.state
-    assert (x._version, y._version) == (1, 0)
+    assert (numbers(x), numbers(y)) == ([1.0], [5.0])
+    assert not optimizer.state
+    assert (x._version, y._version) == (0, 0)
 
 
 # --- groups, saving, loading --------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
-NAMES = ["streams", "files"]
+NAMES = ["streams", "files", "optim_cases", "optim_schedules"]
 
 
 def files() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..dtypes import default_float
 from ..tensor import Tensor
 from .optimizer import Optimizer, Params
 from .options import check
@@ -58,9 +59,10 @@ class ASGD(Optimizer):
 
     def _rule(self, group: dict[str, Any], xp: Any) -> Rule:
         lr, lambd, alpha, t0 = group["lr"], group["lambd"], group["alpha"], group["t0"]
+        kept_as = default_float().type  # the precision of eta and mu, wherever they are kept
 
-        def at(t: float, eta: Any, mu: Any) -> tuple[tuple[float, ...], tuple[float, float]]:
-            later = lr / (1 + lambd * lr * t) ** alpha, 1 / max(1, t - t0)
+        def at(t: float, eta: Any, mu: Any) -> tuple[tuple[float, ...], tuple[Any, Any]]:
+            later = kept_as(number(lr / (1 + lambd * lr * t) ** alpha)), kept_as(1 / max(1, t - t0))
             return (1 - lambd * float(eta), float(eta), *([] if mu == 1 else [float(mu)])), later
 
         def move(now: Any, p: Any, g: Any, mean: Any) -> tuple[Any, ...]:

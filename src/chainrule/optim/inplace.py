@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from itertools import starmap
-from operator import call, itemgetter, setitem
+from operator import attrgetter, call, itemgetter, setitem
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -176,7 +176,7 @@ class Workshop:
 
     def __init__(self) -> None:
         self._memory: dict[tuple[Any, int], Any] = {}
-        self._numbers: dict[tuple[Plan, Any], Numbers] = {}
+        self._numbers: dict[tuple[Plan, Any], tuple[Any, list[Any]]] = {}
 
     def memory(self, like: Any, dtype: Any, number: int) -> Any:
         """The ``number``-th array of this dtype, in the shape and layout of another, with anything in it."""
@@ -186,25 +186,14 @@ class Workshop:
         kept = kept[: like.size]
         return kept.reshape(like.shape[::-1]).T if like.flags.f_contiguous else kept.reshape(like.shape)
 
-    def numbers(self, plan: Plan, dtype: Any) -> Numbers:
-        """The numbers of a plan as arrays: NumPy takes these in half the time."""
-        return self._numbers.setdefault((plan, dtype), Numbers(plan, dtype))
-
-
-class Numbers:
-    """A plan's numbers, as arrays of no dimension."""
-
-    def __init__(self, plan: Plan, dtype: Any) -> None:
-        count = -min([0, *[x for step in plan.steps for x in step.args]])
-        self.all = np.zeros(count, dtype)
-        self.each = [self.all[i : i + 1].reshape(()) for i in range(count)]
-        self.now: Any = None
-        self.constants: Any = None
-
-    def set(self, now: tuple[float, ...], constants: list[float]) -> None:
-        if now is not self.now or constants is not self.constants:
-            self.all[:] = (*now, *constants)
-            self.now, self.constants = now, constants
+    def numbers(self, plan: Plan, dtype: Any) -> tuple[Any, list[Any]]:
+        """An array for the numbers of a plan, and its elements as arrays: NumPy takes these in half the time."""
+        found = self._numbers.get((plan, dtype))
+        if found is None:
+            numbers = np.zeros(-min([0, *[x for step in plan.steps for x in step.args]]), dtype)
+            each = [numbers[i : i + 1].reshape(()) for i in range(numbers.size)]
+            found = self._numbers[plan, dtype] = (numbers, each)
+        return found
 
 
 class Move:
@@ -216,16 +205,17 @@ class Move:
             raise ValueError("output array is read-only")
         real = a.real.dtype
         self.plan, self.ids = plan, [*map(id, arrays)]  # the calls hold the arrays, so no other can have their ids
-        self.numbers = workshop.numbers(plan, np.result_type(real, np.float32))
+        self.dtype = np.result_type(real, np.float32)
+        self.numbers, each = workshop.numbers(plan, self.dtype)
         self.calls: list[Any] = []
         self.reads: list[tuple[Any, list[tuple[int, Any]]]] = []  # per piece: which calls read the gradient
         for take in _pieces(a):
-            own = [take(x) for x in arrays]
+            own = arrays if take is None else [take(x) for x in arrays]
             places = [own[0], None, *own[1:]]
             places += [workshop.memory(own[0], bool if t else real, i) for i, t in enumerate(plan.extra)]
             reads = []
             for function, args in plan.steps:
-                filled = (function, *[places[x] if x >= 0 else self.numbers.each[-1 - x] for x in args])
+                filled = (function, *[places[x] if x >= 0 else each[-1 - x] for x in args])
                 if function in _KEYWORD:
                     filled = (partial(function, out=filled[-1]), *filled[1:-1])
                 if GRADIENT in args:
@@ -237,32 +227,27 @@ class Move:
         """Whether this is a move of these very arrays."""
         return plan is self.plan and [*map(id, arrays)] == self.ids
 
-    def calls_with(self, g: Any, now: tuple[float, ...], constants: list[float]) -> list[Any]:
-        """The calls for :func:`run`, with the gradient and the formula's numbers."""
-        self.numbers.set(now, constants)
+    def calls_with(self, g: Any) -> list[Any]:
+        """The calls for :func:`run`, with the gradient in its place.  The numbers must have been set."""
         calls = self.calls.copy()
         for take, reads in self.reads:
-            part = take(g)
+            part = g if take is None else take(g)
             for at, args in reads:
                 calls[at] = tuple([part if x is None else x for x in args])
         return calls
 
 
-def _pieces(a: Any) -> list[Callable[[Any], Any]]:
-    """How to take an array of ``a``'s shape apart into real pieces of moderate size."""
+def _pieces(a: Any) -> Sequence[Callable[[Any], Any] | None]:
+    """How to take an array of ``a``'s shape apart into real pieces of moderate size; None for all of it."""
     if a.dtype.kind == "c":
         return [_of(part, take) for part in ("real", "imag") for take in _pieces(a.real)]
     if a.size <= 2 * BLOCK:
-        return [_itself]
+        return [None]
     axis = max(range(a.ndim), key=a.shape.__getitem__)
     rows = max(1, BLOCK * a.shape[axis] // a.size)
     keys = [(*(slice(None),) * axis, slice(i, i + rows)) for i in range(0, a.shape[axis], rows)]
     return [itemgetter(key) for key in keys]
 
 
-def _of(part: str, take: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda x: take(getattr(x, part))
-
-
-def _itself(x: Any) -> Any:
-    return x
+def _of(part: str, take: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
+    return attrgetter(part) if take is None else lambda x: take(getattr(x, part))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.namespace import namespace
+from ..errors import no_memory
 from ..modes import enable_grad, no_grad
 from ..tensor import Tensor, wrap
 from .inplace import run
@@ -75,8 +76,10 @@ class LBFGS(Optimizer):
         try:
             with no_grad(), np.errstate(all="ignore"):
                 loss, state = self._iterate(group, state, as_outside, before)
-        except BaseException:
+        except BaseException as e:
             _place(group["params"], before)
+            if isinstance(e, MemoryError):
+                raise no_memory("a step of L-BFGS", e) from None
             raise
         self.state[group["params"][0]] = state
         return loss

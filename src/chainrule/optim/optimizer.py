@@ -6,19 +6,19 @@ import copy
 import functools
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 from .. import dtypes
 from ..engine import RemovableHandle
-from ..errors import explained
+from ..errors import explained, no_memory
 from ..modes import enable_grad
 from ..nn.hooks import register
 from ..nn.module import clear_grad
 from ..nn.parameter import typename
 from ..quiet import quietly, reset_errors
 from ..tensor import Tensor
-from .inplace import Workshop
+from .inplace import Workshop, run
 from .steps import State, Steps, number, scalar
 
 __all__ = ["Optimizer", "Params", "number", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook"]
@@ -67,10 +67,11 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     """``step`` with the optimiser's step hooks around it, where there are any."""
 
     @functools.wraps(step)
-    def run(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+    def hooked(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
         own_before, own_after = self._optimizer_step_pre_hooks, self._optimizer_step_post_hooks
         if not (own_before or own_after or _before_all or _after_all):
             return step(self, *args, **kwargs)
+        args = (self, *args)  # as hooks are shown them
         for before in [*_before_all.values(), *own_before.values()]:
             changed = before(self, args, kwargs)
             if changed is not None:
@@ -79,12 +80,12 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
                         f"{step} must return None or a tuple of (new_args, new_kwargs), but got {changed}."
                     )
                 args, kwargs = changed
-        out = step(self, *args, **kwargs)
+        out = step(*args, **kwargs)
         for after in [*own_after.values(), *_after_all.values()]:
             after(self, args, kwargs)
         return out
 
-    return run
+    return hooked
 
 
 class Optimizer(Steps):
@@ -239,8 +240,7 @@ class Optimizer(Steps):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Move every parameter that has a gradient; gives back what ``closure``, called first, returned.
 
-        Interrupted between any two instructions, or out of memory, it leaves each parameter with its state either
-        old or new.
+        Out of memory, it leaves everything as it was; interrupted, each parameter with its state either old or new.
         """
         loss = None
         if closure is not None:
@@ -248,12 +248,19 @@ class Optimizer(Steps):
                 loss = closure()
         for token in quietly:
             try:
+                planned: list[tuple[Sequence[Tensor], list[Any]]] = []
                 for i, group in enumerate(self.param_groups):
                     self._check_step(group)
                     if group.get("differentiable"):
                         self._step_recorded(group)
                     else:
-                        self._step_group(group, i)
+                        planned += self._planned(group, i)
+                for moved, calls in planned:
+                    for x in moved:
+                        (x._v or x._cell())[0] += 1
+                    run(calls)
+            except MemoryError as e:
+                raise no_memory("a step of the optimiser", e) from None
             finally:
                 reset_errors(token)
             break
@@ -318,7 +325,10 @@ class Optimizer(Steps):
     # --- hooks ----------------------------------------------------------------------------------------
 
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(optimizer, args, kwargs)`` before each step; it may return other (args, kwargs)."""
+        """Call ``hook(optimizer, args, kwargs)`` before each step; it may return other (args, kwargs).
+
+        ``args`` begins with the optimiser.
+        """
         return RemovableHandle(self._optimizer_step_pre_hooks, hook)
 
     def register_step_post_hook(self, hook: Callable[..., None]) -> RemovableHandle:

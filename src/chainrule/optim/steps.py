@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import repeat
 from operator import setitem
 from typing import Any, ClassVar, TypeAlias
 
@@ -22,6 +23,9 @@ State: TypeAlias = dict[str, Any]
 
 _ndarray = np.ndarray
 _NONE: State = {}
+_NO: list[Any] = []
+_LATER = ((2.0,), (1.0,))  # the number of a step that is not counted, by whether it is the first
+_COPY = repeat(np.positive)
 _TENSORS = ("lr", "weight_decay", "betas")  # options that may be tensors
 _ACCELERATORS = ("cuda", "xpu", "hpu", "privateuseone")
 _FUSED = ["mps", "cuda", "xpu", "hpu", "cpu", "mtia", "privateuseone"]
@@ -54,6 +58,24 @@ class Recipe:
         found = self._plans.get(k)
         if found is None:
             found = self._plans[k] = written(self.formula, k, len(self.names) + 2)
+        return found
+
+
+class Turn:
+    """The n-th step of those parameters of a group that are at it."""
+
+    def __init__(self, recipe: Recipe, numbers: tuple[Any, ...], counts: list[Any]) -> None:
+        now, new = recipe.at(*numbers)
+        self.plan, constants = recipe.planned(len(now))
+        self.all = (*now, *constants)
+        self.counts = [np.array(value, x.dtype) for x, value in zip(counts, (numbers[0], *new), strict=False)]
+        self._values: dict[Any, Any] = {}
+
+    def values(self, dtype: Any) -> Any:
+        """The numbers of the plan as an array."""
+        found = self._values.get(dtype)
+        if found is None:
+            found = self._values[dtype] = np.array(self.all, dtype)
         return found
 
 
@@ -94,11 +116,17 @@ class Steps:
 
     # --- in place -------------------------------------------------------------------------------------
 
-    def _step_group(self, group: dict[str, Any], i: int) -> None:
-        """Move the parameters of the i-th group."""
+    def _planned(self, group: dict[str, Any], i: int) -> list[tuple[Sequence[Tensor], list[Any]]]:
+        """For each parameter of the i-th group that has a gradient: which tensors change, and the calls that do it.
+
+        No call is carried out yet, so that what can fail comes before what changes anything.
+        """
         states, moves = self.state, self._moves
+        planned: list[tuple[Sequence[Tensor], list[Any]]] = []
         recipe = None
-        known: dict[Any, Any] = {}
+        known: dict[Any, Turn] = {}
+        last: Any = None
+        numbers_set: Any = None
         for p in group["params"]:
             if p._grad is None:
                 continue
@@ -106,7 +134,7 @@ class Steps:
             if type(a) is not _ndarray or type(g) is not _ndarray:
                 a, g = _together(p, g)
             if type(a) is not _ndarray or type(g) is not _ndarray or not self._elementwise:
-                self._step_alone(p, g, group)
+                planned.append(self._planned_alone(p, g, group))
                 continue
             if recipe is None:
                 recipe = self._recipe(group, i, p)
@@ -114,30 +142,30 @@ class Steps:
             fresh = not state
             if not state:
                 state = self._start(p, group) if recipe.keeps else _NONE
-            counts, numbers = self._count(state, fresh)
-            now = known.get(numbers)
-            if now is None:
-                now = known[numbers] = recipe.at(*numbers)
+            counts, numbers = self._count(state, fresh) if self._numbers else (_NO, _LATER[fresh])
+            turn = known.get(numbers)
+            if turn is None:
+                turn = known[numbers] = Turn(recipe, numbers, counts)
             olds = [state[name] for name in recipe.names]
             arrays = [a, *[x._a for x in olds]]
-            plan, constants = recipe.planned(len(now[0]))
             move = moves.get(p)
-            if move is None or not move.fits(plan, arrays):
-                move = moves[p] = Move(plan, [a, *[x._own() for x in olds]], self._workshop)
-            calls = move.calls_with(g, now[0], constants)
+            if move is None or not move.fits(turn.plan, arrays):
+                move = moves[p] = Move(turn.plan, [a, *[x._own() for x in olds]], self._workshop)
+            calls = move.calls_with(g)
+            if turn is not last or move.numbers is not numbers_set:  # else they are as this move needs them
+                last, numbers_set = turn, move.numbers
+                calls.insert(0, (np.positive, turn.values(move.dtype), numbers_set))
             if counts:
-                calls += [(setitem, x, ..., value) for x, value in zip(counts, (numbers[0], *now[1]), strict=True)]
+                calls += zip(_COPY, turn.counts, counts, strict=False)
             if fresh and recipe.keeps:
                 calls.append((setitem, states, p, state))
-            for x in (p, *olds):
-                cell = x._v or x._cell()
-                cell[0] += 1
-            run(calls)
+            planned.append(((p, *olds), calls))
+        return planned
 
     def _count(self, state: State, fresh: bool) -> tuple[list[Any], tuple[Any, ...]]:
         """The arrays of the numbers in a state, and the numbers of its next step."""
         if not self._numbers:
-            return [], (2 - fresh,)
+            return _NO, _LATER[fresh]
         counts = [x._a if type(x._a) is _ndarray else x._own() for x in map(state.__getitem__, self._numbers)]
         return counts, (1 + float(counts[0]), *[x[()] for x in counts[1:]])
 
@@ -154,19 +182,18 @@ class Steps:
 
     # --- otherwise ------------------------------------------------------------------------------------
 
-    def _step_alone(self, p: Tensor, g: Any, group: dict[str, Any]) -> None:
-        """Move a parameter whose array cannot be written to, or by a formula that is not elementwise."""
+    def _planned_alone(self, p: Tensor, g: Any, group: dict[str, Any]) -> tuple[Sequence[Tensor], list[Any]]:
+        """The same for a parameter whose array cannot be written to, or a formula that is not elementwise."""
         _, olds, found, calls = self._moved(p, g, group, namespace((p._a, g)), lambda x: x._a)
-        for x in (p, *olds):
-            x._cell()[0] += 1
-        run([*[assignment(x, value) for x, value in zip((p, *olds), found, strict=True)], *calls])
+        moved = (p, *olds)
+        return moved, [*[assignment(x, value) for x, value in zip(moved, found, strict=True)], *calls]
 
     def _step_recorded(self, group: dict[str, Any]) -> None:
         """Move the parameters of a ``differentiable`` group, recorded as any computation is."""
         for p in group["params"]:
             if p._grad is not None:
-                state, _, (first, *others), calls = self._moved(p, p._grad, group, boxes, lambda x: x)
-                p.copy_(first)
+                state, _, (first, *others), calls = self._moved(p, p._grad, group, boxes, lambda x: x.clone())
+                p.copy_(first)  # what was recorded of the old value is a copy's
                 names = self._names(group, p)
                 run([*[(setitem, state, name, x) for name, x in zip(names, others, strict=True)], *calls])
 
@@ -220,6 +247,13 @@ class Steps:
                     f"If capturable=True, {self._watched} must be on supported devices: "
                     f"{[*_ACCELERATORS, *self._beyond]}."
                     "\nA step is captured in a graph on accelerators only: leave capturable=False."
+                )
+            )
+        if group.get("differentiable") and group.get("foreach") and self._numbers:
+            raise explained(
+                AssertionError(
+                    "_foreach ops don't support autograd"
+                    "\nA step is recorded with differentiable=True alone: leave foreach=None."
                 )
             )
         if group.get("fused"):
