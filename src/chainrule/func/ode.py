@@ -23,7 +23,7 @@ from ..tensor import Tensor, lower
 from . import tree
 from .derivatives import jvp, vjp
 from .implicit import check_closure
-from .levels import as_tensor
+from .levels import as_tensor, inside
 from .vector import Packed, as_x, cat
 
 Rhs = Callable[[Tensor, Tensor, Tensor], Tensor]  # f(t, y, θ), y and θ flat
@@ -64,65 +64,68 @@ def _numbers(a: Any) -> np.ndarray[Any, Any]:
     return np.asarray(a)
 
 
-def _combined(weights: Sequence[float], slopes: Sequence[Tensor]) -> Tensor:
+Slope = Callable[[Any, Any], Any]  # f(t, y): of bare arrays where nothing is tracked, of tensors elsewhere
+
+
+def _combined(weights: Sequence[float], slopes: Sequence[Any]) -> Any:
     total: Any = None
     for w, k in zip(weights, slopes, strict=True):
         if w:
             total = w * k if total is None else total + w * k
-    return total  # type: ignore[no-any-return]
+    return total
 
 
 @np.errstate(all="ignore")
-def solve(f: Rhs, y: Tensor, times: Sequence[Tensor], theta: Tensor, tolerance: Tolerance) -> list[Tensor]:
+def solve(f: Rhs, y: Any, times: Sequence[Any], theta: Tensor, tolerance: Tolerance) -> list[Tensor]:
     """The states at ``times``, of which ``y`` is the first.
 
     Between two times runs s from 0 to 1, in steps that are numbers; so the times can be differentiated.
     """
-    found, slope, h = [y], f(times[0], y, theta), 0.0
+
+    def rhs(t: Any, y: Any) -> Any:
+        return inside(f(lower(t), lower(y), theta))
+
+    y, times = inside(y), [inside(t) for t in times]
+    found, slope, h = [y], rhs(times[0], y), 0.0
     for start, end in zip(times, times[1:], strict=False):
         span, s, steps = end - start, 0.0, 0
         length = float(np.abs(_numbers(span)).max())
-        h = h or _first_step(f, start, y, slope, theta, span, length, tolerance)
+        h = h or _first_step(rhs, start, y, slope, span, length, tolerance)
         while s < 1 and length:
             steps += 1
-            ds = h / length
-            if ds >= 1 - s:
-                ds = 1 - s
+            ds = min(h / length, 1 - s)
             if s + ds == s or steps > tolerance.max_steps or not np.isfinite(ds):
                 raise _stuck(_numbers(start + s * span), steps, tolerance)
-            y_new, slope_new, error = _step(f, start + s * span, y, slope, theta, ds * span)
+            y_new, slope_new, error = _step(rhs, start + s * span, y, slope, ds * span)
             size = tolerance.size(error, y, y_new)
+            last = ds == 1 - s
             if size <= 1:
-                y, slope, s = y_new, slope_new, 1.0 if ds == 1 - s else s + ds
-            cut = s == 1 and size <= 1 and h > ds * length  # it was short only to end there
-            if not cut:
-                h = ds * length * (min(10.0, max(0.2, 0.9 * size**-0.2)) if size > 0 else 10.0 if size == 0 else 0.2)
+                y, slope, s = y_new, slope_new, 1.0 if last else s + ds
+            if not size <= 1 or not last or h <= ds * length:  # else it was short only to end there
+                factor = 10.0 if size == 0 else min(10.0, max(0.2, 0.9 * size**-0.2)) if size > 0 else 0.2
+                h = ds * length * factor
         found.append(y)
-    return found
+    return [lower(y) for y in found]
 
 
-def _step(
-    f: Rhs, t: Tensor, y: Tensor, slope: Tensor, theta: Tensor, h: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+def _step(rhs: Slope, t: Any, y: Any, slope: Any, h: Any) -> tuple[Any, Any, Any]:
     """The state after h, the slope there, and an estimate of the error."""
     slopes = [slope]
     for c, row in zip(TIMES, STAGES, strict=True):
         at = y + h * _combined(row, slopes)
-        slopes.append(f(t + c * h, at, theta))
+        slopes.append(rhs(t + c * h, at))
     return at, slopes[-1], h * _combined(ERROR, slopes)
 
 
-def _first_step(
-    f: Rhs, t: Tensor, y: Tensor, slope: Tensor, theta: Tensor, span: Tensor, length: float, tolerance: Tolerance
-) -> float:
+def _first_step(rhs: Slope, t: Any, y: Any, slope: Any, span: Any, length: float, tolerance: Tolerance) -> float:
     """How long a step may be, from the sizes of the first two derivatives."""
     if not length:
         return 0.0
     d0, d1 = tolerance.size(y, y), tolerance.size(slope, y)
     h = min(0.01 * d0 / d1 if d0 > 1e-5 and d1 > 1e-5 else 1e-6, length)
     with no_grad():
-        ahead = f(t + h / length * span, y + h / length * span * slope, theta)
-        d2 = tolerance.size(ahead - slope, y) / h
+        step = h / length * span
+        d2 = tolerance.size(rhs(t + step, y + step * slope) - slope, y) / h
     most = max(d1, d2)
     return float(min(100 * h, (0.01 / most) ** 0.2 if most > 1e-15 else max(1e-6, h * 1e-3)))
 

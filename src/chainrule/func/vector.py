@@ -41,15 +41,16 @@ class Packed:
     def join(self, tensors: list[Tensor]) -> Tensor:
         if not tensors:
             return wrap(np.zeros(0))
-        return cat([a.reshape(-1) for a in tensors])
+        return cat([a if len(a.shape) == 1 else a.reshape(-1) for a in tensors])
 
     def unpack(self, flat: Tensor) -> Any:
         new, start = list(self.leaves), 0
         for i, shape, dtype in zip(self.moving, self.shapes, self.dtypes, strict=True):
             n = int(np.prod(shape, dtype=int))
-            part = flat[start : start + n]
-            part = part if dtype.is_complex or part._dtype.kind != "c" else part.real
-            new[i] = part.reshape(shape).to(dtype)
+            part = flat if n == self.size else flat[start : start + n]
+            part = part.real if part._dtype.kind == "c" and not dtype.is_complex else part
+            part = part if shape == (n,) else part.reshape(shape)
+            new[i] = part if part._dtype == dtype.np else part.to(dtype)
             start += n
         return self.rebuild(new)
 
