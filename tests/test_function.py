@@ -653,6 +653,38 @@ def test_transforms_refused(name: str, T: Any) -> None:
     assert found[1].startswith(text)
 
 
+def test_forward_mode_by_hand(T: Any) -> None:
+    fw = importlib.import_module(f"{T.__name__}.autograd.forward_ad")
+
+    def forward(ctx: Any, x: Any, k: int) -> Any:
+        y = x.exp()
+        ctx.save_for_forward(x, y)
+        ctx.save_for_backward(x)
+        return y, x * 5
+
+    def jvp(ctx: Any, t: Any, k: Any) -> Any:
+        assert k is None
+        x, y = ctx.saved_tensors
+        return t * y * x, t * 7  # not the derivatives, so that they are seen to be used
+
+    F = function(T, forward=forward, jvp=jvp, backward=lambda ctx, g, h: (g * ctx.saved_tensors[0], None))
+    x = leaf(T, value=2.0)
+    with fw.dual_level():
+        y, other = F.apply(fw.make_dual(x, T.ones(3) * 3), 1)
+        found = fw.unpack_dual(y)
+        np.testing.assert_allclose(found.primal.detach().numpy(), np.exp(2), rtol=1e-6)
+        np.testing.assert_allclose(found.tangent.detach().numpy(), 6 * np.exp(2), rtol=1e-6)
+        assert numbers(fw.unpack_dual(other).tangent) == [[21.0] * 3]
+        (g,) = T.autograd.grad(found.tangent.sum(), x, retain_graph=True)  # reverse over forward
+        np.testing.assert_allclose(g.numpy(), 3 * (2 * 2 + np.exp(2)), rtol=1e-6)
+        (g,) = T.autograd.grad(y.sum(), x)
+        assert numbers(fw.unpack_dual(g).primal) == [[2.0] * 3]  # forward over reverse: x is saved with its tangent
+        assert numbers(fw.unpack_dual(g).tangent) == [[3.0] * 3]
+        plain = function(T, forward=lambda ctx, x: x * 2)
+        text = "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
+        assert error(lambda T: plain.apply(fw.make_dual(T.ones(3), T.ones(3))), T) == ("NotImplementedError", text)
+
+
 def test_tangents_that_are_not_there(T: Any) -> None:
     seen: list[Any] = []
 

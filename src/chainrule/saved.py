@@ -204,7 +204,17 @@ class Kept:
         out._v = t._v
         if node is not None:
             out._node, out._rg = node.edge_to(self._number), True
+        if t._first:
+            t._lend(out)
         return out
+
+    def with_tangents(self, of: dict[int, Tensor], outputs: Any) -> None:
+        """Keep a tensor's tangent too: ``of`` has, by id, those that carry one for those that were saved without."""
+        t = self._tensor
+        if t is not None and self._number is None:
+            self._tensor = of.get(id(t), t)
+        elif t is not None and (out := outputs[self._number])._first:
+            out._lend(t)
 
     def register_hooks(self, pack_hook: Any, unpack_hook: Any) -> None:
         """Give the tensor to a pair of hooks, once."""

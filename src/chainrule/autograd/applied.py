@@ -130,12 +130,19 @@ def call(
 ) -> Any:
     """One call at one level: ``forward`` (the class's own by default) run unrecorded, then made one node."""
     ctx, mode = cls._backward_cls(), modes.current()
+    push = None
+    if any(isinstance(a, Tensor) and a._first and a._rank == rank for a in (*args, *kwargs.values())):
+        from .pushed import Push  # with what forward mode needs, which not every program does
+
+        push = Push(rank, (*args, *kwargs.values()))
+        args = tuple([push.taken(a) for a in args])
+        kwargs = {k: push.taken(a) for k, a in kwargs.items()}
     given = (*args, *kwargs.values())
     ctx.needs_input_grad = tuple([isinstance(a, Tensor) and a._rg and a._rank == rank for a in given])
     edges = None  # where gradients go is known before forward writes to anything
     if mode.grad and True in ctx.needs_input_grad:
         edges = [edge(a) if a._rank == rank else None for a in given if isinstance(a, Tensor)]
-    output = None if forward is None else forward()
+    output = None if forward is None else forward(args)
     with modes.no_grad():
         if separate:
             if forward is None:
@@ -143,7 +150,9 @@ def call(
             cls.setup_context(ctx, args, output)
         else:
             output = cls.forward(ctx, *args, **kwargs)
-    return settled(ctx, rank, edges, given, output, mode)
+    saved, ctx._wrote = ctx.saved_for_forward, bool(ctx.dirty_tensors)
+    result = settled(ctx, rank, edges, given, output, mode)
+    return result if push is None else push.through(ctx, saved, given, result)
 
 
 def settled(ctx: Any, rank: int, edges: Any, args: Sequence[Any], output: Any, mode: modes.Mode) -> Any:

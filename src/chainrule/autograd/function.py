@@ -30,6 +30,7 @@ class FunctionCtx:
     dirty_tensors: Any = None
     non_differentiable: Any = None
     _materializes = True
+    _wrote = False
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keep tensors for ``backward``, where ``ctx.saved_tensors`` gives them back, checked for writes since.

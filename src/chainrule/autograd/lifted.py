@@ -13,7 +13,6 @@ from ..arrays import namespace as ns
 from ..arrays.batched import Batched
 from ..arrays.batched import make as make_batch
 from ..arrays.dual import Dual
-from ..arrays.dual import make as make_dual
 from ..backward import fit
 from ..errors import explained
 from ..func import tree
@@ -44,9 +43,7 @@ def apply(cls: Any, rank: int, args: tuple[Any, ...], kwargs: dict[str, Any], se
     top = next(a for a in args if _is(a, rank))
     if isinstance(top, Batched):
         return _batched(cls, rank, top.size_, args)
-    if isinstance(top, Dual):
-        return _dual(cls, rank, args)
-    if isinstance(top, Lifted):
+    if isinstance(top, (Lifted, Dual)):
         return _tracked(cls, rank, args, kwargs)
     raise NotImplementedError(
         f"{cls.__name__} has a rule for the first derivative, but none for a {type(top).__name__} series. Nest func.grad "
@@ -73,51 +70,11 @@ def _raised(output: Any, inner: Sequence[Any], args: Sequence[Any], put: Any) ->
 
 
 def _tracked(cls: Any, rank: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    inner = _lowered(args, rank)
-
-    def forward() -> Any:
+    def forward(args: tuple[Any, ...]) -> Any:
+        inner = _lowered(args, rank)
         return _raised(cls.apply(*inner, **kwargs), inner, args, lambda _, out: wrap(inside(out), rank))
 
     return call(cls, rank, args, kwargs, True, forward)
-
-
-def _dual(cls: Any, rank: int, args: tuple[Any, ...]) -> Any:
-    inner = _lowered(args, rank)
-    tangents = [a.tangent if _is(a, rank) else None for a in args]
-    output = cls.apply(*inner)
-    several = isinstance(output, tuple)
-    outputs = output if several else (output,)
-    ctx = cls._backward_cls()
-    ctx.needs_input_grad = (False,) * len(args)
-    cls.setup_context(ctx, tuple(inner), output)
-    given = []
-    for a, t in zip(inner, tangents, strict=True):
-        if t is None and isinstance(a, Tensor) and a._dtype.kind in "fc" and ctx._materializes:
-            t = ns.boxes.zeros_like(a)
-        given.append(None if t is None else lower(t))
-    found = cls.jvp(ctx, *given)
-    found = found if isinstance(found, tuple) else (found,)
-    if len(found) != len(outputs):
-        raise explained(
-            RuntimeError(
-                f"Function's jvp returned an invalid number of forward gradients (expected {len(outputs)} but got "
-                f"{len(found)})\n{cls.__name__}.jvp returns one tangent for each output of forward, or None."
-            )
-        )
-
-    def put(i: int, out: Tensor) -> Tensor:
-        t = found[i]
-        if t is not None and not isinstance(t, Tensor):
-            raise RuntimeError(f"expected Variable or None (got {type(t).__name__}) for grad output {i}.")
-        if t is not None and t._shape != out._shape:
-            raise RuntimeError(
-                "Trying to set a forward gradient that has a different size than that of the original Tensor, this is "
-                f"not supported. Tensor is of size {list(out._shape)} while the given forward gradient is of size "
-                f"{list(t._shape)}."
-            )
-        return make_dual(inside(out), None if t is None else inside(t), rank)
-
-    return _raised(output, (), (), put)
 
 
 # --- batches --------------------------------------------------------------------------------------------
