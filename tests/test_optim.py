@@ -132,17 +132,31 @@ def test_zero_grad() -> None:
     assert x.grad is None
 
 
-def test_parameters_and_gradients_of_other_libraries() -> None:
+NAMES = ["SGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "Adagrad", "Adadelta", "RMSprop", "Rprop", "ASGD"]
+
+
+@pytest.mark.parametrize("name", [*NAMES, "Adafactor", "Muon"])
+def test_parameters_and_gradients_of_other_libraries(name: str) -> None:
+    """Arrays that cannot be written to are replaced, by the same formula."""
     jnp = pytest.importorskip("jax.numpy")
-    there, here = torch.asarray(jnp.ones(2)).requires_grad_(), leaf(1.0, 1.0, dtype=torch.float32)
-    optimizer = SGD([there, here], lr=0.5, momentum=0.5)
-    for _ in range(2):
-        optimizer.zero_grad()
-        (there * there.detach() + here * there.detach()).sum().backward()
-        optimizer.step()
+    start = np.arange(1.0, 7.0, dtype=np.float32).reshape(2, 3)
+    there, here = torch.asarray(jnp.asarray(start)).requires_grad_(), torch.tensor(start, requires_grad=True)
+    mixed = torch.tensor(start, requires_grad=True)  # numbers, with a gradient from there
+    optimizers = [getattr(torch.optim, name)([p], lr=0.1) for p in (there, here, mixed)]
+    for _ in range(3):
+        for p, optimizer in zip((there, here, mixed), optimizers, strict=True):
+            optimizer.zero_grad()
+            ((p * there.detach()) if p is not here else p * here.detach()).sum().backward()
+        for optimizer in optimizers:
+            optimizer.step()
     assert type(there._a).__module__.startswith("jax")
-    assert type(here._a) is np.ndarray
-    assert numbers(there) == numbers(here) == [0.0, 0.0]
+    assert type(mixed._a) is np.ndarray
+    np.testing.assert_allclose(np.asarray(there._a), here._a, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(mixed._a, here._a, rtol=1e-5, atol=1e-5)
+    ours, theirs = optimizers[1].state[here], optimizers[0].state[there]
+    assert ours.keys() == theirs.keys()
+    for key, value in ours.items():
+        np.testing.assert_allclose(np.asarray(theirs[key]._a), value._a, rtol=1e-5, atol=1e-5)
 
 
 # --- closures, hooks, recorded steps ------------------------------------------------------------------------
@@ -294,6 +308,75 @@ def test_a_failing_step_leaves_everything_as_it_was() -> None:
     assert (x._version, y._version) == (0, 0)
 
 
+def test_an_interrupted_step_of_large_parameters_is_whole_too() -> None:
+    """A parameter of many blocks moves in one call into C."""
+    x = with_grad(torch.zeros(400_000, requires_grad=True), *[1.0] * 400_000)
+    optimizer = torch.optim.Adam([x], lr=1.0)
+    optimizer.step()
+    caught = 0
+
+    def interrupt(*_: Any) -> None:
+        raise _InterruptError
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for delay in np.linspace(1e-5, 2e-3, 60):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, float(delay))
+                optimizer.step()
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except _InterruptError:
+                caught += 1
+            t = optimizer.state[x]["step"].item()
+            values = x.detach().numpy()
+            assert values.min() == values.max() == pytest.approx(-t, rel=1e-4)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert caught > 5
+
+
+def test_a_failing_closure_leaves_lbfgs_where_it_was() -> None:
+    x = leaf(-1.2, 1.0)
+    optimizer = torch.optim.LBFGS([x], line_search_fn="strong_wolfe")
+    left = [5]
+
+    def closure() -> Any:
+        left[0] -= 1
+        if left[0] == 0:
+            raise _InterruptError
+        optimizer.zero_grad()
+        loss = (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+        loss.backward()
+        return loss
+
+    with pytest.raises(_InterruptError):
+        optimizer.step(closure)
+    assert numbers(x) == [-1.2, 1.0]
+    assert not optimizer.state
+    left[0] = 1000
+    for _ in range(4):
+        optimizer.step(closure)
+    assert numbers(x) == pytest.approx([1, 1], abs=1e-6)
+
+
+def test_lbfgs_keeps_numpys_warnings_for_the_closure() -> None:
+    x, seen = leaf(1.0), []
+
+    def closure() -> Any:
+        seen.append((np.geterr(), torch.is_grad_enabled()))
+        x.grad = None
+        loss = (x**2).sum()
+        loss.backward()
+        return loss
+
+    before = np.geterr()
+    with torch.no_grad():
+        torch.optim.LBFGS([x]).step(closure)
+    assert seen and all(s == (before, True) for s in seen)
+    assert np.geterr() == before
+
+
 # --- groups, saving, loading --------------------------------------------------------------------------------
 
 
@@ -344,6 +427,26 @@ def test_state_goes_out_and_comes_back() -> None:
     second.step()
     assert numbers(second.state[a]["momentum_buffer"]) == [3.0]
     assert numbers(first.state[x]["momentum_buffer"]) == [2.0]
+
+
+def test_a_loaded_state_has_memory_of_its_own() -> None:
+    x, y = with_grad(leaf(1.0), 2.0), with_grad(leaf(1.0), 2.0)
+    first, second = torch.optim.Adam([x]), torch.optim.Adam([y])
+    first.step()
+    second.load_state_dict(first.state_dict())
+    second.step()
+    assert (first.state[x]["step"].item(), second.state[y]["step"].item()) == (1, 2)
+    assert numbers(first.state[x]["exp_avg"]) == pytest.approx([0.2])
+
+
+def test_the_tensors_of_a_state_stay_the_same() -> None:
+    x = with_grad(leaf(1.0), 2.0)
+    optimizer = torch.optim.Adam([x])
+    optimizer.step()
+    held, view = optimizer.state_dict()["state"][0]["exp_avg"], optimizer.state[x]["exp_avg"].numpy()
+    optimizer.step()
+    assert numbers(held) == view.tolist() == pytest.approx([0.38])
+    assert held._version == 2
 
 
 @pytest.mark.parametrize("way", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])

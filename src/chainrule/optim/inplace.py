@@ -20,7 +20,7 @@ import numpy as np
 
 Formula = Callable[..., tuple[Any, ...]]  # (numbers, p, g, *state) -> (p, *state)
 
-BLOCK = 1 << 15  # elements: so many of each array, and what is made on the way, fit into a core's own cache
+BLOCK = 1 << 16  # elements: so many of each array, and what is made on the way, fit into a core's own cache
 GRADIENT = 1  # the argument that is only read, and another array each time
 _TESTS = {np.greater, np.less}
 _KEYWORD = {np.maximum, np.minimum}  # take the place of their result by name only
