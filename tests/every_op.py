@@ -31,6 +31,16 @@ SEED = os.environ.get("CHAINRULE_SEED", "0")  # other numbers on another night
 # --- cases ----------------------------------------------------------------------------------------------
 
 
+# What is defined up to a phase, as what it is defined for; and what only takes matrices of a kind.
+INVARIANT: dict[str, Callable[[Any], Any]] = {
+    "Eig": lambda y: torch.cat([y[..., :-1].abs() + 0j, y[..., -1:]], -1),
+    "Eigh": lambda y: torch.cat([y[..., :-1].abs(), y[..., -1:].real if y.is_complex() else y[..., -1:]], -1),
+    "Svd": lambda y: y.abs() if y.is_complex() else y,
+}
+SYMMETRIC = {"Cholesky", "Eigh"}
+PARTICULAR = {*SYMMETRIC, "SolveTriangular"}  # whose entries are not to be shuffled
+
+
 @dataclass(frozen=True)
 class Case:
     """One operation on one sample: arrays (read-only, so that a rule cannot write to them) and Python numbers."""
@@ -63,7 +73,9 @@ class Case:
         full = [torch.from_numpy(a) if isinstance(a, np.ndarray) else a for a in self.args]
         for i, x in zip(at or (self.moving if xs else ()), xs, strict=True):
             full[i] = x
-        y = self.prim(*full, **self.params)
+        if self.prim.name in SYMMETRIC:
+            full = [(a + a.mH) / 2 for a in full]
+        y = INVARIANT.get(self.prim.name, lambda y: y)(self.prim(*full, **self.params))
         if y.is_complex() and not any(x.is_complex() for x in full if isinstance(x, torch.Tensor)):
             return torch.stack([y.real, y.imag], -1)  # so that real numbers, which the readings are about, come out
         return y
@@ -346,7 +358,8 @@ def variants(case: Case, n: int, tag: str) -> list[Case]:
             a = args[i]
             if a.dtype.kind in "fc" and case.moving:  # without derivatives, ties are wanted
                 a = a * (1 + 0.015 * (k + draw.uniform(0, 1, a.shape)))
-            args[i] = a.ravel()[draw.permutation(a.size)].reshape(a.shape) if k else a
+            shuffle = k and case.prim.name not in PARTICULAR
+            args[i] = a.ravel()[draw.permutation(a.size)].reshape(a.shape) if shuffle else a
         found.append(case.with_args(args))
     return found
 

@@ -12,15 +12,19 @@ from .ops.arithmetic import abs as abs
 from .ops.trigonometric import acos as acos
 from .ops.trigonometric import acosh as acosh
 from .ops.arithmetic import add as add
+from .ops.products import addbmm as addbmm
 from .ops.pointwise import addcdiv as addcdiv
 from .ops.pointwise import addcmul as addcmul
 from .ops.linalg import addmm as addmm
+from .ops.products import addmv as addmv
+from .ops.products import addr as addr
 from .ops.complex import adjoint as adjoint
 from .ops.rearrange import alias_copy as alias_copy
 from .ops.reduce import all as all
 from .ops.comparison import allclose as allclose
 from .ops.extremes import amax as amax
 from .ops.extremes import amin as amin
+from .ops.products import aminmax as aminmax
 from .ops.polar import angle as angle
 from .ops.reduce import any as any
 from .creation import arange as arange
@@ -40,6 +44,7 @@ from .ops.pieces import atleast_1d as atleast_1d
 from .ops.pieces import atleast_2d as atleast_2d
 from .ops.pieces import atleast_3d as atleast_3d
 from . import autograd as autograd
+from .ops.products import baddbmm as baddbmm
 from .ops.random import bernoulli as bernoulli
 from .ops.ordering import bincount as bincount
 from .ops.comparison import bitwise_and as bitwise_and
@@ -57,6 +62,10 @@ from .ops.ordering import bucketize as bucketize
 from .ops.pieces import cartesian_prod as cartesian_prod
 from .ops.shape import cat as cat
 from .ops.rounding import ceil as ceil
+from .ops.products import chain_matmul as chain_matmul
+from .ops.solvers import old_cholesky as cholesky
+from .ops.solvers import cholesky_inverse as cholesky_inverse
+from .ops.solvers import cholesky_solve as cholesky_solve
 from .ops.pieces import chunk as chunk
 from .ops.choice import clamp as clamp
 from .ops.choice import clamp as clip
@@ -69,9 +78,12 @@ from .ops.shape import cat as concat
 from .ops.complex import conj as conj
 from .ops.complex import conj_physical as conj_physical
 from .ops.pointwise import copysign as copysign
+from .ops.products import corrcoef as corrcoef
 from .ops.trigonometric import cos as cos
 from .ops.trigonometric import cosh as cosh
 from .ops.ordering import count_nonzero as count_nonzero
+from .ops.products import cov as cov
+from .ops.spectral import old_cross as cross
 from .ops.cumulative import cummax as cummax
 from .ops.cumulative import cummin as cummin
 from .ops.cumulative import cumprod as cumprod
@@ -79,6 +91,7 @@ from .ops.reduce import cumsum as cumsum
 from .ops.cumulative import cumulative_trapezoid as cumulative_trapezoid
 from .random.generator import default_generator as default_generator
 from .ops.pointwise import deg2rad as deg2rad
+from .ops.solvers import det as det
 from .device import device as device
 from .ops.diagonals import diag as diag
 from .ops.diagonals import diag_embed as diag_embed
@@ -93,6 +106,7 @@ from .ops.linalg import dot as dot
 from .ops.pieces import dsplit as dsplit
 from .ops.pieces import dstack as dstack
 from .dtypes import dtype as dtype
+from .ops.products import einsum as einsum
 from .creation import empty as empty
 from .creation import empty_like as empty_like
 from .modes import enable_grad as enable_grad
@@ -152,6 +166,8 @@ from .ops.scatter import index_reduce as index_reduce
 from .ops.index import index_select as index_select
 from .modes import inference_mode as inference_mode
 from .random.generator import initial_seed as initial_seed
+from .ops.products import inner as inner
+from .ops.solvers import inv as inverse
 from .autograd.anomaly_mode import is_anomaly_check_nan_enabled as is_anomaly_check_nan_enabled
 from .autograd.anomaly_mode import is_anomaly_enabled as is_anomaly_enabled
 from .ops.complex import is_complex as is_complex
@@ -177,6 +193,7 @@ from .ops.pointwise import ldexp as ldexp
 from .ops.comparison import le as le
 from .ops.pointwise import lerp as lerp
 from .ops.special import lgamma as lgamma
+from . import linalg as linalg
 from .creation import linspace as linspace
 from .serialization.files import load as load
 from .ops.exponential import log as log
@@ -187,6 +204,7 @@ from .ops.activation import log_softmax as log_softmax
 from .ops.pointwise import logaddexp as logaddexp
 from .ops.pointwise import logaddexp2 as logaddexp2
 from .ops.cumulative import logcumsumexp as logcumsumexp
+from .ops.solvers import logdet as logdet
 from .ops.pointwise import logical_and as logical_and
 from .ops.pointwise import logical_not as logical_not
 from .ops.pointwise import logical_or as logical_or
@@ -195,11 +213,16 @@ from .ops.special import logit as logit
 from .creation import logspace as logspace
 from .ops.reduce import logsumexp as logsumexp
 from .ops.comparison import lt as lt
+from .ops.solvers import old_lu as lu
+from .ops.solvers import old_lu_solve as lu_solve
+from .ops.solvers import lu_unpack as lu_unpack
 from .random.generator import manual_seed as manual_seed
 from .ops.choice import masked_fill as masked_fill
 from .ops.scatter import masked_scatter as masked_scatter
 from .ops.scatter import masked_select as masked_select
 from .ops.linalg import matmul as matmul
+from .ops.spectral import matrix_exp as matrix_exp
+from .ops.spectral import matrix_power as matrix_power
 from .ops.extremes import max as max
 from .ops.choice import maximum as maximum
 from .ops.reduce import mean as mean
@@ -216,8 +239,10 @@ from .ops.random import multinomial as multinomial
 from .ops.linalg import mv as mv
 from .ops.special import mvlgamma as mvlgamma
 from .ops.pointwise import nan_to_num as nan_to_num
+from .ops.products import nanmean as nanmean
 from .ops.ordering import nanmedian as nanmedian
 from .ops.ordering import nanquantile as nanquantile
+from .ops.products import nansum as nansum
 from .ops.pieces import narrow as narrow
 from .ops.rearrange import narrow_copy as narrow_copy
 from .ops.comparison import ne as ne
@@ -231,9 +256,11 @@ from .sampling import normal as normal
 from .creation import ones as ones
 from .creation import ones_like as ones_like
 from . import optim as optim
+from .ops.spectral import householder_product as orgqr
 from .ops.linalg import outer as outer
 from .ops.shape import permute as permute
 from .ops.rearrange import permute_copy as permute_copy
+from .ops.spectral import pinverse as pinverse
 from .ops.random import poisson as poisson
 from .ops.polar import polar as polar
 from .ops.special import polygamma as polygamma
@@ -241,6 +268,7 @@ from .ops.pointwise import positive as positive
 from .ops.arithmetic import pow as pow
 from .ops.reduce import prod as prod
 from .ops.scatter import put as put
+from .ops.spectral import old_qr as qr
 from .ops.ordering import quantile as quantile
 from .ops.pointwise import rad2deg as rad2deg
 from .sampling import rand as rand
@@ -256,6 +284,7 @@ from .ops.complex import real as real
 from .ops.arithmetic import reciprocal as reciprocal
 from .ops.activation import relu as relu
 from .ops.rounding import remainder as remainder
+from .ops.products import renorm as renorm
 from .ops.rearrange import repeat_interleave as repeat_interleave
 from .ops.shape import reshape as reshape
 from .ops.complex import resolve_conj as resolve_conj
@@ -289,6 +318,7 @@ from .ops.trigonometric import sin as sin
 from .ops.special import sinc as sinc
 from .ops.trigonometric import sinh as sinh
 from .ops.pieces import slice_scatter as slice_scatter
+from .ops.solvers import slogdet as slogdet
 from .ops.activation import softmax as softmax
 from .ops.ordering import sort as sort
 from . import special as special
@@ -301,8 +331,10 @@ from .ops.shape import squeeze as squeeze
 from .ops.rearrange import squeeze_copy as squeeze_copy
 from .ops.shape import stack as stack
 from .ops.statistics import std as std
+from .ops.products import std_mean as std_mean
 from .ops.arithmetic import sub as sub
 from .ops.reduce import sum as sum
+from .ops.spectral import old_svd as svd
 from .ops.shape import transpose as swapaxes
 from .ops.shape import transpose as swapdims
 from .ops.shape import t as t
@@ -313,6 +345,7 @@ from .ops.trigonometric import tan as tan
 from .ops.trigonometric import tanh as tanh
 from .creation import tensor as tensor
 from .ops.pieces import tensor_split as tensor_split
+from .ops.products import tensordot as tensordot
 from .ops.rearrange import tile as tile
 from .ops.ordering import topk as topk
 from .ops.diagonals import trace as trace
@@ -320,6 +353,7 @@ from .ops.shape import transpose as transpose
 from .ops.rearrange import transpose_copy as transpose_copy
 from .ops.cumulative import trapezoid as trapezoid
 from .ops.cumulative import trapezoid as trapz
+from .ops.solvers import triangular_solve as triangular_solve
 from .ops.diagonals import tril as tril
 from .ops.diagonals import tril_indices as tril_indices
 from .ops.diagonals import triu as triu
@@ -340,7 +374,10 @@ from .ops.pieces import unsafe_split_with_sizes as unsafe_split_with_sizes
 from .ops.shape import unsqueeze as unsqueeze
 from .ops.rearrange import unsqueeze_copy as unsqueeze_copy
 from . import utils as utils
+from .ops.spectral import old_vander as vander
 from .ops.statistics import var as var
+from .ops.products import var_mean as var_mean
+from .ops.products import vdot as vdot
 from .ops.complex import view_as_complex as view_as_complex
 from .ops.complex import view_as_real as view_as_real
 from .ops.rearrange import view_copy as view_copy

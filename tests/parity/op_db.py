@@ -405,6 +405,8 @@ def _form(op: Any, name: str, sample: Any, s: Any) -> str:
     if method is None:
         raise AttributeError(f"no Tensor.{name}")
     got, want = method(*s.args, **s.kwargs), getattr(sample.input, name)(*sample.args, **sample.kwargs)
+    if sample.output_process_fn_grad is not None:
+        got, want = s.output_process_fn_grad(got), sample.output_process_fn_grad(want)
     return differ(kept(op, HERE.leaves(got)), kept(op, THERE.leaves(want)))
 
 

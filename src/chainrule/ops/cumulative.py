@@ -186,7 +186,7 @@ def diff(
         m = x._shape[at]
         upper, lower = x.narrow(at, 1, m - 1), x.narrow(at, 0, m - 1)
         x = upper ^ lower if x._dtype.kind == "b" else upper - lower
-    return x if n else x.clone()  # type: ignore[no-any-return]
+    return x if n else x.clone()
 
 
 def _spacings(name: str, y: Tensor, x: Any, dx: Any, dim: int) -> Any:

@@ -62,9 +62,17 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "index_reduce_ masked_scatter masked_scatter_ masked_select put put_ scatter scatter_ scatter_add "
         "scatter_add_ scatter_reduce scatter_reduce_ take take_along_dim",
     ),
+    "solvers": (
+        "cholesky cholesky_inverse cholesky_solve det inverse logdet lu lu_solve lu_unpack slogdet triangular_solve",
+        "cholesky cholesky_inverse cholesky_solve det inverse logdet lu lu_solve slogdet triangular_solve",
+    ),
     "special": (
         "digamma erfc erfinv i0 igamma igammac lgamma logit mvlgamma polygamma sinc xlogy",
         "digamma digamma_ erfc erfc_ erfinv erfinv_ i0 i0_ igamma igamma_ igammac igammac_ lgamma lgamma_ "
         "logit logit_ mvlgamma mvlgamma_ polygamma polygamma_ sinc sinc_ xlogy xlogy_",
+    ),
+    "spectral": (
+        "cross matrix_exp matrix_power orgqr pinverse qr svd vander",
+        "cross matrix_exp matrix_power orgqr pinverse qr svd",
     ),
 }

@@ -270,7 +270,7 @@ def _quantile(name: str, x: Tensor, q: Any, dim: Any, keepdim: bool, interpolati
     found = found.movedim(-1, 0)
     if keepdim:
         found = found.reshape(-1, *(1,) * rank) if dim is None or not rank else found.unsqueeze(x._dim(dim) + 1)
-    return found if at_q.ndim else found[0]
+    return found if at_q.ndim else found[0]  # type: ignore[no-any-return]
 
 
 # --- counting --------------------------------------------------------------------------------------------------------

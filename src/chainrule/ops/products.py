@@ -52,7 +52,7 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
     gone = [i for i, c in enumerate(t) if c not in result]
     if gone:
         x, t = x.sum(gone), [c for c in t if c in result]
-    return x.permute(*[t.index(c) for c in result]) if t != result else x
+    return x.permute(*[t.index(c) for c in result]) if t != result else x  # type: ignore[no-any-return]
 
 
 def _from_lists(args: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
@@ -429,7 +429,7 @@ def corrcoef(input: Tensor) -> Tensor:
     found = c / d.unsqueeze(1) / d.unsqueeze(0)
     if found._dtype.kind == "c":
         return public["complex"](found.real.clamp(-1, 1), found.imag.clamp(-1, 1))  # type: ignore[no-any-return]
-    return found.clamp(-1, 1)
+    return found.clamp(-1, 1)  # type: ignore[no-any-return]
 
 
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:

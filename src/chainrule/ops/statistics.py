@@ -174,6 +174,10 @@ def norm(
     >>> torch.norm(x), torch.norm(x, 1), torch.norm(x, float("inf"))
     (tensor(5.), tensor(7.), tensor(4.))
     """
+    if p == "nuc":
+        from .spectral import matrix_norm
+
+        return matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
     x = _to_dtype(input, dtype)
     if x._dtype.kind not in "fc":
         raise explained(
