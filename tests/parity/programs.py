@@ -310,7 +310,7 @@ def look(t: Any, names: dict[int, str]) -> dict[str, Any]:
         return {**found, "grad_fn": first_sentence(str(e))}
     grad = t.grad if t.is_leaf or t.retains_grad else None
     return {**found, "grad_fn": None if node is None else node.name(), "is_leaf": t.is_leaf,
-            "grad": None if grad is None else grad.detach().numpy().copy()}  # fmt: skip
+            "grad": None if grad is None else grad.detach().numpy(force=True).copy()}  # fmt: skip
 
 
 def span(t: Any) -> tuple[int, int]:

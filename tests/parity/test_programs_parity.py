@@ -20,7 +20,7 @@ from programs import generate
 torch = pytest.importorskip("torch")
 
 import chainrule
-from chainrule import backward, engine, primitive
+from chainrule import backward, engine, writes
 from chainrule.ops import assignment
 
 COUNT, PIECES = int(os.environ.get("CHAINRULE_PROGRAMS", "1000")), 12
@@ -48,10 +48,10 @@ def find(count: int) -> set[str]:
 MISTAKES: list[tuple[Any, str, Callable[..., Any]]] = [
     (engine, "check_versions", lambda node: None),
     (backward, "fit", lambda xp, g, shape, dtype: g),
-    (primitive, "leave_behind", lambda root: None),
-    (primitive, "_snapshot", lambda x, node: None),
-    (primitive, "check_writable", lambda *args, **kwargs: None),
-    (primitive, "_rebase", lambda x, result: None),
+    (writes, "leave_behind", lambda root: None),
+    (writes, "_snapshot", lambda x, node: None),
+    (writes, "check_writable", lambda *args, **kwargs: None),
+    (writes, "_rebase", lambda x, result: None),
     (assignment, "pull_back", lambda xp, x, g, chain: x),
     (assignment, "put_back", lambda x, value, chain: x),
 ]

@@ -76,7 +76,11 @@ class Dual(Tensor):
         t = self._slot.tangent
         if not isinstance(t, Tensor) or t._rank != self._rank:
             self._slot.tangent = t = wrap(t, self._rank)
-        return follow_chain(t, steps(self._way)) if self._way else t
+        if self._way is None:
+            return t
+        if t._rg and self._meta.created in ("no_grad", "inference"):
+            t = t.detach()
+        return follow_chain(t, steps(self._way))  # type: ignore[no-any-return]
 
     def _interpret(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         rank, recorded = self._rank, prim.view or prim.outputs is not None
@@ -254,13 +258,19 @@ def _derive(cls: type[Tensor]) -> type[Dual]:
 barriers: set[Primitive] = set()  # views that share memory, but no tangent: what makes duals, and takes them apart
 
 
-def carry(x: Tensor, result: Tensor) -> None:
-    """``result`` was written into ``x``: so is its tangent, for all that show this memory."""
-    t = result.tangent if isinstance(result, Dual) else _zeros(result)
+def carry(x: Tensor, value: Tensor, step: Any = None) -> None:
+    """``value`` was written into ``x``, or where a ``step`` leads from there: so is its tangent, for all who share it."""
     if not isinstance(x, Dual):
-        _gain(x, result._slot.level)  # type: ignore[attr-defined]
-    slot, way = x._slot, x._way  # type: ignore[attr-defined]
-    slot.tangent = table["CopySlices"](slot.tangent, t, chain=steps(way)) if way else t
+        _gain(x, value._slot.level)  # type: ignore[attr-defined]
+    slot, way = x._slot, x._way if step is None else (x._way, *step)  # type: ignore[attr-defined]
+    old = slot.tangent
+    t = value.tangent if isinstance(value, Dual) else _zeros(value)
+    if way is not None:
+        t = table["CopySlices"](old, t, chain=steps(way))
+    if not modes.current().grad and isinstance(old, Tensor) and old._rg:  # the history stays, as that of the value does
+        t = t.detach()
+        t._rg, t._node = True, old._node or old
+    slot.tangent = t
 
 
 def _gain(x: Tensor, level: Level | None) -> None:

@@ -29,7 +29,7 @@ from ..tensor import Tensor, wrap
 __all__ = ["UnpackedDualTensor", "dual_level", "enter_dual_level", "exit_dual_level", "make_dual", "unpack_dual"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-_MADE, _PRIMAL = Reshape("ViewBackward0"), GetItem("Identity")
+_MADE, _PRIMAL = Reshape("ViewBackward0"), GetItem("torch::autograd::Identity")
 barriers.update((_MADE, _PRIMAL))
 
 

@@ -96,7 +96,6 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
     plain = self._rank == value._rank == 2 and is_numpy(self._own()) and is_numpy(value._a)
     if plain and label != "IndexBackward0":
         return write_part(self if label == "AliasBackward0" else getitem(self, key), value)
-    plain = plain and not (self._first or value._first)  # with a tangent, by the rule for tangents
     recording = current().grad and (self._rg or value._rg)
     check_writable(self, value._rg, uniform=not recording)  # PyTorch lets expanded tensors be written to by index
     masked = not any(type(k) is np.ndarray and k.dtype.kind != "b" for k in parts)
@@ -130,6 +129,8 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
     try:
         if plain:
             self._a[parts] = value._a
+            if self._first or value._first:
+                self._carry(value, (view_prim, {"key": parts}))
         else:
             _store(self, unrecorded(table["Put"], (self, value), {"key": parts}))
     except IndexError as e:

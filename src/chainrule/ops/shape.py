@@ -160,10 +160,11 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 
 def _reshaped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The node is PyTorch's: of a view, of a view with other strides, or of a copy."""
-    if x._rank != 2 or type(x._a) is not np.ndarray or x.is_contiguous() or x._first:
+    if x._rank != 2 or type(x._a) is not np.ndarray or x.is_contiguous():
         return _view(x, shape=shape)  # type: ignore[no-any-return]
     raw = np.reshape(x._a, shape)
-    return record_one(_alias if np.may_share_memory(raw, x._a) else _copied, x, x._a, {"shape": shape}, raw)
+    prim = _alias if np.may_share_memory(raw, x._a) else _copied
+    return prim(x, shape=shape) if x._first else record_one(prim, x, x._a, {"shape": shape}, raw)  # type: ignore[no-any-return]
 
 
 def view(self: Tensor, *shape: Any) -> Tensor:
