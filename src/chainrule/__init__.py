@@ -69,6 +69,7 @@ from .dtypes import (
 from .dtypes import bool_ as bool
 from .errors import MissingExtra, OutOfMemoryError
 from .errors import explained as _explained
+from .interop import from_dlpack, frombuffer
 from .modes import is_inference
 from .ops import find as _find
 from .ops import functions as _later

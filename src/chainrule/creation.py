@@ -188,6 +188,13 @@ def from_numpy(ndarray: np.ndarray[Any, Any]) -> Tensor:
     """
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
+    if not ndarray.dtype.isnative:
+        raise explained(
+            ValueError(
+                "given numpy array has byte order different from the native byte order. Conversion between byte orders is "
+                'currently not supported.\nConvert it first: a.astype(a.dtype.newbyteorder("=")).'
+            )
+        )
     dtypes.from_numpy(ndarray.dtype)
     return wrap(ndarray.view(np.ndarray))
 

@@ -6,7 +6,6 @@ with it is declared in ``ops``, one block per operation, and attached to the cla
 
 from __future__ import annotations
 
-import copy
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
@@ -573,20 +572,6 @@ class Tensor(TensorMethods, Box):
         if not self._shape and (spec or type(self) is Tensor):
             return format(self.item(), spec)
         return object.__format__(self, spec)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        if not self.is_leaf:
-            raise RuntimeError(
-                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
-                "moment.  If you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm "
-                "usage, see https://github.com/pytorch/pytorch/pull/103001"
-            )
-        out = _new(type(self))
-        memo[id(self)] = out
-        init(out, copy.deepcopy(self._a, memo), self._rg)
-        out._grad = copy.deepcopy(self._grad, memo)
-        out.__dict__.update(copy.deepcopy(self.__dict__, memo))
-        return out
 
     def __reduce__(self) -> Any:
         return _rebuild, (type(self), self._own(), self._rg, self.__dict__)
