@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 import chainrule as torch
-from both import T  # noqa: F401  a fixture
+from both import T
 from chainrule import func
 from complex_functions import FUNCTIONS, REFUSED
 from every_op import close, real, slope
 
+__all__ = ["T"]
 Z = torch.tensor([0.5 + 1j, -1.2 + 0.3j, 0.7 - 0.4j], dtype=torch.complex128)
 DIRECTIONS = [
     torch.tensor(v, dtype=torch.complex128) for v in ([1 - 2j, 0.5j, -0.3], [0.2, 1 + 1j, 0.4j], [1j, 1, 1 - 1j])
@@ -123,13 +124,13 @@ def test_formulas(name: str) -> None:
 # --- expectations that hold for PyTorch too, where it is installed ----------------------------------------
 
 
-def z64(T: Any) -> Any:  # noqa: F811
+def z64(T: Any) -> Any:
     return T.tensor([[0.5 + 1j, -1.25 + 0.25j], [1, 2j]], requires_grad=True)
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", REFUSED)
-def test_refusals(T: Any, name: str) -> None:  # noqa: F811
+def test_refusals(T: Any, name: str) -> None:
     f, kind, words = REFUSED[name]
     z = z64(T)
     with pytest.raises(kind) as caught:
@@ -138,7 +139,7 @@ def test_refusals(T: Any, name: str) -> None:  # noqa: F811
     assert str(caught.value).split("\n")[0].startswith(words)
 
 
-def test_a_real_leaf_beside_a_complex_one_gets_a_real_gradient(T: Any) -> None:  # noqa: F811
+def test_a_real_leaf_beside_a_complex_one_gets_a_real_gradient(T: Any) -> None:
     r = T.tensor([0.5, 2.0], requires_grad=True)
     z = T.tensor([1 + 2j, 3 - 1j], requires_grad=True)
     out = (r * z + z.conj() * r**2).sum()
@@ -148,7 +149,7 @@ def test_a_real_leaf_beside_a_complex_one_gets_a_real_gradient(T: Any) -> None: 
     assert z.grad.tolist() == [0.75 - 0.25j, 6 + 2j]
 
 
-def test_dtypes(T: Any) -> None:  # noqa: F811
+def test_dtypes(T: Any) -> None:
     r, d, z = T.ones(2), T.ones(2, dtype=T.float64), T.ones(2, dtype=T.complex64)
     assert [(x * 1j).dtype for x in (r, d, z, T.tensor([1]))] == [T.complex64, T.complex128, T.complex64, T.complex64]
     assert (z * d).dtype == T.complex128
@@ -161,7 +162,7 @@ def test_dtypes(T: Any) -> None:  # noqa: F811
     assert T.tensor([0j, 1j]).bool().tolist() == [False, True]
 
 
-def test_parts_are_views(T: Any) -> None:  # noqa: F811
+def test_parts_are_views(T: Any) -> None:
     z = T.tensor([1 + 2j, 3 - 1j])
     z.real[0] = 5
     z.imag = T.tensor([7.0, 8.0])
@@ -178,7 +179,7 @@ def test_parts_are_views(T: Any) -> None:  # noqa: F811
         leaf.real.fill_(1)
 
 
-def test_what_a_real_tensor_is_to_itself(T: Any) -> None:  # noqa: F811
+def test_what_a_real_tensor_is_to_itself(T: Any) -> None:
     r = T.ones(2)
     assert all(f(r) is r for f in (T.real, T.conj, T.conj_physical, T.resolve_conj, T.resolve_neg))
     assert T.isreal(T.tensor([1.0, float("nan")])).tolist() == [True, True]
@@ -186,7 +187,7 @@ def test_what_a_real_tensor_is_to_itself(T: Any) -> None:  # noqa: F811
     assert (T.is_complex(r), T.is_floating_point(r), r.is_conj(), T.is_neg(r)) == (False, True, False, False)
 
 
-def test_names_of_nodes(T: Any) -> None:  # noqa: F811
+def test_names_of_nodes(T: Any) -> None:
     z = z64(T)
     found = [f(z).grad_fn.name() for f in (T.abs, T.angle, T.sgn, T.conj, T.conj_physical, T.square)]
     assert found == [f"{n}Backward0" for n in ("Abs", "Angle", "Sgn", "Conj", "ConjPhysical", "Pow")]
@@ -195,7 +196,7 @@ def test_names_of_nodes(T: Any) -> None:  # noqa: F811
     assert T.sgn(z.real).grad_fn.name() == "SgnBackward0"
 
 
-def test_hooks_and_descent(T: Any) -> None:  # noqa: F811
+def test_hooks_and_descent(T: Any) -> None:
     z = T.tensor([1 + 2j], requires_grad=True)
     seen: list[Any] = []
     z.register_hook(seen.append)

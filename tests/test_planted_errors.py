@@ -27,7 +27,7 @@ Rule = Callable[..., Any]
 Change = Callable[[Rule], Rule]
 
 # Rules that give 0 whatever comes: no factor or sign can be told from another.
-ZERO = {(n, 0) for n in ("Sign", "Floor", "Ceil", "Round", "Trunc", "Fill", "Copy")} | {
+ZERO = {(n, 0) for n in ("Sign", "Floor", "Ceil", "Round", "RoundTo", "Trunc", "Fill", "Copy")} | {
     ("Copysign", 1),
     ("Nextafter", 1),
 }

@@ -390,6 +390,8 @@ def not_of_complex(e: Exception, d: Any) -> Exception:
         "Complex numbers have no order, and not every function of real numbers has a complex one. Take the real numbers "
         "that are meant: z.abs(), z.angle(), z.real, z.imag."
         if np.dtype(d).kind == "c" else
+        "It is for integers and truth values: compare first, x != 0, or convert, x.long()."
+        if np.dtype(d).kind == "f" else
         "It is computed in floating point: convert first, x.float()."
     )  # fmt: skip
     return explained(type(e)(f"{str(e).format(scalar_type(d))}\n{mend}"))

@@ -70,6 +70,7 @@ class Primitive:
     depends: ClassVar[Any] = None  # array code whose entries depend on the same ones, where that does not follow
     view: ClassVar[bool] = False  # the output may share memory with the input
     real_only: ClassVar[Exception | None] = None  # PyTorch's error for complex numbers; ``{}`` is their type's name
+    refused: ClassVar[str] = "c"  # the kinds of dtypes that it is for
     differentiable: ClassVar[bool] = True
     outputs: ClassVar[int | None] = None  # None: one array; else forward gives a tuple
     formula: ClassVar[bool] = True  # False: an algorithm over numbers, through which symbols cannot flow
@@ -155,8 +156,8 @@ class Primitive:
 
     def __call__(self, *arrays: Any, **params: Any) -> Any:
         if self.single and type(arrays[0]) is Tensor:  # nobody else to interpret it
-            if self.real_only is not None and dtype_of(arrays[0]).kind == "c":
-                refuse_complex(self.real_only, arrays)
+            if self.real_only is not None and dtype_of(arrays[0]).kind in self.refused:
+                refuse(self, arrays)
             return arrays[0]._interpret(self, arrays, params)
         return bind(self, arrays, params)
 
@@ -354,14 +355,15 @@ def bind(prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any]) -> An
         return compute(prim, arrays, params)
     arrays = prim.prepare(arrays, params)
     if prim.real_only is not None:
-        refuse_complex(prim.real_only, arrays)
+        refuse(prim, arrays)
     return top._interpret(prim, arrays, params)
 
 
-def refuse_complex(error: Exception, arrays: tuple[Any, ...]) -> None:
+def refuse(prim: Primitive, arrays: tuple[Any, ...]) -> None:
     for a in arrays:
-        if hasattr(a, "shape") and dtype_of(a).kind == "c":
-            raise errors.not_of_complex(error, dtype_of(a))
+        if hasattr(a, "shape") and dtype_of(a).kind in prim.refused:
+            assert prim.real_only is not None
+            raise errors.not_of_complex(prim.real_only, dtype_of(a))
 
 
 def compute(prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any]) -> Any:

@@ -31,7 +31,6 @@ from numpy import (
     expm1,
     flip,
     floor,
-    floor_divide,
     greater,
     greater_equal,
     imag,
@@ -55,7 +54,6 @@ from numpy import (
     permute_dims,
     pi,
     real,
-    remainder,
     reshape,
     round,
     sin,
@@ -202,6 +200,22 @@ def peak(x: Any, *, axis: Any) -> Any:
 
 def relu(x: Any) -> Any:
     return np.maximum(x, 0, dtype=x.dtype)
+
+
+def floor_divide(x: Any, y: Any) -> Any:
+    return np.floor_divide(x, _divisor(x, y))
+
+
+def remainder(x: Any, y: Any) -> Any:
+    return np.remainder(x, _divisor(x, y))
+
+
+def _divisor(x: Any, y: Any) -> Any:
+    """``y``, or PyTorch's error if it is the integer 0."""
+    if getattr(x, "dtype", np.dtype(int)).kind in "iu" and getattr(y, "dtype", np.dtype(int)).kind in "iu":
+        if np.any(y == 0) and not isinstance(y, float):
+            raise RuntimeError("ZeroDivisionError")
+    return y
 
 
 def erf(x: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..arrays.namespace import dtype_of
 from ..primitive import Elementwise, Primitive
 from ..tensor import Tensor
 from .kinds import export, no_kernel, only_floats, unary
@@ -32,6 +33,11 @@ class Relu(Elementwise):
     real_only = NotImplementedError("clamp is not supported for complex types")
     scalar = "{x} if not ({x} <= 0) else 0"
     samples = [(([[0.5, -1.25], [2.0, -0.7]],), {}), ((1.5,), {})]
+
+    def prepare(self, arrays: Any, params: Any) -> Any:
+        if dtype_of(arrays[0]).kind == "b":
+            raise RuntimeError("Boolean inputs not supported for relu")
+        return super().prepare(arrays, params)
 
 
 relu = unary(Relu)

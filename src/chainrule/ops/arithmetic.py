@@ -9,12 +9,15 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from ..arrays.namespace import namespace
+import numpy as np
+
+from .. import errors
+from ..arrays.namespace import dtype_of, namespace
 from ..errors import explained
 from ..lanes import general
 from ..primitive import Elementwise
 from ..tensor import Tensor
-from .kinds import attach, binary, export, in_place_of, public, unary
+from .kinds import attach, binary, export, in_place_of, no_kernel, public, unary
 from .samples import BESIDE_ZERO, ONE, TWO
 
 
@@ -40,6 +43,17 @@ class Sub(Elementwise):
     scalar = "{x} - {y}"
     labels = ("SubBackward0", "SubBackward0", "RsubBackward1")
     samples = TWO
+
+    def prepare(self, arrays: Any, params: Any) -> Any:
+        truths = [hasattr(a, "shape") and dtype_of(a).kind == "b" for a in arrays]
+        if any(truths):
+            raise RuntimeError(
+                "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
+                "operator instead." if all(truths) else
+                "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, "
+                "use the `~` or `logical_not()` operator instead."
+            )  # fmt: skip
+        return super().prepare(arrays, params)
 
 
 sub = binary(Sub, operator.sub, operators=("__sub__", "__rsub__"))
@@ -90,6 +104,9 @@ def power(x: Any, y: Any) -> Any:
             return root if y > 0 else 1 / root
         if y == -1 or y == -2:
             return 1 / (x if y == -1 else x * x)
+    if type(y) is np.ndarray and y.dtype.kind == "i" and (type(x) is int or x.dtype.kind in "iu") and (y < 0).any():
+        inverse = np.where(x == 1, 1, np.where(x == -1, 1 - 2 * (y % 2), 0))  # 1 / x**-y towards 0
+        return np.where(y < 0, inverse, x ** np.maximum(y, 0))
     return x**y
 
 
@@ -163,6 +180,14 @@ class Neg(Elementwise):
     scalar = "-{x}"
     samples = ONE
 
+    def prepare(self, arrays: Any, params: Any) -> Any:
+        if dtype_of(arrays[0]).kind == "b":
+            raise RuntimeError(
+                "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the "
+                "`~` or `logical_not()` operator instead."
+            )
+        return super().prepare(arrays, params)
+
 
 neg = unary(Neg, operator="__neg__")
 
@@ -176,6 +201,11 @@ class Abs(Elementwise):
     jvp_x = lambda xp, t, x: xp.real(t * xp.conj(xp.sign(x))) if x.dtype.kind == "c" else t * xp.sign(x)
     scalar = "abs({x})"
     samples = [(([[0.5, -1.25], [2.0, -0.7]],), {}), ((-0.5,), {})]
+
+    def prepare(self, arrays: Any, params: Any) -> Any:
+        if dtype_of(arrays[0]).kind == "b":
+            raise errors.not_of_complex(no_kernel("abs_cpu"), dtype_of(arrays[0]))
+        return super().prepare(arrays, params)
 
 
 abs = unary(Abs, operator="__abs__")

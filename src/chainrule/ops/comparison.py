@@ -97,6 +97,7 @@ class BitwiseAnd(Elementwise):
     """``x & y`` of integers or truth values."""
 
     real_only = no_kernel("bitwise_and_cpu")
+    refused = "fc"
     forward = lambda xp, x, y: x & y
     scalar = "{x} & {y}"
     samples = [(([True, False, True], [True, True, False]), {})]
@@ -109,6 +110,7 @@ class BitwiseOr(Elementwise):
     """``x | y`` of integers or truth values."""
 
     real_only = no_kernel("bitwise_or_cpu")
+    refused = "fc"
     forward = lambda xp, x, y: x | y
     scalar = "{x} | {y}"
     samples = [(([True, False, True], [True, True, False]), {})]
@@ -121,6 +123,7 @@ class BitwiseXor(Elementwise):
     """``x ^ y`` of integers or truth values."""
 
     real_only = no_kernel("bitwise_xor_cpu")
+    refused = "fc"
     forward = lambda xp, x, y: x ^ y
     scalar = "{x} ^ {y}"
     samples = [(([True, False, True], [True, True, False]), {})]
@@ -133,6 +136,7 @@ class BitwiseNot(Elementwise):
     """``~x``: not, for truth values."""
 
     real_only = no_kernel("bitwise_not_cpu")
+    refused = "fc"
     forward = lambda xp, x: ~x
     scalar = "not {x}"
     samples = [(([True, False, True],), {})]

@@ -6,6 +6,7 @@ from collections import namedtuple
 from typing import Any
 
 from .. import dtypes, errors
+from ..errors import explained
 from ..primitive import Primitive, table
 from ..tensor import Tensor
 from .kinds import export, no_kernel
@@ -175,6 +176,12 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 
 def _arg(prim: Primitive, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
+    if x._dtype.kind == "b":
+        raise explained(
+            RuntimeError(
+                f"{prim.name.lower()}(): does not support bool input\nCount instead: x.long().{prim.name.lower()}()."
+            )
+        )
     if dim is None:
         flat = prim(x.detach().reshape(-1), axis=-1, keepdims=False)
         return flat.reshape((1,) * x.ndim) if keepdim else flat  # type: ignore[no-any-return]

@@ -108,6 +108,8 @@ class LogSumExp(Reduction):
 
 
 def logsumexp_forward(xp: Any, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+    if not count(x.shape, axis):
+        return xp.log(xp.sum(xp.exp(x), axis=axis, keepdims=keepdims))
     top = xp.peak(xp.real(x) if x.dtype.kind == "c" else x, axis=axis)
     top = xp.where(xp.isfinite(top), top, xp.zeros_like(top))
     total = xp.log(xp.sum(xp.exp(x - top), axis=axis, keepdims=True)) + top
@@ -222,6 +224,8 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
 
     Source: ``torch.logsumexp``.
     """
+    if input._dtype.kind in "iub":
+        input = table["Cast"](input, dtype=dtypes.default_float())
     return _logsumexp(input, axis=axes(input, dim), keepdims=keepdim)  # type: ignore[no-any-return]
 
 
@@ -230,7 +234,7 @@ def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
 
     Source: ``torch.all``.
     """
-    return _all(input, axis=axes(input, dim), keepdims=keepdim)  # type: ignore[no-any-return]
+    return _truth(_all, input, dim, keepdim)
 
 
 def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
@@ -238,7 +242,12 @@ def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
 
     Source: ``torch.any``.
     """
-    return _any(input, axis=axes(input, dim), keepdims=keepdim)  # type: ignore[no-any-return]
+    return _truth(_any, input, dim, keepdim)
+
+
+def _truth(prim: Primitive, x: Tensor, dim: Any, keepdim: bool) -> Tensor:
+    found: Tensor = prim(x, axis=axes(x, dim), keepdims=keepdim)
+    return found.to(x.dtype) if x._dtype == "uint8" else found  # of bytes bytes come out
 
 
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:

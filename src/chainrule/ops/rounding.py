@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from ..lanes import general
 from ..primitive import Elementwise
-from .kinds import binary, no_kernel, unary
+from ..tensor import Tensor
+from .kinds import binary, export, no_kernel, unary
 from .samples import BETWEEN_STEPS
 
 
@@ -43,7 +47,39 @@ class Round(Elementwise):
     samples = [(([[0.6, -1.25], [2.2, -0.7]],), {})]
 
 
-round = unary(Round)
+class RoundTo(Elementwise):
+    """The nearest number with so many decimals, halves to even; tens and hundreds for negative ``decimals``."""
+
+    real_only = no_kernel("round_cpu")
+    refused = "ciub"
+    forward = lambda xp, x, *, decimals: round_forward(xp, x, decimals)
+    d_x = 0
+    samples = [(([[0.625, -1.27], [2.21, -0.72]],), {"decimals": 1}), (([16.0, -25.5],), {"decimals": -1})]
+
+
+def round_forward(xp: Any, x: Any, decimals: int) -> Any:
+    scale = 10.0 ** abs(decimals)
+    return xp.round(x * scale) / scale if decimals > 0 else xp.round(x / scale) * scale
+
+
+_round, _round_to = unary(Round), RoundTo("RoundBackward1")
+
+
+def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Tensor:
+    """The nearest integers, halves to even; with ``decimals`` the nearest numbers of so many decimals.
+
+    ``input`` has any shape; so has the result.  The slope is 0.
+
+    Source: ``torch.round``.
+
+    >>> import chainrule as torch
+    >>> torch.round(torch.tensor([0.5, 1.5, 2.25])), torch.round(torch.tensor([2.25]), decimals=1)
+    (tensor([0., 2., 2.]), tensor([2.2000]))
+    """
+    return general(_round_to, (input,), out, {"decimals": decimals}) if decimals else _round(input, out=out)
+
+
+export("round", round, in_place=True)
 
 
 class Remainder(Elementwise):

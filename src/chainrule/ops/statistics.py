@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 from .. import errors
@@ -141,7 +142,17 @@ def _spread_of(
         dim, unbiased = None, dim
     if correction is None:
         correction = 1 if unbiased is None or unbiased else 0
-    return prim(x, axis=axes(x, dim), keepdims=keepdim, correction=correction)  # type: ignore[no-any-return]
+    if x._dtype.kind not in "fc":
+        raise explained(
+            RuntimeError("std and var only support floating point and complex dtypes\nConvert first: x.float().")
+        )
+    axis = axes(x, dim)
+    if not freedom(x._shape, axis, correction):
+        warnings.warn(
+            f"{prim.name.lower()}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction "
+            "factor (input numel divided by output numel).", UserWarning, stacklevel=3,
+        )  # fmt: skip
+    return prim(x, axis=axis, keepdims=keepdim, correction=correction)  # type: ignore[no-any-return]
 
 
 def std(
