@@ -18,7 +18,7 @@ from .engine import Box, Extra
 from .errors import explained
 from .primitive import Elementwise, Primitive, alone, bind
 from .quiet import quietly, reset_errors
-from .tensor import Tensor, _new, wrap
+from .tensor import Inference, Tensor, _new, wrap
 from .writes import assign
 
 # Types and dtypes that a lane takes: real floats, where NumPy's promotion is PyTorch's.
@@ -29,8 +29,17 @@ _F64: Any
 _S32, _S64, _F32, _F64 = np.float32, np.float64, np.dtype("float32"), np.dtype("float64")
 _ndarray = np.ndarray
 _mode = modes.current
-_ON, _PLAIN = modes.ON, (modes.ON, modes.OFF)
+_ON = modes.ON
 _unusual = modes.unusual
+
+
+def unlike(t: Tensor, wanted: bool) -> bool:
+    """Whether the mode is one in which a lane cannot record the result ``t``, where that is ``wanted``; if it is
+    inference mode, ``t`` is marked."""
+    mode = _mode()
+    if mode.inference:
+        t._v = Inference([0])
+    return wanted and mode.grad
 
 
 def unary_lane(prim: Elementwise) -> Callable[..., Any]:
@@ -72,7 +81,7 @@ def unary_lane(prim: Elementwise) -> Callable[..., Any]:
                         None, extra,
                     )  # fmt: skip
                     t._rg = True
-                elif _unusual and _mode() not in _PLAIN:
+                elif _unusual and unlike(t, input._rg):
                     return general(prim, (input,))
                 else:
                     t._node = None
@@ -162,7 +171,7 @@ def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tupl
                                 tensors, None, extra,
                             )  # fmt: skip
                             t._rg = True
-                        elif _unusual and _mode() not in _PLAIN:
+                        elif _unusual and unlike(t, wx or wy):
                             return general(tt, (input, other))
                         else:
                             t._node = None
@@ -189,7 +198,7 @@ def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tupl
                             None, _extra(t, input, out_x, x_x, 0) if out_x or (x_x and input._v is not None) else None,
                         )  # fmt: skip
                         t._rg = True
-                    elif _unusual and _mode() not in _PLAIN:
+                    elif _unusual and unlike(t, input._rg):
                         return general(ts, (input, other))
                     else:
                         t._node = None
@@ -225,7 +234,7 @@ def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tupl
                         None, _extra(t, input, out_y, y_y, 1) if out_y or (y_y and input._v is not None) else None,
                     )  # fmt: skip
                     t._rg = True
-                elif _unusual and _mode() not in _PLAIN:
+                elif _unusual and unlike(t, input._rg):
                     return general(st, (other, input))
                 else:
                     t._node = None
