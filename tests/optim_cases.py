@@ -58,7 +58,7 @@ OPTIONS: dict[str, list[Options]] = {
 REAL_ONLY = ("Adafactor", "Muon")
 DTYPES = ("float32", "float64", "complex64", "complex128")
 SHAPES = ((3, 4), (5,), (), (2, 3, 2))
-SMALL = ((2, 2), (3,), ())  # for the recorded runs
+SMALL = ((2, 3), (3,), ())  # for the recorded runs
 MATRICES = ((3, 4), (5, 2), (4, 4))  # for Muon
 CHECKED = (1, 2, 7, 100)  # after how many steps the numbers are compared
 

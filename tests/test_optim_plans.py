@@ -101,6 +101,8 @@ def test_few_arrays_beside_its_own() -> None:
 def test_a_formula_cannot_ask_for_values() -> None:
     with pytest.raises(TypeError, match="cannot depend on what a value is"):
         written(lambda now, p, g: (p if p > 0 else g,), 0, 2)
+    with pytest.raises(TypeError, match="puts numbers, not arrays"):
+        written(lambda now, p, g: (notes.where(p > 0, g, p),), 0, 2)
 
 
 def test_large_arrays_are_moved_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:

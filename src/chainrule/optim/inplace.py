@@ -94,7 +94,10 @@ class _Namespace:
     maximum, minimum = (staticmethod(lambda x, y, f=f: x._note(f, x, y)) for f in (np.maximum, np.minimum))
 
     @staticmethod
-    def where(c: Note, x: Any, y: Any) -> Note:
+    def where(c: Note, x: float, y: Any) -> Note:
+        """``x``, a number, where c holds, and ``y`` elsewhere."""
+        if isinstance(x, Note):
+            raise TypeError("where() in a formula puts numbers, not arrays")
         return c._note(np.where, c, x, y)
 
 
@@ -145,7 +148,7 @@ def plan(n: int, lines: tuple[tuple[Any, ...], ...], results: tuple[int, ...]) -
             for i in done:
                 free[extra[i - n]].append(i)
         out = home.get(at, -1)
-        if out < 0 or last.get(out, -1) > at or (masked and out in found[:2]):
+        if out < 0 or last.get(out, -1) > at:
             kind = function in _TESTS
             if not free[kind]:
                 free[kind].append(n + len(extra))
