@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import chainrule as torch
+from chainrule import modes
+from chainrule.autograd.forward_ad import exit_dual_level
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +22,9 @@ def no_trace() -> Iterator[None]:
     grad = torch.is_grad_enabled()
     yield
     changed = []
+    if modes.level.get() is not None:
+        changed.append("a dual level open: use `with dual_level():`")
+        exit_dual_level()
     if torch.is_grad_enabled() != grad:
         changed.append("grad mode: use `with torch.no_grad():`")
         torch.set_grad_enabled(grad)

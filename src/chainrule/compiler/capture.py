@@ -229,7 +229,7 @@ class Capture:
     def _input(self, t: Tensor, a: Any) -> Traced:
         known = self.seen.get(id(t))
         if known is None:
-            if not is_numpy(a) or t._rank != 2:
+            if not is_numpy(a) or t._rank != 2 or t._first:
                 self.refuse(Inline())
             if id(t) not in self.known:
                 self.refuse(Uncompilable("it reads a tensor from a place where it cannot be found again"))

@@ -58,6 +58,8 @@ def _fill(self: Tensor, name: str, draw: Draw, *beside: Any) -> Tensor:
     if self._rg and modes.is_grad_enabled():
         return assign(self, _nodes[name](self, wrap(fill(empty_like(a), draw, *beside))))
     fill(a, draw, *beside)
+    if self._first:
+        self._carry(self.detach())
     written(self, None)
     return self
 

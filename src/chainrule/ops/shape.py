@@ -164,7 +164,7 @@ def _reshaped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
         return _view(x, shape=shape)  # type: ignore[no-any-return]
     raw = np.reshape(x._a, shape)
     prim = _alias if np.may_share_memory(raw, x._a) else _copied
-    return prim(x, shape=shape) if x._first else record_one(prim, x, x._a, {"shape": shape}, raw)  # type: ignore[no-any-return]
+    return prim(x, shape=shape) if x._first else record_one(prim, x, x._a, {"shape": shape}, raw)
 
 
 def view(self: Tensor, *shape: Any) -> Tensor:
