@@ -62,6 +62,7 @@ from .ops.ordering import bucketize as bucketize
 from .ops.pieces import cartesian_prod as cartesian_prod
 from .ops.shape import cat as cat
 from .ops.rounding import ceil as ceil
+from .ops.units import celu as celu
 from .ops.products import chain_matmul as chain_matmul
 from .ops.solvers import old_cholesky as cholesky
 from .ops.solvers import cholesky_inverse as cholesky_inverse
@@ -81,6 +82,7 @@ from .ops.pointwise import copysign as copysign
 from .ops.products import corrcoef as corrcoef
 from .ops.trigonometric import cos as cos
 from .ops.trigonometric import cosh as cosh
+from .ops.units import cosine_similarity as cosine_similarity
 from .ops.ordering import count_nonzero as count_nonzero
 from .ops.products import cov as cov
 from .ops.spectral import old_cross as cross
@@ -147,6 +149,7 @@ from .dtypes import get_default_dtype as get_default_dtype
 from .random.generator import get_rng_state as get_rng_state
 from .ops.cumulative import gradient as gradient
 from .ops.comparison import gt as gt
+from .ops.units import hardshrink as hardshrink
 from .ops.pointwise import heaviside as heaviside
 from .ops.ordering import histc as histc
 from .ops.ordering import histogram as histogram
@@ -258,6 +261,7 @@ from .creation import ones_like as ones_like
 from . import optim as optim
 from .ops.spectral import householder_product as orgqr
 from .ops.linalg import outer as outer
+from .ops.units import pairwise_distance as pairwise_distance
 from .ops.shape import permute as permute
 from .ops.rearrange import permute_copy as permute_copy
 from .ops.spectral import pinverse as pinverse
@@ -266,6 +270,7 @@ from .ops.polar import polar as polar
 from .ops.special import polygamma as polygamma
 from .ops.pointwise import positive as positive
 from .ops.arithmetic import pow as pow
+from .ops.units import prelu as prelu
 from .ops.reduce import prod as prod
 from .ops.scatter import put as put
 from .ops.spectral import old_qr as qr
@@ -293,6 +298,7 @@ from .ops.rearrange import roll as roll
 from .ops.rearrange import rot90 as rot90
 from .ops.rounding import round as round
 from .ops.pieces import vstack as row_stack
+from .ops.units import rrelu as rrelu
 from .ops.exponential import rsqrt as rsqrt
 from .serialization.files import save as save
 from .creation import scalar_tensor as scalar_tensor
@@ -304,6 +310,7 @@ from .random.generator import seed as seed
 from .ops.pieces import select as select
 from .ops.rearrange import select_copy as select_copy
 from .ops.pieces import select_scatter as select_scatter
+from .ops.units import selu as selu
 from . import serialization as serialization
 from .autograd.anomaly_mode import set_anomaly_enabled as set_anomaly_enabled
 from .dtypes import set_default_dtype as set_default_dtype
@@ -346,6 +353,7 @@ from .ops.trigonometric import tanh as tanh
 from .creation import tensor as tensor
 from .ops.pieces import tensor_split as tensor_split
 from .ops.products import tensordot as tensordot
+from .ops.units import threshold as threshold
 from .ops.rearrange import tile as tile
 from .ops.ordering import topk as topk
 from .ops.diagonals import trace as trace

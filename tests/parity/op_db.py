@@ -12,6 +12,7 @@ A *level* is one thing to do: ``forward``, ``backward``, ``double`` (backward of
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import operator
 import random
@@ -385,7 +386,7 @@ def checks(op: Any, dtype: Any, mine: Any, sample: Any, want: list[Any]) -> dict
         if form is not None and not isinstance(f, types.FunctionType):
             found["method"] = lambda s: _form(op, form.__name__, sample, s)
         if form_ is not None:
-            found["inplace"] = lambda s: _in_place(form_.__name__, sample, s)
+            found["inplace"] = lambda s: _in_place(form_, sample, s)
     return found
 
 
@@ -410,16 +411,19 @@ def _form(op: Any, name: str, sample: Any, s: Any) -> str:
     return differ(kept(op, HERE.leaves(got)), kept(op, THERE.leaves(want)))
 
 
-def _in_place(name: str, sample: Any, s: Any) -> str:
-    x = sample.input.detach().clone()
+def _in_place(form: Any, sample: Any, s: Any) -> str:
+    x, y = sample.input.detach().clone(), s.input.detach().clone()
     try:
-        want = getattr(x, name)(*sample.args, **sample.kwargs)
+        want = form(x, *sample.args, **sample.kwargs)
     except RuntimeError:  # this sample does not fit into its input
         return ""
-    y = s.input.detach().clone()
-    if not hasattr(y, name):
-        raise AttributeError(f"no Tensor.{name}")
-    got = getattr(y, name)(*s.args, **s.kwargs)
+    if isinstance(form, functools.partial):
+        mine: Any = functools.partial(getattr(cr.nn.functional, form.func.__name__), **form.keywords)
+    elif isinstance(form, types.FunctionType) and form.__name__ == "<lambda>":
+        mine = ours(form)
+    else:
+        mine = getattr(cr.Tensor, form.__name__)
+    got = mine(y, *s.args, **s.kwargs)
     return differ([got, y], [want, want]) or ("" if got is y else "does not return the tensor itself")
 
 

@@ -76,4 +76,8 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "cross matrix_exp matrix_power orgqr pinverse qr svd vander",
         "cross matrix_exp matrix_power orgqr pinverse qr svd",
     ),
+    "units": (
+        "celu cosine_similarity hardshrink pairwise_distance prelu rrelu selu threshold",
+        "hardshrink prelu",
+    ),
 }

@@ -17,6 +17,7 @@ from .extremes import return_type
 from .index import GetItem
 from .kinds import export, public
 from .linalg import adjoint
+from .pieces import broadcast_tensors
 from .solvers import (
     POSITIVE,
     WELL,
@@ -623,7 +624,7 @@ def cross(input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | None = N
         raise RuntimeError(
             f"linalg.cross: inputs dimension {dim} must have length 3. Got {input._shape[a]} and {other._shape[a]}"
         )
-    x, y = public["broadcast_tensors"](input, other) if input._shape != other._shape else (input, other)
+    x, y = broadcast_tensors(input, other) if input._shape != other._shape else (input, other)
     return x.roll(-1, a) * y.roll(-2, a) - x.roll(-2, a) * y.roll(-1, a)
 
 
