@@ -138,7 +138,9 @@ from .ops.pointwise import fmin as fmin
 from .ops.pointwise import fmod as fmod
 from .ops.pointwise import frac as frac
 from .ops.pointwise import frexp as frexp
+from .interop import from_dlpack as from_dlpack
 from .creation import from_numpy as from_numpy
+from .interop import frombuffer as frombuffer
 from .creation import full as full
 from .creation import full_like as full_like
 from . import func as func
