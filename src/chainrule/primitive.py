@@ -156,7 +156,7 @@ class Primitive:
 
     def __call__(self, *arrays: Any, **params: Any) -> Any:
         if self.single and type(arrays[0]) is Tensor:  # nobody else to interpret it
-            if self.real_only is not None and dtype_of(arrays[0]).kind in self.refused:
+            if self.real_only is not None and arrays[0]._a.dtype.kind in self.refused:
                 refuse(self, arrays)
             return arrays[0]._interpret(self, arrays, params)
         return bind(self, arrays, params)

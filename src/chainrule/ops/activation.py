@@ -85,7 +85,7 @@ class Softmax(Primitive):
     """``exp(x) / sum(exp(x))`` along ``axis``, shifted by the maximum so that it cannot overflow."""
 
     composite = True
-    real_only = no_kernel("softmax_lastdim_kernel_impl")
+    real_only, refused = no_kernel("softmax_lastdim_kernel_impl"), "ciub"
     forward = lambda xp, x, *, axis: normalised(xp, xp.exp(x - xp.peak(x, axis=axis)), axis)
     vjp_x = lambda xp, g, out, axis: softmax_derivative(xp, g, out, axis)
     jvp_x = lambda xp, t, out, axis: softmax_derivative(xp, t, out, axis)
@@ -105,7 +105,7 @@ class LogSoftmax(Primitive):
     """``x - log(sum(exp(x)))`` along ``axis``."""
 
     composite = True
-    real_only = no_kernel("log_softmax_lastdim_kernel_impl")
+    real_only, refused = no_kernel("log_softmax_lastdim_kernel_impl"), "ciub"
     forward = lambda xp, x, *, axis: log_softmax_forward(xp, x, axis)
     vjp_x = lambda xp, g, out, axis: g - xp.exp(out) * xp.sum(g, axis=axis, keepdims=True)
     jvp_x = lambda xp, t, out, axis: t - xp.sum(xp.exp(out) * t, axis=axis, keepdims=True)
@@ -117,7 +117,9 @@ def log_softmax_forward(xp: Any, x: Any, axis: tuple[int, ...]) -> Any:
     return x - xp.log(xp.sum(xp.exp(x), axis=axis, keepdims=True))
 
 
-_softmax, _log_softmax = Softmax(), LogSoftmax()
+_softmax, _log_softmax = [Softmax(), Softmax()], [LogSoftmax(), LogSoftmax()]  # along the last dimension, another
+_softmax[1].real_only = no_kernel("softmax_kernel_impl")  # type: ignore[misc]
+_log_softmax[1].real_only = no_kernel("log_softmax_kernel_impl")  # type: ignore[misc]
 
 
 def softmax(input: Tensor, dim: int | None = None, dtype: Any = None, *, _stacklevel: int = 3) -> Tensor:
@@ -136,13 +138,11 @@ def log_softmax(input: Tensor, dim: int | None = None, dtype: Any = None, *, _st
     return _normal("log_softmax", _log_softmax, input, dim, dtype)
 
 
-def _normal(name: str, prim: Primitive, x: Tensor, dim: int | None, dtype: Any) -> Tensor:
+def _normal(name: str, prims: Any, x: Tensor, dim: int | None, dtype: Any) -> Tensor:
     if dtype is not None:
         x = _to_dtype(x, dtype)
     axis = axes(x, _chosen(name, x) if dim is None else dim)
-    if x._dtype.kind != "f":
-        only_floats(f"{name}_lastdim_kernel_impl" if axis in ((-1,), ()) else f"{name}_kernel_impl", x)
-    return prim(x, axis=axis)  # type: ignore[no-any-return]
+    return prims[axis not in ((-1,), ())](x, axis=axis)  # type: ignore[no-any-return]
 
 
 def _chosen(name: str, x: Tensor) -> int:

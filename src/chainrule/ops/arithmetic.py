@@ -97,6 +97,8 @@ def power(x: Any, y: Any) -> Any:
             return x * x
         if y == 3:
             return x * x * x
+        if y > 1:
+            return x**y
         if y < 0 and x.dtype.kind in "iu":
             raise RuntimeError("Integers to negative integer powers are not allowed.")
         if y == 0.5 or y == -0.5:
