@@ -419,6 +419,34 @@ def test_copies(way: Any) -> None:
     same(lines)
 
 
+def swapped(t: Any, change: Any = lambda params, state: (params, state), first: int = 1) -> Any:
+    p, q = leaf(t), leaf(t)
+    o = stepped(t.optim.Adam([p]), first)
+    params, state = change({"p": q}, copy.deepcopy(o.state_dict()))
+    with t.optim.swap_in_optimizer_params_and_state(o, params, state):
+        o.param_groups[0]["lr"] = 0.5
+        o.step()
+        inside = [o.param_groups[0]["params"][0] is q, *o.state[q].values()]
+    o.step()
+    return [p, q, inside, o.state_dict(), state]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda p, s: (p, s), lambda p, s: (p, 3), lambda p, s: (p, {**s, "state": 3}), lambda p, s: ({}, s),
+        lambda p, s: (p, {**s, "state": {p["p"]: {}}}), lambda p, s: (p, {**s, "state": {0: 3}}),
+        lambda p, s: (p, {**s, "param_groups": 3}), lambda p, s: (p, {**s, "param_groups": []}),
+        lambda p, s: (p, {**s, "param_groups": [3]}), lambda p, s: (p, {**s, "param_groups": [{"params": ["a"]}]}),
+        lambda p, s: (p, {**s, "param_groups": [{"params": [0, 1]}]}), lambda p, s: (p, {**s, "state": {7: {}}}),
+        lambda p, s: (p, {**s, "param_groups": [{"params": [0], "more": 1}]}),
+    ],
+)  # fmt: skip
+def test_an_optimizer_lent_to_other_parameters(change: Any) -> None:
+    same(lambda t: swapped(t, change))
+    same(lambda t: swapped(t, change, first=0))
+
+
 # --- steps that are recorded ----------------------------------------------------------------------------------
 
 
