@@ -24,7 +24,7 @@ run: .venv/.explain
 	$(BIN)/python examples
 
 test: .venv/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: .venv/.lint
 	$(BIN)/ruff check .
@@ -37,7 +37,7 @@ docs: .venv/.docs
 	$(BIN)/mkdocs build --strict
 
 parity: .venv-parity/.made
-	$(PARITY)/python -m pytest -rs
+	$(PARITY)/python -m pytest -n auto -rs
 
 bench: .venv-parity/.made
 	$(PARITY)/python benchmarks/run.py $(BENCH)

@@ -303,7 +303,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     n = input._shape[at]
     if n % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {at} is size {n}")
-    return input.narrow(at, 0, n // 2) * input.narrow(at, n // 2, n // 2).sigmoid()
+    return input.narrow(at, 0, n // 2) * input.narrow(at, n // 2, n // 2).sigmoid()  # type: ignore[no-any-return]
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
@@ -352,12 +352,12 @@ def logsigmoid(input: Tensor) -> Tensor:
 
 def softsign(input: Tensor) -> Tensor:
     """``x / (1 + |x|)``.  Source: ``torch.nn.functional.softsign``."""
-    return input / (input.abs() + 1)
+    return input / (input.abs() + 1)  # type: ignore[no-any-return]
 
 
 def tanhshrink(input: Tensor) -> Tensor:
     """``x - tanh(x)``.  Source: ``torch.nn.functional.tanhshrink``."""
-    return input - input.tanh()
+    return input - input.tanh()  # type: ignore[no-any-return]
 
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
