@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import chainrule
 from both import T, close, refused, vector
 
 __all__ = ["T"]
@@ -171,18 +172,35 @@ def test_a_gradient_is_its_leafs_own(T: Any) -> None:
     x.grad = None
     y = x * 1
     y.retain_grad()
-    (y + w).sum().backward()
+    ((y + w + x) * 2).sum().backward()
     x.grad.fill_(9)
-    assert close(w.grad, 1, 1)
-    assert close(y.grad, 1, 1)
+    assert close(w.grad, 2, 2)
+    assert close(y.grad, 2, 2)
+    z = vector(T)
+    ((z + w) * 2).sum().backward(inputs=[w, z])
+    z.grad.fill_(9)
+    assert close(w.grad, 4, 4)
+    w.grad, z.grad = None, None
+    ((z + w) * 2).sum().backward()
+    z.grad.fill_(9)
+    assert close(w.grad, 2, 2)
+
+
+def test_a_gradient_of_another_librarys_array() -> None:
+    """It is added to one of NumPy's, which cannot hold it, as a new array."""
+    jnp = pytest.importorskip("jax.numpy")
+    x = vector(chainrule)
+    x.grad = chainrule.ones(2)
+    (x * chainrule.asarray(jnp.array([3.0, 4.0]))).sum().backward()
+    assert x.grad.tolist() == [4.0, 5.0]
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 3, 4)])
 def test_a_gradient_lies_in_memory_as_its_leaf_does(T: Any, shape: tuple[int, ...]) -> None:
     for x in (T.ones(shape), T.ones(shape[::-1]).permute(*range(len(shape))[::-1])):
         x.requires_grad_()
-        turned = x.permute(*range(len(shape))[::-1])
-        (turned * T.ones(turned.shape) + turned * 2).sum().backward()
+        turned = lambda x=x: x.permute(*range(len(shape))[::-1])  # each time another view
+        (turned() * T.ones(shape[::-1]) + turned() * 2).sum().backward()
         assert x.grad.stride() == x.stride()
         x.grad = None
         x.sum().backward()
