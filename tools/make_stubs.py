@@ -130,7 +130,7 @@ def package() -> str:
 
 def signature(name: str, function: Any) -> str:
     """A method's stub."""
-    if name.startswith("__") and name.endswith("__"):
+    if name.startswith("__") and name.endswith("__") and function.__module__ != "chainrule.interop":
         other = "" if name in ("__neg__", "__abs__", "__invert__") else ", other: Any"
         if name == "__getitem__":
             return "    def __getitem__(self, key: Any) -> Tensor: ..."
