@@ -23,7 +23,7 @@ def carried_out(formula: Any, arrays: list[Any], now: tuple[float, ...] = ()) ->
     plan, constants = written(lambda now, *a: formula(notes, now, *a), len(now), len(arrays))
     arrays = [x.copy("K") for x in arrays]
     p, g, *state = arrays
-    move = Move(plan, [p, *state], Workshop())
+    move = Move(plan, [p, *state], 1, Workshop())
     before = g.copy()
     move.numbers[...] = (*now, *constants)
     calls = move.calls_with(g)
@@ -113,7 +113,7 @@ def test_large_arrays_are_moved_in_blocks(monkeypatch: pytest.MonkeyPatch) -> No
     plan, _ = written(lambda now, p, g, b: FORMULAS["functions"](notes, now, p, g, b), 0, 3)
     workshop = Workshop()
     p, b = some((1000,), 2)
-    Move(plan, [p, b], workshop)
+    Move(plan, [p, b], 1, workshop)
     assert max(x.size for x in workshop._memory.values()) <= 10, "what is made on the way has a block's size"
 
 

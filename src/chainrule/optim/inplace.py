@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from itertools import starmap
-from operator import attrgetter, call, itemgetter, setitem
+from operator import attrgetter, call, is_, itemgetter, setitem
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -202,20 +202,21 @@ class Workshop:
 class Move:
     """A plan for the arrays of one parameter: the calls, but for the gradient's place in them."""
 
-    def __init__(self, plan: Plan, arrays: Sequence[Any], workshop: Workshop) -> None:
+    def __init__(self, plan: Plan, arrays: Sequence[Any], own: int, workshop: Workshop) -> None:
+        """``arrays`` are the parameter, numbers of its state, and from ``own`` on arrays of its shape."""
         a = arrays[0]
         if any(not x.flags.writeable for x in arrays):
             raise ValueError("output array is read-only")
         real = a.real.dtype
-        self.plan, self.ids = plan, [*map(id, arrays)]  # the calls hold the arrays, so no other can have their ids
+        self.plan, self.arrays = plan, arrays
         self.dtype = np.result_type(real, np.float32)
         self.numbers, each = workshop.numbers(plan, self.dtype)
         self.calls: list[Any] = []
         self.reads: list[tuple[Any, list[tuple[int, Any]]]] = []  # per piece: which calls read the gradient
         for take in _pieces(a):
-            own = arrays if take is None else [take(x) for x in arrays]
-            places = [own[0], None, *own[1:]]
-            places += [workshop.memory(own[0], bool if t else real, i) for i, t in enumerate(plan.extra)]
+            first, *others = [x if take is None else take(x) for x in (a, *arrays[own:])]
+            extra = [workshop.memory(first, bool if t else real, i) for i, t in enumerate(plan.extra)]
+            places = [first, None, *others, *extra]
             reads = []
             for function, args in plan.steps:
                 filled = (function, *[places[x] if x >= 0 else each[-1 - x] for x in args])
@@ -228,7 +229,7 @@ class Move:
 
     def fits(self, plan: Plan, arrays: Sequence[Any]) -> bool:
         """Whether this is a move of these very arrays."""
-        return plan is self.plan and [*map(id, arrays)] == self.ids
+        return plan is self.plan and all(map(is_, arrays, self.arrays))
 
     def calls_with(self, g: Any) -> list[Any]:
         """The calls for :func:`run`, with the gradient in its place.  The numbers must have been set."""

@@ -23,7 +23,6 @@ State: TypeAlias = dict[str, Any]
 
 _ndarray = np.ndarray
 _NONE: State = {}
-_NO: list[Any] = []
 _LATER = ((2.0,), (1.0,))  # the number of a step that is not counted, by whether it is the first
 _COPY = repeat(np.positive)
 _TENSORS = ("lr", "weight_decay", "betas")  # options that may be tensors
@@ -46,18 +45,25 @@ def scalar(value: float, group: dict[str, Any]) -> Tensor:
     return wrap(np.array(value, np.float64 if wide else np.float32))
 
 
-class Recipe:
-    """How a group's parameters are moved with the options it has."""
+def _numbers(counts: Sequence[Any], fresh: bool) -> tuple[Any, ...]:
+    """The numbers of a parameter's next step, from those in its state."""
+    if not counts:
+        return _LATER[fresh]
+    return (1 + float(counts[0]), *[x[()] for x in counts[1:]])
 
-    def __init__(self, key: Any, names: tuple[str, ...], keeps: bool, at: Callable[..., Any], formula: Formula) -> None:
-        self.key, self.names, self.keeps, self.at, self.formula = key, names, keeps, at, formula
+
+class Recipe:
+    """How a group's parameters are moved with the options it has.  ``entries`` are those of their states."""
+
+    def __init__(self, key: Any, entries: tuple[str, ...], n: int, at: Callable[..., Any], formula: Formula) -> None:
+        self.key, self.entries, self.n, self.at, self.formula = key, entries, n, at, formula
         self._plans: dict[int, tuple[Plan, list[float]]] = {}
 
     def planned(self, k: int) -> tuple[Plan, list[float]]:
         """The plan for the formula of ``k`` numbers, and the other numbers in it."""
         found = self._plans.get(k)
         if found is None:
-            found = self._plans[k] = written(self.formula, k, len(self.names) + 2)
+            found = self._plans[k] = written(self.formula, k, self.n)
         return found
 
 
@@ -127,6 +133,7 @@ class Steps:
         known: dict[Any, Turn] = {}
         last: Any = None
         numbers_set: Any = None
+        own = 1 + len(self._numbers)  # where a parameter's arrays of its own shape begin, after itself and the numbers
         for p in group["params"]:
             if p._grad is None:
                 continue
@@ -141,33 +148,27 @@ class Steps:
             state = states.get(p)
             fresh = not state
             if not state:
-                state = self._start(p, group) if recipe.keeps else _NONE
-            counts, numbers = self._count(state, fresh) if self._numbers else (_NO, _LATER[fresh])
+                state = self._start(p, group) if recipe.entries else _NONE
+            olds = [state[name] for name in recipe.entries]
+            arrays = [a, *[x._a for x in olds]]
+            numbers = _numbers(arrays[1:own], fresh)
             turn = known.get(numbers)
             if turn is None:
-                turn = known[numbers] = Turn(recipe, numbers, counts)
-            olds = [state[name] for name in recipe.names]
-            arrays = [a, *[x._a for x in olds]]
+                turn = known[numbers] = Turn(recipe, numbers, arrays[1:own])
             move = moves.get(p)
             if move is None or not move.fits(turn.plan, arrays):
-                move = moves[p] = Move(turn.plan, [a, *[x._own() for x in olds]], self._workshop)
+                arrays = [a, *[x._own() for x in olds]]
+                move = moves[p] = Move(turn.plan, arrays, own, self._workshop)
             calls = move.calls_with(g)
             if turn is not last or move.numbers is not numbers_set:  # else they are as this move needs them
                 last, numbers_set = turn, move.numbers
                 calls.insert(0, (np.positive, turn.values(move.dtype), numbers_set))
-            if counts:
-                calls += zip(_COPY, turn.counts, counts, strict=False)
-            if fresh and recipe.keeps:
+            if turn.counts:
+                calls += zip(_COPY, turn.counts, arrays[1:own], strict=False)
+            if fresh and recipe.entries:
                 calls.append((setitem, states, p, state))
             planned.append(((p, *olds), calls))
         return planned
-
-    def _count(self, state: State, fresh: bool) -> tuple[list[Any], tuple[Any, ...]]:
-        """The arrays of the numbers in a state, and the numbers of its next step."""
-        if not self._numbers:
-            return _NO, _LATER[fresh]
-        counts = [x._a if type(x._a) is _ndarray else x._own() for x in map(state.__getitem__, self._numbers)]
-        return counts, (1 + float(counts[0]), *[x[()] for x in counts[1:]])
 
     def _recipe(self, group: dict[str, Any], i: int, p: Tensor) -> Recipe:
         """How to move parameters like ``p`` of the i-th group, worked out anew if an option has changed."""
@@ -175,7 +176,7 @@ class Steps:
         found = self._recipes.get(i)
         if found is None or found.key != key:
             names = self._names(group, p)
-            found = Recipe(key, names, bool(names or self._numbers), *self._prepared(group, notes))
+            found = Recipe(key, (*self._numbers, *names), len(names) + 2, *self._prepared(group, notes))
             if not any(isinstance(o, Tensor) for v in key for o in (v if isinstance(v, (tuple, list)) else [v])):
                 self._recipes[i] = found  # a tensor may hold another number next time
         return found
@@ -205,7 +206,8 @@ class Steps:
         fresh = not state
         if not state:
             state = self._start(p, group)
-        counts, numbers = self._count(state, fresh)
+        counts = [state[name]._own() for name in self._numbers]
+        numbers = _numbers(counts, fresh)
         at, formula = self._prepared(group, xp)
         now, new = at(*numbers)
         if self._elementwise and p.is_complex():
