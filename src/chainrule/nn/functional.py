@@ -10,16 +10,29 @@ tensor([0.5000, 0.5000])
 
 from __future__ import annotations
 
-import warnings
-
 from ..creation import arange
 from ..errors import explained
-from ..lanes import check_broadcast
 from ..ops import activation as _activation
 from ..ops import loss as _loss
 from ..ops.activation import log_softmax, sigmoid, softmax, softplus
 from ..ops.linalg import linear
-from ..ops.loss import _reduction
+from ..ops.loss import _reduction, aligned, legacy_reduction
+from ..ops.losses import (
+    cosine_embedding_loss,
+    gaussian_nll_loss,
+    hinge_embedding_loss,
+    huber_loss,
+    kl_div,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    poisson_nll_loss,
+    smooth_l1_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
+)
 from ..ops.trigonometric import tanh
 from ..ops.units import (
     celu,
@@ -50,11 +63,14 @@ from ..ops.units import (
 from ..tensor import Tensor
 
 __all__ = [
-    "binary_cross_entropy", "binary_cross_entropy_with_logits", "celu", "cosine_similarity", "cross_entropy",
-    "elu", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "l1_loss", "leaky_relu", "linear",
-    "log_softmax", "logsigmoid", "mish", "mse_loss", "nll_loss", "normalize", "one_hot", "pairwise_distance",
-    "prelu", "relu", "relu6", "relu_", "rrelu", "selu", "sigmoid", "silu", "softmax", "softmin", "softplus",
-    "softshrink", "softsign", "tanh", "tanhshrink", "threshold",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "celu", "cosine_embedding_loss",
+    "cosine_similarity", "cross_entropy", "elu", "gaussian_nll_loss", "gelu", "glu", "hardshrink", "hardsigmoid",
+    "hardswish", "hardtanh", "hinge_embedding_loss", "huber_loss", "kl_div", "l1_loss", "leaky_relu", "linear",
+    "log_softmax", "logsigmoid", "margin_ranking_loss", "mish", "mse_loss", "multi_margin_loss",
+    "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss", "normalize", "one_hot",
+    "pairwise_distance", "poisson_nll_loss", "prelu", "relu", "relu6", "relu_", "rrelu", "selu", "sigmoid", "silu",
+    "smooth_l1_loss", "soft_margin_loss", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh",
+    "tanhshrink", "threshold", "triplet_margin_loss", "triplet_margin_with_distance_loss",
 ]  # fmt: skip
 
 
@@ -112,18 +128,6 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 # --- losses ----------------------------------------------------------------------------------------------
 
 
-def legacy_reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
-    """``reduction``, or what the two older options mean, with PyTorch's warning."""
-    if size_average is None and reduce is None:
-        return reduction
-    meant = "none" if reduce is False else "sum" if size_average is False else "mean"
-    warnings.warn(
-        f"size_average and reduce args will be deprecated, please use reduction='{meant}' instead.",
-        UserWarning, stacklevel=3,
-    )  # fmt: skip
-    return meant
-
-
 def _reduced(each: Tensor, reduction: str, weight: Tensor | None = None) -> Tensor:
     """``each``, its sum or its mean; the mean over ``weight`` if it is given."""
     if reduction == "none":
@@ -131,19 +135,6 @@ def _reduced(each: Tensor, reduction: str, weight: Tensor | None = None) -> Tens
     if reduction == "sum":
         return each.sum()
     return each.mean() if weight is None else each.sum() / weight.sum()
-
-
-def _aligned(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """The two broadcast together, with PyTorch's warning if they had to be."""
-    if input._shape == target._shape:
-        return input, target
-    warnings.warn(
-        f"Using a target size ({target.size()}) that is different to the input size ({input.size()}). This will likely "
-        "lead to incorrect results due to broadcasting. Please ensure they have the same size.",
-        UserWarning, stacklevel=3,
-    )  # fmt: skip
-    check_broadcast((input, target))
-    return input, target
 
 
 def mse_loss(
@@ -161,7 +152,7 @@ def mse_loss(
     reduction = legacy_reduction(size_average, reduce, reduction)
     if weight is None:
         return _loss.mse_loss(input, target, reduction=reduction)
-    input, target = _aligned(input, target)
+    input, target = aligned(input, target)
     _check_weight(weight, input)
     return _reduced((input - target) ** 2 * weight, _reduction(reduction), weight)
 
@@ -177,7 +168,7 @@ def l1_loss(
     tensor(1.)
     """
     reduction = _reduction(legacy_reduction(size_average, reduce, reduction))
-    input, target = _aligned(input, target)
+    input, target = aligned(input, target)
     each = (input - target).abs()
     if weight is None:
         return _reduced(each, reduction)

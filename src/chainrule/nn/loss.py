@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..ops.loss import mse_loss
+from ..ops.loss import legacy_reduction, mse_loss
 from ..tensor import Tensor
 from . import functional
 from .module import Module
@@ -13,7 +13,7 @@ class _Loss(Module):
 
     def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
         super().__init__()
-        self.reduction = functional.legacy_reduction(size_average, reduce, reduction)
+        self.reduction = legacy_reduction(size_average, reduce, reduction)
 
 
 class _WeightedLoss(_Loss):

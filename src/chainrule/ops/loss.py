@@ -162,6 +162,31 @@ def _reduction(name: str) -> str:
     return name
 
 
+def legacy_reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
+    """``reduction``, or what the two older options mean, with PyTorch's warning."""
+    if size_average is None and reduce is None:
+        return reduction
+    meant = "none" if reduce is False else "sum" if size_average is False else "mean"
+    warnings.warn(
+        f"size_average and reduce args will be deprecated, please use reduction='{meant}' instead.",
+        UserWarning, stacklevel=3,
+    )  # fmt: skip
+    return meant
+
+
+def aligned(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """The two broadcast together, with PyTorch's warning if they had to be."""
+    if input._shape == target._shape:
+        return input, target
+    warnings.warn(
+        f"Using a target size ({target.size()}) that is different to the input size ({input.size()}). This will likely "
+        "lead to incorrect results due to broadcasting. Please ensure they have the same size.",
+        UserWarning, stacklevel=3,
+    )  # fmt: skip
+    check_broadcast((input, target))
+    return input, target
+
+
 def constants(name: str, **tensors: Tensor | None) -> None:
     """PyTorch's error if one of these, which have no derivative, requires grad."""
     for argument, t in tensors.items():
