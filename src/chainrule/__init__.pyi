@@ -395,7 +395,7 @@ from .func.vmap import vmap as vmap
 from .ops.pieces import vsplit as vsplit
 from .ops.pieces import vstack as vstack
 from .ops.choice import where as where
-from .ops.special import xlogy as xlogy
+from .ops.losses import xlogy as xlogy
 from .creation import zeros as zeros
 from .creation import zeros_like as zeros_like
 
