@@ -33,6 +33,7 @@ from ..ops.losses import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
+from ..ops.padding import pad
 from ..ops.trigonometric import tanh
 from ..ops.units import (
     celu,
@@ -67,7 +68,7 @@ __all__ = [
     "cosine_similarity", "cross_entropy", "elu", "gaussian_nll_loss", "gelu", "glu", "hardshrink", "hardsigmoid",
     "hardswish", "hardtanh", "hinge_embedding_loss", "huber_loss", "kl_div", "l1_loss", "leaky_relu", "linear",
     "log_softmax", "logsigmoid", "margin_ranking_loss", "mish", "mse_loss", "multi_margin_loss",
-    "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss", "normalize", "one_hot",
+    "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss", "normalize", "one_hot", "pad",
     "pairwise_distance", "poisson_nll_loss", "prelu", "relu", "relu6", "relu_", "rrelu", "selu", "sigmoid", "silu",
     "smooth_l1_loss", "soft_margin_loss", "softmax", "softmin", "softplus", "softshrink", "softsign", "tanh",
     "tanhshrink", "threshold", "triplet_margin_loss", "triplet_margin_with_distance_loss",

@@ -26,6 +26,10 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "argsort argwhere bincount count_nonzero histc histogram kthvalue median mode msort nanmedian "
         "nanquantile quantile sort topk unique unique_consecutive",
     ),
+    "padding": (
+        "",
+        "",
+    ),
     "pieces": (
         "atleast_1d atleast_2d atleast_3d block_diag broadcast_shapes broadcast_tensors cartesian_prod chunk "
         "column_stack combinations dsplit dstack hsplit hstack meshgrid narrow row_stack select "
