@@ -114,6 +114,9 @@ def test_a_leaf_itself(T: Any) -> None:
     x.backward()
     assert close(x.grad, 2)
     assert close(T.autograd.grad(x, x)[0], 1)
+    w = vector(T)
+    T.autograd.backward([w, w * w, w], [T.ones(2), T.ones(2), T.tensor([10.0, 20.0])])
+    assert close(w.grad, 13, 25)
 
 
 def test_a_complex_leaf(T: Any) -> None:
