@@ -13,7 +13,8 @@ from chainrule.primitive import Elementwise, Primitive
 from every_op import Case, all_cases, primitives
 
 _STEPS = dict.fromkeys(
-    ("Floor", "Ceil", "Round", "RoundTo", "Remainder", "Trunc", "Frac", "Fmod"), "SymPy leaves the derivative of a step open"
+    ("Floor", "Ceil", "Round", "RoundTo", "Remainder", "Trunc", "Frac", "Fmod"),
+    "SymPy leaves the derivative of a step open",
 )
 
 

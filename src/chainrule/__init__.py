@@ -44,7 +44,16 @@ from .creation import (
     zeros,
     zeros_like,
 )  # fmt: skip
-from .device import device
+from .device import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    device,
+    layout,
+    memory_format,
+    preserve_format,
+    strided,
+)
 from .dtypes import (
     Size,
     complex64,

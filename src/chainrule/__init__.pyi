@@ -64,6 +64,8 @@ from .ops.shape import cat as cat
 from .ops.rounding import ceil as ceil
 from .ops.units import celu as celu
 from .ops.products import chain_matmul as chain_matmul
+from .device import channels_last as channels_last
+from .device import channels_last_3d as channels_last_3d
 from .ops.solvers import old_cholesky as cholesky
 from .ops.solvers import cholesky_inverse as cholesky_inverse
 from .ops.solvers import cholesky_solve as cholesky_solve
@@ -78,6 +80,7 @@ from .ops.complex import complex as complex
 from .ops.shape import cat as concat
 from .ops.complex import conj as conj
 from .ops.complex import conj_physical as conj_physical
+from .device import contiguous_format as contiguous_format
 from .ops.pointwise import copysign as copysign
 from .ops.products import corrcoef as corrcoef
 from .ops.trigonometric import cos as cos
@@ -193,6 +196,7 @@ from .ops.pointwise import isposinf as isposinf
 from .ops.complex import isreal as isreal
 from .ops.rearrange import kron as kron
 from .ops.ordering import kthvalue as kthvalue
+from .device import layout as layout
 from .ops.pointwise import lcm as lcm
 from .ops.pointwise import ldexp as ldexp
 from .ops.comparison import le as le
@@ -232,6 +236,7 @@ from .ops.extremes import max as max
 from .ops.choice import maximum as maximum
 from .ops.reduce import mean as mean
 from .ops.ordering import median as median
+from .device import memory_format as memory_format
 from .ops.pieces import meshgrid as meshgrid
 from .ops.extremes import min as min
 from .ops.choice import minimum as minimum
@@ -273,6 +278,7 @@ from .ops.special import polygamma as polygamma
 from .ops.pointwise import positive as positive
 from .ops.arithmetic import pow as pow
 from .ops.units import prelu as prelu
+from .device import preserve_format as preserve_format
 from .ops.reduce import prod as prod
 from .ops.scatter import put as put
 from .ops.spectral import old_qr as qr
@@ -341,6 +347,7 @@ from .ops.rearrange import squeeze_copy as squeeze_copy
 from .ops.shape import stack as stack
 from .ops.statistics import std as std
 from .ops.products import std_mean as std_mean
+from .device import strided as strided
 from .ops.arithmetic import sub as sub
 from .ops.reduce import sum as sum
 from .ops.spectral import old_svd as svd

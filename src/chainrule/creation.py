@@ -330,9 +330,11 @@ def full_like(
     return _like(input, fill_value, dtype, requires_grad)
 
 
-def scalar_tensor(s: Any, *, dtype: Any = None) -> Tensor:
+def scalar_tensor(
+    s: Any, *, dtype: Any = None, device: Any = None, layout: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A number as a 0-d tensor of the default dtype."""
-    return tensor(s, dtype=dtypes.get_default_dtype() if dtype is None else dtype)
+    return tensor(s, dtype=dtypes.get_default_dtype() if dtype is None else dtype, requires_grad=requires_grad)
 
 
 @allocating("eye")
@@ -398,8 +400,9 @@ def linspace(
 
 @allocating("logspace")
 def logspace(
-    start: float, end: float, steps: int, base: float = 10.0, *, dtype: Any = None, requires_grad: bool = False
-) -> Tensor:
+    start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, device: Any = None, layout: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """``base`` to the powers of ``linspace(start, end, steps)``.
 
     Source: ``torch.logspace``.

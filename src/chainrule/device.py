@@ -33,3 +33,22 @@ class device:
 
     def __hash__(self) -> int:
         return hash((self.type, self.index))
+
+
+class memory_format:
+    """How a tensor's dimensions lie in memory: a name, which is accepted and changes nothing here."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+
+class layout(memory_format):
+    """How a tensor's entries are stored: here always all of them."""
+
+
+contiguous_format, preserve_format = memory_format("contiguous_format"), memory_format("preserve_format")
+channels_last, channels_last_3d = memory_format("channels_last"), memory_format("channels_last_3d")
+strided = layout("strided")

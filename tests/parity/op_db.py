@@ -83,10 +83,7 @@ def here(a: Any) -> Any:
     if isinstance(a, torch.device):
         return cr.device(str(a))
     if isinstance(a, (torch.memory_format, torch.layout)):
-        found = getattr(cr, str(a).removeprefix("torch."), None)
-        if found is None:
-            raise Missing(str(a))
-        return found
+        return getattr(cr, str(a).removeprefix("torch."))
     if isinstance(a, torch.Generator):
         return cr.Generator().manual_seed(a.initial_seed())
     if isinstance(a, torch.Size):
@@ -391,6 +388,9 @@ def checks(op: Any, dtype: Any, mine: Any, sample: Any, want: list[Any]) -> dict
 
 
 def kept(op: Any, outputs: list[Any]) -> list[Any]:
+    """What is the same in both libraries: not which of equal entries, nor what is in memory that nobody has written."""
+    if "empty" in op.name:
+        return [np.array(y.shape) for y in outputs]
     return outputs[:1] if op.name in TIED else outputs
 
 
@@ -413,6 +413,8 @@ def _form(op: Any, name: str, sample: Any, s: Any) -> str:
 
 def _in_place(form: Any, sample: Any, s: Any) -> str:
     x, y = sample.input.detach().clone(), s.input.detach().clone()
+    torch.manual_seed(42)
+    cr.manual_seed(42)
     try:
         want = form(x, *sample.args, **sample.kwargs)
     except RuntimeError:  # this sample does not fit into its input

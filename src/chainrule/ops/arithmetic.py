@@ -87,7 +87,22 @@ class Div(Elementwise):
     samples = BESIDE_ZERO
 
 
-div = binary(Div, operator.truediv, operators=("__truediv__",))
+_true_div = binary(Div, operator.truediv, operators=("__truediv__",))
+
+
+def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Tensor | None = None) -> Tensor:
+    """``input / other``, broadcast; with ``rounding_mode`` "trunc" or "floor" rounded towards 0, or down.
+
+    Source: ``torch.div``.
+    """
+    if rounding_mode is None:
+        return _true_div(input, other, out=out)
+    from .pointwise import rounded_div
+
+    return rounded_div(input, other, rounding_mode, out)
+
+
+export("div", div, in_place=True)
 
 
 def power(x: Any, y: Any) -> Any:

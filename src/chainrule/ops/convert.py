@@ -90,7 +90,7 @@ def to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bo
 def _converter(name: str) -> Any:
     target = getattr(dtypes, name)
 
-    def convert(self: Tensor) -> Tensor:
+    def convert(self: Tensor, memory_format: Any = None) -> Tensor:
         return to(self, target)
 
     convert.__doc__ = f"This tensor as {name}."

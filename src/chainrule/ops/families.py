@@ -60,8 +60,9 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "rearrange": (
         "alias_copy diagonal_copy expand_copy fliplr flipud kron narrow_copy permute_copy repeat_interleave "
         "roll rot90 select_copy split_with_sizes_copy squeeze_copy t_copy tile transpose_copy unbind_copy "
-        "unflatten unfold_copy unsqueeze_copy view_copy",
-        "fliplr flipud kron narrow_copy repeat repeat_interleave roll rot90 sum_to_size tile unflatten unfold",
+        "unflatten unfold_copy unsqueeze_copy view_copy zero_",
+        "fliplr flipud kron narrow_copy new_empty new_full new_ones new_zeros repeat repeat_interleave roll "
+        "rot90 squeeze_ sum_to_size swapaxes_ swapdims_ t_ tile transpose_ unflatten unfold unsqueeze_",
     ),
     "scatter": (
         "index_add index_copy index_fill index_put index_reduce masked_scatter masked_select put scatter "

@@ -183,6 +183,44 @@ def chosen(xp: Any, mask: Any, out: Any) -> Any:
     return xp.where(mask, xp.ones_like(out), xp.zeros_like(out))
 
 
+class DivFloor(Elementwise):
+    """``x / y`` rounded down; its slope is 0."""
+
+    forward = lambda xp, x, y: xp.floor_divide(x, y)
+    d_x = d_y = 0
+    real_only = not_of_complex("div_floor_cpu")
+    samples = BETWEEN_STEPS
+
+
+class DivTrunc(Elementwise):
+    """``x / y`` rounded towards 0; its slope is 0."""
+
+    forward = lambda xp, x, y: trunc_divide(xp, x, y)
+    d_x = d_y = 0
+    real_only = not_of_complex("div_trunc_cpu")
+    samples = BETWEEN_STEPS
+
+
+def trunc_divide(xp: Any, x: Any, y: Any) -> Any:
+    if any(hasattr(a, "dtype") and dtype_of(a).kind == "f" for a in (x, y)):
+        return xp.trunc(x / y)
+    whole = xp.floor_divide(x, y)  # of integers, exactly
+    return whole + ((whole < 0) & (whole * y != x))
+
+
+_rounded = {"floor": DivFloor("DivBackward1"), "trunc": DivTrunc("DivBackward1")}
+DivFloor(), DivTrunc()
+
+
+def rounded_div(input: Any, other: Any, rounding_mode: str, out: Tensor | None) -> Tensor:
+    """``torch.div`` with a rounding mode."""
+    if rounding_mode not in _rounded:
+        raise RuntimeError(
+            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
+        )
+    return general(_rounded[rounding_mode], (input, other), out)  # type: ignore[no-any-return]
+
+
 class Ldexp(Elementwise):
     """``x * 2**y``."""
 

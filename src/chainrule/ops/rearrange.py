@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..arrays import namespace as ns
+from ..dtypes import to_numpy
 from ..primitive import Primitive, bind, table
 from ..tensor import Tensor, wrap
+from ..writes import check_writable
 from .diagonals import diagonal  # noqa: F401  whose copy is declared here, with others
 from .index import put_add
 from .kinds import attach, export, export_all, public
@@ -299,3 +301,64 @@ def _hermitian(self: Tensor) -> Tensor:
 
 attach(H=property(_hermitian), mH=property(_adjoint), adjoint=_adjoint)
 export("adjoint", _adjoint, method=False)
+
+
+# --- in place: the same memory under another shape ---------------------------------------------------------------------
+
+
+def _turned(f: Any) -> Any:
+    """``f``, which gives a view, as a method that makes the tensor itself that view."""
+
+    def write(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        check_writable(self, False)
+        out = f(self, *args, **kwargs)
+        if self._rank == 2 and out._a is not self._a:
+            self._a = out._a
+        else:
+            self._hold(out)
+        if out._rg:
+            self._node, self._rg = out._node, True
+        return self
+
+    write.__name__ = write.__qualname__ = f"{f.__name__}_"
+    write.__doc__ = f"``{f.__name__}`` in place: this tensor's own memory under the other shape."
+    return write
+
+
+attach(**{
+    f"{name}_": _turned(getattr(Tensor, name))
+    for name in ("squeeze", "unsqueeze", "transpose", "t", "swapaxes", "swapdims")
+})  # fmt: skip
+
+
+def _new(name: str) -> Any:
+    def new(self: Tensor, size: Any, *args: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+            **names: Any) -> Tensor:  # fmt: skip
+        value = names.get("fill_value", args[0] if args else 0) if name == "new_full" else name == "new_ones"
+        shape = (
+            (size, *args)
+            if isinstance(size, int) and name != "new_full"
+            else (size,)
+            if isinstance(size, int)
+            else size
+        )
+        found = np.full(tuple(int(n) for n in shape), value, self._dtype if dtype is None else to_numpy(dtype))
+        return wrap(found).requires_grad_(requires_grad)
+
+    new.__name__ = new.__qualname__ = name
+    new.__doc__ = f"A tensor of this one's dtype, as ``{name}`` in PyTorch."
+    return new
+
+
+attach(**{name: _new(name) for name in ("new_zeros", "new_ones", "new_empty", "new_full")})
+
+
+def zero_(input: Tensor) -> Tensor:
+    """Zeros written into ``input``.
+
+    Source: ``torch.zero_``.
+    """
+    return input.zero_()
+
+
+export("zero_", zero_, method=False)

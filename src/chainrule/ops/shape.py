@@ -318,11 +318,12 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     return input.permute(*order)
 
 
-def flip(input: Tensor, *dims: Any) -> Tensor:
+def flip(input: Tensor, *args: Any, dims: Any = None) -> Tensor:
     """Reversed along ``dims``; a copy.
 
     Source: ``torch.flip``.
     """
+    dims = args if dims is None else (dims,)
     return _flip(input, axis=tuple(input._dim(d) - input.ndim for d in _sizes(dims)))  # type: ignore[no-any-return]
 
 

@@ -283,11 +283,13 @@ def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None)
     return general(_logit, (input,), out, {"eps": eps})  # type: ignore[no-any-return]
 
 
-class Sinc(Special):
+class Sinc(Elementwise):
     """``sin(πx) / (πx)``, 1 at 0."""
 
     forward = lambda xp, x: sinc_forward(xp, x)
     d_x = lambda xp, x: sinc_slope(xp, x)
+    floats = True
+    formula = False
     samples = ONE
 
 
