@@ -403,6 +403,7 @@ from .ops.pieces import vsplit as vsplit
 from .ops.pieces import vstack as vstack
 from .ops.choice import where as where
 from .ops.losses import xlogy as xlogy
+from .ops.rearrange import zero_ as zero_
 from .creation import zeros as zeros
 from .creation import zeros_like as zeros_like
 
