@@ -23,7 +23,7 @@ def copied_memory(t: Tensor, memo: dict[int, Any]) -> Any:
     """The array of a deep copy of ``t``: where tensors shared memory, their copies share a copy of it."""
     a = t._own()
     owner = a
-    while type(owner.base) is np.ndarray:
+    while type(owner) is np.ndarray and type(owner.base) is np.ndarray:
         owner = owner.base
     if type(a) is not np.ndarray or owner is a:
         return copy.deepcopy(a, memo)
