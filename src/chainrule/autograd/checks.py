@@ -70,10 +70,7 @@ class Check:
         for k, row in enumerate(rows):
             where = None if self.fast else tuple(int(i) for i in np.unravel_index(k, x._shape))
             found.append(self.differences.along(x, row.reshape(x._shape), where))
-        return [
-            (np.stack([f[i][0] for f in found]), np.stack([np.broadcast_to(f[i][1], f[i][0].shape) for f in found]))
-            for i in range(len(sizes))
-        ]
+        return [(np.stack([f[i][0] for f in found]), np.stack([f[i][1] for f in found])) for i in range(len(sizes))]
 
     def constant(self, tolerance: float) -> None:
         """Outputs without a history do not depend on the inputs."""
