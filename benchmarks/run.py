@@ -12,7 +12,7 @@ import platform
 import sys
 from pathlib import Path
 
-NAMES = ("start", "eager", "compiled", "derivatives")
+NAMES = ("start", "eager", "compiled", "derivatives", "optimisers")
 
 
 def main() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import signal
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -242,6 +243,38 @@ def test_a_differentiable_step_is_recorded() -> None:
         return first - rate * (0.5 * 2 + 2 * first)
 
     assert slope.item() == pytest.approx((end(0.1 + h) - end(0.1 - h)) / (2 * h), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "NAdam", "Adafactor", "LBFGS"])
+def test_a_compiled_function_may_take_steps(name: str) -> None:
+    """It runs uncompiled, and what its recording has tried has left no trace."""
+
+    def train(compiled: bool) -> Any:
+        w = leaf(1.0, 2.0)
+        optimizer = getattr(torch.optim, name)([w], lr=0.1)
+
+        def step(x: Any) -> Any:
+            def closure() -> Any:
+                optimizer.zero_grad()
+                loss = ((w * x) ** 2).sum()
+                loss.backward()
+                return loss
+
+            return optimizer.step(closure)
+
+        def only() -> None:
+            if name != "LBFGS":
+                optimizer.step()
+
+        fs = [torch.compile(f, backend="numpy") if compiled else f for f in (step, only)]
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            losses = [fs[0](torch.ones(2, dtype=torch.float64)).item() for _ in range(3)]
+            fs[1]()
+        assert bool(caught) == compiled
+        return losses, numbers(w), sorted(optimizer.state[w])
+
+    assert train(True) == train(False)
 
 
 # --- whole or not at all ------------------------------------------------------------------------------------

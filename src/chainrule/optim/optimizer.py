@@ -59,6 +59,13 @@ def register_optimizer_step_post_hook(hook: Callable[..., None]) -> RemovableHan
     """Call ``hook(optimizer, args, kwargs)`` after each step of any optimiser.
 
     Source: ``torch.optim.optimizer.register_optimizer_step_post_hook``.
+
+    >>> import chainrule as torch
+    >>> x = torch.ones(1, requires_grad=True)
+    >>> handle = register_optimizer_step_post_hook(lambda optimizer, args, kwargs: print("done"))
+    >>> torch.optim.SGD([x]).step()
+    done
+    >>> handle.remove()
     """
     return RemovableHandle(_after_all, hook)
 

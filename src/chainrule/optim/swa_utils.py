@@ -75,6 +75,12 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> Averages:
     """As :func:`get_ema_avg_fn`, of many tensors in place: for ``AveragedModel(multi_avg_fn=...)``.
 
     Source: ``torch.optim.swa_utils.get_ema_multi_avg_fn``.
+
+    >>> import chainrule as torch
+    >>> averaged = [torch.zeros(2)]
+    >>> get_ema_multi_avg_fn(0.75)(averaged, [torch.ones(2)], 1)
+    >>> averaged
+    [tensor([0.2500, 0.2500])]
     """
     _check_decay(decay)
 
@@ -91,6 +97,12 @@ def get_swa_multi_avg_fn() -> Averages:
     """As :func:`get_swa_avg_fn`, of many tensors in place: for ``AveragedModel(multi_avg_fn=...)``.
 
     Source: ``torch.optim.swa_utils.get_swa_multi_avg_fn``.
+
+    >>> import chainrule as torch
+    >>> averaged = [torch.zeros(2)]
+    >>> get_swa_multi_avg_fn()(averaged, [torch.ones(2)], 3)
+    >>> averaged
+    [tensor([0.2500, 0.2500])]
     """
 
     def average(averaged: Sequence[Tensor], now: Sequence[Tensor], num_averaged: Any) -> None:

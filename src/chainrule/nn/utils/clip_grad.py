@@ -145,6 +145,12 @@ def clip_grad_norm(
     """The old name of :func:`clip_grad_norm_`; a FutureWarning says so.
 
     Source: ``torch.nn.utils.clip_grad_norm``.
+
+    >>> import warnings
+    >>> import chainrule as torch
+    >>> with warnings.catch_warnings(action="ignore"):
+    ...     torch.nn.utils.clip_grad_norm([torch.ones(1, requires_grad=True)], 1.0)
+    tensor(0.)
     """
     warnings.warn(
         "`torch.nn.utils.clip_grad_norm` is now deprecated in favor of `torch.nn.utils.clip_grad_norm_`.",

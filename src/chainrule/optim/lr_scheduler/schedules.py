@@ -66,6 +66,17 @@ class MultiStepLR(Factors):
     """Multiply the rate by ``gamma`` at each of the ``milestones``, which are epochs.
 
     Source: ``torch.optim.lr_scheduler.MultiStepLR``.
+
+    >>> import chainrule as torch
+    >>> optimizer = torch.optim.SGD([torch.ones(1, requires_grad=True)], lr=1.0)
+    >>> scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones=[1, 3], gamma=0.5)
+    >>> rates = scheduler.get_last_lr()
+    >>> for _ in range(3):
+    ...     optimizer.step()
+    ...     scheduler.step()
+    ...     rates += scheduler.get_last_lr()
+    >>> rates
+    [1.0, 0.5, 0.5, 0.25]
     """
 
     def __init__(
@@ -88,6 +99,17 @@ class ConstantLR(Factors):
     ValueError unless the factor is between 0 and 1.
 
     Source: ``torch.optim.lr_scheduler.ConstantLR``.
+
+    >>> import chainrule as torch
+    >>> optimizer = torch.optim.SGD([torch.ones(1, requires_grad=True)], lr=1.0)
+    >>> scheduler = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=2)
+    >>> rates = scheduler.get_last_lr()
+    >>> for _ in range(3):
+    ...     optimizer.step()
+    ...     scheduler.step()
+    ...     rates += scheduler.get_last_lr()
+    >>> rates
+    [0.5, 0.5, 1.0, 1.0]
     """
 
     def __init__(
@@ -154,6 +176,17 @@ class ExponentialLR(Factors):
     """Multiply the rate by ``gamma`` at each epoch.
 
     Source: ``torch.optim.lr_scheduler.ExponentialLR``.
+
+    >>> import chainrule as torch
+    >>> optimizer = torch.optim.SGD([torch.ones(1, requires_grad=True)], lr=1.0)
+    >>> scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+    >>> rates = scheduler.get_last_lr()
+    >>> for _ in range(3):
+    ...     optimizer.step()
+    ...     scheduler.step()
+    ...     rates += scheduler.get_last_lr()
+    >>> rates
+    [1.0, 0.5, 0.25, 0.125]
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
@@ -171,6 +204,17 @@ class PolynomialLR(Factors):
     """The rate times (1 - epoch / total_iters) ** ``power``, down to 0 after ``total_iters`` epochs.
 
     Source: ``torch.optim.lr_scheduler.PolynomialLR``.
+
+    >>> import chainrule as torch
+    >>> optimizer = torch.optim.SGD([torch.ones(1, requires_grad=True)], lr=1.0)
+    >>> scheduler = torch.optim.lr_scheduler.PolynomialLR(optimizer, total_iters=4)
+    >>> rates = scheduler.get_last_lr()
+    >>> for _ in range(3):
+    ...     optimizer.step()
+    ...     scheduler.step()
+    ...     rates += scheduler.get_last_lr()
+    >>> rates
+    [1.0, 0.75, 0.5, 0.25]
     """
 
     def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1) -> None:
@@ -257,6 +301,17 @@ class MultiplicativeLR(Functions):
     TypeError for what is no function.
 
     Source: ``torch.optim.lr_scheduler.MultiplicativeLR``.
+
+    >>> import chainrule as torch
+    >>> optimizer = torch.optim.SGD([torch.ones(1, requires_grad=True)], lr=1.0)
+    >>> scheduler = torch.optim.lr_scheduler.MultiplicativeLR(optimizer, lambda epoch: 0.5)
+    >>> rates = scheduler.get_last_lr()
+    >>> for _ in range(2):
+    ...     optimizer.step()
+    ...     scheduler.step()
+    ...     rates += scheduler.get_last_lr()
+    >>> rates
+    [1.0, 0.5, 0.25]
     """
 
     def __init__(
