@@ -280,6 +280,7 @@ ARCHIVES: dict[str, tuple[bytes, str]] = {
     "version of letters": (archive(b"N", version=b"x"), "version"),
     "another byte order": (archive(b"N", byteorder=b"middle"), "byte order"),
     "TorchScript": (archive(b"N", **{"constants.pkl": b""}), "TorchScript"),
+    "record beyond the file": (changed(GOOD, entry(GOOD, b"archive/data/0") + 42, struct.pack("<I", 2**31)), "were to be at"),
     "only the end": (GOOD[-22:], "no file of PyTorch's"),
     "only the start": (GOOD[:4], "central directory"),
     "text": (b"import os; os.system('true')\n" * 9, "no file of PyTorch's"),
@@ -290,6 +291,13 @@ ARCHIVES: dict[str, tuple[bytes, str]] = {
     "before 1.6: negative length": (before(old_tensor(-1)), "something odd"),
     "before 1.6: another length": (before(old_tensor(), data=struct.pack("<q", 2) + bytes(16)), "2 elements"),
     "before 1.6: cut off": (before(old_tensor(), data=struct.pack("<q", 4) + bytes(9)), "ends early"),
+    "before 1.6: another kind of persistent id": (before(several(text("storage")) + b"Q"), "Only persistent_load of storage"),
+    "before 1.6: a part of another storage": (before(tensor(stored=several(
+        text("storage"), name("torch", "FloatStorage"), text("0"), text("cpu"), b"K\4", b"]") + b"Q")), "part of another"),
+    "before 1.6: of another version": (
+        before(b"N").replace(HEAD + b"M\xe9\x03" + STOP, HEAD + b"M\xe8\x03" + STOP), "not known: 1000"),
+    "a bit more than a record": (changed(GOOD, entry(GOOD, b"archive/data/0") + 20, struct.pack("<2I", 2**32 - 1, 2**32 - 1)),
+                                 "corrupted"),
     "before 1.6: no keys": (before(old_tensor(), keys=b"]"), "not those"),
     "before 1.6: other keys": (before(b"N"), "not those"),
 }  # fmt: skip

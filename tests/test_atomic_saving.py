@@ -211,6 +211,49 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
     assert torch.load(io.BytesIO(read[0]))["v"].numel() == 3000
 
 
+def test_where_there_are_no_locks(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = path.parent / ".model.pt.0.saving"
+    left.write_bytes(b"whose?")
+    for locks in (None, NoLocks()):
+        monkeypatch.setattr(atomic, "fcntl", locks)
+        torch.save(NEW, path)
+        assert which(path) == "new"
+        assert left.read_bytes() == b"whose?"
+
+
+class NoLocks:
+    """As a file system that has none."""
+
+    LOCK_EX = LOCK_NB = 0
+
+    def flock(self, fd: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+
+@posix
+@pytest.mark.parametrize("how", ["taken away", "taken over"])
+def test_another_saver_comes_between(path: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the file being made and its being locked."""
+    other = path.parent / ".model.pt.0.saving"
+
+    class Between:
+        LOCK_EX = LOCK_NB = 0
+        calls = 0
+
+        def flock(self, fd: int, how_: int) -> None:
+            self.calls += 1
+            if self.calls == 1:
+                other.unlink()
+                if how == "taken over":
+                    other.write_bytes(b"another's")
+
+    monkeypatch.setattr(atomic, "fcntl", between := Between())
+    torch.save(NEW, path)
+    assert between.calls > 1
+    assert which(path) == "new"
+    assert not other.exists() or other.read_bytes() == b"another's"
+
+
 def test_names_of_all_lengths(tmp_path: Path) -> None:
     for name in ("x", "x" * 240, "ü" * 120, ".hidden", "no dot", "two.dots.pt"):
         torch.save(NEW, tmp_path / name)

@@ -19,7 +19,7 @@ import pytest
 import chainrule as torch
 from chainrule.serialization import LoadError, budget
 from checkpoints import CASES, archive, describe, records, written
-from hostile import CORPUS, GOOD
+from hostile import ARCHIVES, CORPUS, GOOD
 
 HERE = Path(__file__).parent
 MUTANTS = int(os.environ.get("CHAINRULE_MUTANTS", "1500"))
@@ -49,6 +49,22 @@ def test_is_refused(name: str, outcomes: dict[str, Any]) -> None:
     assert outcome.get("error") == "LoadError", outcome
     assert re.search(CORPUS[name][1], outcome["text"]), outcome["text"]
     assert len(outcome["text"]) <= 300
+
+
+@pytest.mark.parametrize("name", CORPUS)
+def test_is_refused_in_memory_too(name: str) -> None:
+    file, words = CORPUS[name]
+    with pytest.raises(LoadError, match=words):
+        torch.load(io.BytesIO(file))
+
+
+def test_is_refused_when_mapped_too(tmp_path: Path) -> None:
+    """But for what only checksums tell, which are not compared then."""
+    for name, (file, _) in ARCHIVES.items():
+        (tmp_path / "x.pt").write_bytes(file)
+        if name not in ("wrong checksum", "wrong byte"):
+            with pytest.raises(LoadError):
+                torch.load(tmp_path / "x.pt", mmap=True)
 
 
 def test_the_corpus_is_large_and_its_good_file_loads() -> None:

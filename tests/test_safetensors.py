@@ -116,6 +116,14 @@ def test_bfloat16_becomes_float32(tmp_path: Path) -> None:
         assert load_file(tmp_path / "x")["x"].tolist() == [1, -2.5]
 
 
+def test_dtypes_that_numpy_has_not(tmp_path: Path) -> None:
+    header = json.dumps({"x": {"dtype": "F8_E4M3", "shape": [2], "data_offsets": [0, 2]}}).encode()
+    header += b" " * (-len(header) % 8)
+    (tmp_path / "x").write_bytes(struct.pack("<Q", len(header)) + header + b"ab")
+    with pytest.raises(LoadError, match="'x' is F8_E4M3, which NumPy has not"):
+        load_file(tmp_path / "x")
+
+
 def test_saved_by_pytorch() -> None:
     theirs = pytest.importorskip("torch")
     torch_side = pytest.importorskip("safetensors.torch")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import enum
 import io
 import pickle
+import re
 import sys
 import threading
 import zipfile
-from collections import OrderedDict, defaultdict, namedtuple
+from collections import OrderedDict, defaultdict, deque, namedtuple
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,13 @@ import pytest
 
 import chainrule as torch
 from chainrule.serialization import EmptyFileError, LoadError
+from chainrule.serialization import archive as archive_
 from checkpoints import CASES, archive, describe, records, written
 
 pytestmark = pytest.mark.usefixtures("own_generator")
-FILES = sorted((Path(__file__).parent / "golden" / "files").iterdir())
+HERE = Path(__file__).parent
+FILES = sorted((HERE / "golden" / "files").iterdir())
+MODULE_LEVEL = lambda: 1
 Point = namedtuple("Point", "x y")
 
 
@@ -267,7 +272,8 @@ def test_messages_name_the_file_and_stay_short(tmp_path: Path) -> None:
 
 def test_what_cannot_be_saved() -> None:
     for value, error in (
-        (lambda: 1, AttributeError), (threading.Lock(), TypeError), (2**5000, pickle.PicklingError),
+        (lambda: 1, AttributeError), (MODULE_LEVEL, pickle.PicklingError), (threading.Lock(), TypeError),
+        (2**5000, pickle.PicklingError),
         ((x for x in ()), TypeError),
     ):  # fmt: skip
         with pytest.raises(error):
@@ -308,3 +314,176 @@ def test_ordered_dicts_keep_their_attributes() -> None:
     d: Any = OrderedDict(a=1)
     d.more = {"b": 2}
     assert again(d).more == {"b": 2}
+
+
+def test_map_location() -> None:
+    parts = records(written(torch, torch.ones(2)))
+    for there, words in (("gpu", "don't know how to restore data location"), ("cuda:0", "on a CUDA device")):
+        mark = b"X" + bytes([len(there), 0, 0, 0]) + there.encode()
+        file = archive({**parts, "data.pkl": parts["data.pkl"].replace(b"X\x03\x00\x00\x00cpu", mark)})
+        for to in (None, {"other": "cpu"}, lambda storage, where: None):
+            with pytest.raises(RuntimeError, match=words):
+                torch.load(io.BytesIO(file), map_location=to)
+        for to in (
+            "cpu",
+            torch.device("cpu"),
+            {there: "cpu"},
+            lambda storage, where: storage,
+            lambda storage, where: "cpu",
+        ):
+            assert torch.load(io.BytesIO(file), map_location=to).tolist() == [1, 1]
+    with pytest.raises(TypeError, match="'int' object is not callable"):
+        torch.load(io.BytesIO(file), map_location=5)
+
+
+class Plain:
+    """A file that can only be read into new bytes."""
+
+    name = "plain"
+
+    def __init__(self, data: bytes) -> None:
+        self.file = io.BytesIO(data)
+        self.read, self.seek, self.tell = self.file.read, self.file.seek, self.file.tell
+
+
+def test_files_of_few_methods() -> None:
+    value = CASES["views"](torch)
+    assert describe(torch, torch.load(Plain(written(torch, value)))) == describe(torch, value)
+
+    class Gone(Plain):
+        def __init__(self, data: bytes) -> None:
+            super().__init__(data)
+            self.read = lambda n: b""  # type: ignore[assignment,method-assign]
+
+    with pytest.raises(LoadError, match="the file ended"):
+        torch.load(Gone(written(torch, value)))
+
+
+def test_mapped_files_that_are_cut_off(tmp_path: Path) -> None:
+    path, whole = tmp_path / "x.pt", written(torch, torch.ones(100))
+    for n in (1, 100, len(whole) - 30):
+        path.write_bytes(whole[:n])
+        with pytest.raises(LoadError):
+            torch.load(path, mmap=True)
+    path.write_bytes((HERE / "golden" / "files" / "views.before-1.6.pt").read_bytes())
+    with pytest.raises(RuntimeError, match="mmap can only be used with files saved with"):
+        torch.load(path, mmap=True)
+
+
+def test_records_and_places_beyond_4_gigabytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fields for them, from small sizes on."""
+    monkeypatch.setattr(archive_, "_LONG", 500)
+    value = [torch.arange(n) for n in (3, 1000, 50, 2000)]
+    file = written(torch, value)
+    assert describe(torch, torch.load(io.BytesIO(file))) == describe(torch, value)
+    monkeypatch.undo()
+    with pytest.raises(LoadError):
+        torch.load(io.BytesIO(file))
+
+
+def test_objects_of_all_sorts() -> None:
+    value = [
+        re.compile("a+"),
+        Slotted(1, 2),
+        Stateful(3),
+        SINGLE,
+        Simple(4),
+        len,
+        OSError,
+        Colour.RED,
+        deque([1, 2], 5),
+        defaultdict(int, a=1),
+    ]
+    allowed = [
+        re._compile,
+        Slotted,
+        Stateful,
+        Simple,
+        (SINGLE, f"{__name__}.SINGLE"),
+        len,
+        OSError,
+        Colour,
+        deque,
+        defaultdict,
+        int,
+    ]
+    with torch.serialization.safe_globals([*allowed, (object.__new__, "copyreg.__newobj__")]):
+        pattern, slotted, stateful, single, simple, function, error, colour, several, default = again(value)
+    assert pattern == value[0]
+    assert (slotted.a, slotted.b) == (1, 2)
+    assert stateful.got == {"value": 3}
+    assert single is SINGLE
+    assert simple.value == 4
+    assert (function, error, colour) == (len, OSError, Colour.RED)
+    assert list(several) == [1, 2]
+    assert default["b"] == 0
+
+
+class Slotted:
+    __slots__ = ("a", "b")
+
+    def __init__(self, a: int, b: int) -> None:
+        self.a, self.b = a, b
+
+
+class Simple:
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+
+class Single:
+    """Describes itself by the name of the only one."""
+
+    def __reduce__(self) -> str:
+        return "SINGLE"
+
+
+SINGLE = Single()
+
+
+class Stateful:
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __setstate__(self, state: Any) -> None:
+        self.got = state
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+def test_python_2_and_protocol_0_are_told_apart() -> None:
+    with pytest.raises(LoadError, match="no file of PyTorch's"):
+        torch.load(io.BytesIO(pickle.dumps([1], 0)))
+    parts = records(written(torch, 1))
+    for data, found in [
+        (b"\x80\x02U\x02ab.", "ab"), (b"\x80\x02c__builtin__\nset\n](K\x01e\x85R.", {1}),
+        (b"\x80\x04\x95\x03\0\0\0\0\0\0\0\x8f(K\x01K\x02\x90.", {1, 2}), (b"\x80\x04C\x02ab\x94.", b"ab"),
+        (b"\x80\x02ccollections\nOrderedDict\n}(K\x01K\x02u\x85R.", OrderedDict({1: 2})),
+        (b"\x80\x02ccollections\nOrderedDict\n](K\x01K\x02\x86e\x85R.", OrderedDict({1: 2})),
+        (b"\x80\x02cbuiltins\nbytearray\nC\x02ab\x85R.", bytearray(b"ab")), (b"\x80\x02cbuiltins\nbytes\n)R.", b""),
+    ]:  # fmt: skip
+        assert torch.load(io.BytesIO(archive({**parts, "data.pkl": data}))) == found
+
+
+def test_names_from_the_stack_are_listed_too() -> None:
+    parts = records(written(torch, 1))
+    data = b"\x80\x04\x8c\x02os\x94\x8c\x06system\x94\x93\x94."
+    file = io.BytesIO(archive({**parts, "data.pkl": data}))
+    assert torch.serialization.get_unsafe_globals_in_checkpoint(file) == ["os.system"]
+
+
+def test_objects_with_slots_in_their_state_are_refused() -> None:
+    x = torch.ones(2)
+    x.tag = 1  # type: ignore[attr-defined]
+    parts = records(written(torch, x))
+    data = parts["data.pkl"]
+    assert data.endswith(b"K\x01utq\x15Rq\x16.") or b"X\x03\x00\x00\x00tag" in data
+    start = data.rindex(b"}q")
+    for state, words in ((b"}}(X\x01\0\0\0aK\x01u\x86", "has slots"), (b"K\x01", "are not a dict")):
+        changed = data[:start] + state + b"tR."
+        with pytest.raises(LoadError, match=words):
+            torch.load(io.BytesIO(archive({**parts, "data.pkl": changed})))
+    loaded = torch.load(io.BytesIO(archive({**parts, "data.pkl": data[:start] + b"}(X\x03\0\0\0tagK\x05uN\x86tR."})))
+    assert loaded.tag == 5

@@ -148,10 +148,7 @@ class Reader:
         if name not in self.records:
             raise broken(self.name, f"file not found: {name!r}. The file is no checkpoint of PyTorch's, or damaged")
         r = self.records[name]
-        try:
-            data = self.source.read(r.data, r.size)
-        except CutOffError as e:
-            raise broken(self.name, str(e)) from None
+        data = self.source.read(r.data, r.size)
         if not isinstance(self.source, Mapped) and zlib.crc32(data.data) != r.crc:
             raise broken(self.name, f"the bytes of record {name!r} do not give its checksum. They have been changed")
         return data

@@ -116,14 +116,14 @@ def load(
             raise EmptyFileError(f"Ran out of input: there is nothing in the file ({source.name[-200:]})")
         budget = Budget(source.name, source.size, trusted)
         place = placing(map_location)
-        if source.size >= 4 and source.read(0, 4).tobytes() == b"PK\3\4":
-            with _as_load_errors(source.name):
-                return _from_archive(Reader(source, budget), budget, place)
-        if mmap:
-            raise RuntimeError(
-                "mmap can only be used with files saved with `torch.save(_use_new_zipfile_serialization=True)`"
-            )
         with _as_load_errors(source.name):
+            if source.read(0, min(4, source.size)).tobytes() == b"PK\3\4":
+                return _from_archive(Reader(source, budget), budget, place)
+            if mmap:
+                raise LoadError(
+                    "mmap can only be used with files saved with `torch.save(_use_new_zipfile_serialization=True), please "
+                    f"torch.save your checkpoint with this option in order to use mmap. ({source.name[-80:]})"
+                )
             return legacy.load(source, budget, place)
 
 

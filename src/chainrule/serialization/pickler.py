@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import copyreg
 import io
 import pickle
 import struct
 from collections import OrderedDict
 from collections.abc import Callable
-from copyreg import __newobj__  # type: ignore[attr-defined]
 from dataclasses import dataclass
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
@@ -213,12 +213,13 @@ class Pickler:
         if isinstance(value, (type, FunctionType, BuiltinFunctionType)):
             self.global_(value)
             return
-        described = value.__reduce_ex__(2)
+        reduce = copyreg.dispatch_table.get(type(value))
+        described: Any = reduce(value) if reduce is not None else value.__reduce_ex__(2)
         if isinstance(described, str):
             self.name(type(value).__module__, described)
             return
         function, args, state, found, pairs = (*described, None, None, None)[:5]
-        if function is __newobj__:
+        if function is copyreg.__newobj__:  # type: ignore[attr-defined]
             self.save(args[0])
             self.save(tuple(args[1:]))
             self.write(b"\x81")

@@ -112,7 +112,7 @@ class Unpickler:
     def top(self, *kinds: type[Any]) -> Any:
         """The container on top of the stack, which must be of one of these kinds, or of one that users added."""
         target = self.stack[-1]
-        if type(target) not in kinds and not (isinstance(target, kinds) and allowed.is_added(type(target))):
+        if type(target) not in kinds and not allowed.is_added(type(target)):
             raise NotSoError(f"Can only fill a {kinds[0].__name__}, but got {type(target)}")
         return target
 
