@@ -20,6 +20,10 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "",
         "",
     ),
+    "normalisation": (
+        "",
+        "",
+    ),
     "ordering": (
         "argsort argwhere bincount bucketize count_nonzero histc histogram isin kthvalue median mode msort "
         "nanmedian nanquantile quantile searchsorted sort topk unique unique_consecutive unravel_index",

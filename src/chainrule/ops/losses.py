@@ -13,10 +13,10 @@ from ..arrays.namespace import is_numpy
 from ..errors import explained
 from ..primitive import Primitive, promote, table
 from ..tensor import Tensor, wrap
+from . import special
 from .exponential import log
 from .kinds import no_kernel, only_floats
 from .loss import _ALL, _reduction, aligned, constants, legacy_reduction, reduced, weighted
-from .special import xlogy
 from .units import pairwise_distance
 
 _softplus = table["Log1pExp"]
@@ -484,7 +484,7 @@ def kl_div(
             "'mean' will be changed to behave the same as 'batchmean' in the next major release.",
             UserWarning, stacklevel=2,
         )  # fmt: skip
-    each = target.exp() * (target - input) if log_target else xlogy(target, target) - target * input
+    each = target.exp() * (target - input) if log_target else special.xlogy(target, target) - target * input
     if reduction != "batchmean":
         return _mean(each, _reduction(reduction))
     return each.sum() / input.size(0) if input.ndim else each.sum()

@@ -41,7 +41,7 @@ def padded(xp: Any, x: Any, widths: Widths, value: Any) -> Any:
     return xp.put(xp.broadcast_to(xp.asarray(value, dtype=x.dtype), shape), x, place)
 
 
-_pad = ConstantPadNd()
+_pad: Primitive = ConstantPadNd()
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
