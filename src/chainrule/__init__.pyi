@@ -402,7 +402,7 @@ from .func.vmap import vmap as vmap
 from .ops.pieces import vsplit as vsplit
 from .ops.pieces import vstack as vstack
 from .ops.choice import where as where
-from .ops.losses import xlogy as xlogy
+from .ops.special import xlogy as xlogy
 from .ops.rearrange import zero_ as zero_
 from .creation import zeros as zeros
 from .creation import zeros_like as zeros_like
