@@ -141,6 +141,17 @@ def test_memory_that_cannot_be_written_to() -> None:
         torch.optim.SGD([x], lr=0.1).step()
 
 
+def test_memory_maps(tmp_path: Any) -> None:
+    mapped = np.memmap(tmp_path / "weights", np.float32, "w+", shape=(4,))
+    x = torch.asarray(mapped).requires_grad_()
+    optimizer = torch.optim.Adam([x], lr=0.5)
+    for expected in (-0.5, -1.0):
+        x.grad = torch.ones(4)
+        optimizer.step()
+        np.testing.assert_allclose(mapped, expected, rtol=1e-6)
+    assert type(optimizer.state[x]["exp_avg"]._a) is np.ndarray
+
+
 @pytest.mark.parametrize("name", ["SGD", "Adam", "NAdam", "RAdam", "Rprop", "ASGD", "RMSprop", "Adadelta", "Adagrad"])
 def test_no_line_of_python_runs_while_a_parameter_moves(name: str) -> None:
     """Neither ours nor NumPy's: where none runs, no signal is handled."""

@@ -270,4 +270,6 @@ class Steps:
 def _together(p: Tensor, g: Any) -> tuple[Any, Any]:
     """A parameter's array, of no dimension or not NumPy's, and its gradient: computed, if the parameter is numbers."""
     a = p._own()
+    if isinstance(a, _ndarray):
+        a = np.asarray(a)  # a memory map, say: the same memory, without what its class would do
     return a, np.asarray(g) if type(a) is _ndarray and not isinstance(g, Box) else g

@@ -24,7 +24,7 @@ def filled(p: Tensor, value: complex = 0) -> Tensor:
     a = p._own()
     if isinstance(a, Box):
         return wrap(np.full(p._shape, value, p._dtype))
-    new = namespace((a,)).zeros_like(a)
+    new = np.zeros_like(a, subok=False) if isinstance(a, _ndarray) else namespace((a,)).zeros_like(a)
     return p._wrap(new + value if value else new)
 
 

@@ -17,13 +17,12 @@
 from __future__ import annotations
 
 from .combined import ChainedScheduler, SequentialLR
+from .cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
 from .cycles import CyclicLR, OneCycleLR
 from .plateau import ReduceLROnPlateau
 from .scheduler import LRScheduler, _LRScheduler
 from .schedules import (
     ConstantLR,
-    CosineAnnealingLR,
-    CosineAnnealingWarmRestarts,
     ExponentialLR,
     LambdaLR,
     LinearLR,
