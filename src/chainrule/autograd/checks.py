@@ -41,18 +41,15 @@ class Check:
         self.live = [i for i, y in enumerate(self.outputs) if y.requires_grad]
         self.places = [i for i, x in enumerate(self.inputs) if isinstance(x, Tensor) and x.requires_grad]
         self.variables = [self.inputs[i] for i in self.places]
+        # [variable][part]: the directions, for the real part and, if there is one, the imaginary
+        self.rows = [
+            [self.random(x.numel())[None] if self.fast else np.eye(x.numel()) for _ in parts(x)] for x in self.variables
+        ]
 
     def random(self, n: int) -> Array:
         """A random direction: numbers not below 0, of length 1."""
         v = self.draw.uniform((n,), np.float32).astype(np.float64)
         return v / np.linalg.norm(v)
-
-    @cached_property
-    def rows(self) -> list[list[Array]]:
-        """[variable][part]: the directions, for the real part and, if there is one, the imaginary."""
-        return [
-            [self.random(x.numel())[None] if self.fast else np.eye(x.numel()) for _ in parts(x)] for x in self.variables
-        ]
 
     @cached_property
     def numerical(self) -> list[list[list[tuple[Array, Array]]]]:
