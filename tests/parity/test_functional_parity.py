@@ -13,7 +13,7 @@ LOSSES = """cosine_embedding_loss gaussian_nll_loss hinge_embedding_loss huber_l
 multi_margin_loss multilabel_margin_loss multilabel_soft_margin_loss poisson_nll_loss smooth_l1_loss soft_margin_loss
 triplet_margin_loss"""
 NORMS = "batch_norm group_norm instance_norm layer_norm local_response_norm rms_norm"
-SHAPES = "pad"
+SHAPES = """pad conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d unfold"""
 
 
 @pytest.mark.parametrize("name", [*LOSSES.split(), *NORMS.split(), *SHAPES.split()])

@@ -4,6 +4,10 @@ Families of operations that are imported when one of their names is first used: 
 """
 
 FAMILIES: dict[str, tuple[str, str]] = {
+    "convolution": (
+        "",
+        "",
+    ),
     "cumulative": (
         "cummax cummin cumprod cumulative_trapezoid diff gradient logcumsumexp trapezoid trapz",
         "cummax cummin cumprod cumprod_ cumsum_ diff logcumsumexp",

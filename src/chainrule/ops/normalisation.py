@@ -128,7 +128,7 @@ def rms_norm(
     axis = _last(input, normalized_shape, "", weight=weight)
     if eps is None:
         eps = float(np.finfo(input._dtype).eps)
-    x = input * ((input * input).mean(axis, keepdim=True) + eps).rsqrt()
+    x: Tensor = input * ((input * input).mean(axis, keepdim=True) + eps).rsqrt()
     return x if weight is None else x * weight
 
 
@@ -166,7 +166,8 @@ def group_norm(
             )
     only_floats("GroupNormKernelImpl", input)
     size = math.prod(input._shape[1:]) // num_groups
-    x: Tensor = _standardise(input.reshape(n, num_groups, size), axis=(-1,), eps=eps).reshape(*input._shape)
+    x: Tensor = _standardise(input.reshape(n, num_groups, size), axis=(-1,), eps=eps)
+    x = x.reshape(*input._shape)
     return _affine(x, weight, bias, (channels, *(1,) * (input.ndim - 2)))
 
 
@@ -201,7 +202,7 @@ def batch_norm(
     if eps < 0:
         raise ValueError(f"batch_norm eps must be non-negative, but got {eps}")
     if not input.numel():
-        return _affine(input.clone(), *(t if t is None else t[0] for t in (weight, bias)), ())
+        return _affine(input.clone(), None if weight is None else weight[0], None if bias is None else bias[0], ())
     _sized(input._shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     only_floats("batch_norm", input)
     shape = (input._shape[1], *(1,) * (input.ndim - 2))
@@ -300,5 +301,5 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
         return input
     squares = pad(input * input, [0, 0] * (input.ndim - 2) + [size // 2, (size - 1) // 2])
     total = squares.unfold(1, size, 1).sum(-1)
-    mean = total / size if total.is_floating_point() else total.div(size, rounding_mode="trunc")
+    mean = total / size if total.is_floating_point() else total // size
     return input / (mean * alpha + k) ** beta

@@ -1,0 +1,466 @@
+"""Convolution and its transpose, in any number of axes: windows laid out as columns, times a matrix.
+
+The three operations of :class:`Convolution` are each other's derivatives: with x, the weight w and the result y, the
+number ``sum(y * convolution(x, w))`` is linear in all three, and each operation is its slope in one of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import explained
+from ..primitive import Primitive, conj
+from ..tensor import Tensor
+from .padding import pad
+
+Ints = tuple[int, ...]
+
+
+class Grid(NamedTuple):
+    """Where windows lie, for each axis: the kernel's length, the step, the padding, the dilation, the input's length,
+    and the number of windows, which may be fewer than there is room for."""
+
+    kernel: Ints
+    stride: Ints
+    padding: Ints
+    dilation: Ints
+    size: Ints
+    out: Ints
+
+    @property
+    def reach(self) -> Ints:
+        return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+
+    @property
+    def padded(self) -> Ints:
+        return tuple(n + 2 * p for n, p in zip(self.size, self.padding, strict=True))
+
+    @property
+    def inside(self) -> Any:
+        """The key of the input in the padded input."""
+        return (..., *(slice(p, p + n) for n, p in zip(self.size, self.padding, strict=True)))
+
+
+def laid(kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, size: Ints) -> Grid:
+    """As many windows as there is room for."""
+    found = zip(kernel, stride, padding, dilation, size, strict=True)
+    out = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for k, s, p, d, n in found)
+    return Grid(kernel, stride, padding, dilation, size, out)
+
+
+def columns(x: Any, grid: Grid, groups: int) -> Any:
+    """The windows of x (..., channels, *size) as (..., groups, channels / groups * kernel, windows)."""
+    rank = len(grid.size)
+    if any(grid.padding):
+        full: Any = np.zeros((*x.shape[:-rank], *grid.padded), x.dtype)
+        full[grid.inside] = x
+        x = full
+    steps = x.strides[-rank:]
+    view = np.lib.stride_tricks.as_strided(
+        x, (*x.shape[:-rank], *grid.kernel, *grid.out),
+        (*x.strides[:-rank], *(s * d for s, d in zip(steps, grid.dilation, strict=True)),
+         *(s * t for s, t in zip(steps, grid.stride, strict=True))), writeable=False,
+    )  # fmt: skip
+    lead, channels = x.shape[: -rank - 1], x.shape[-rank - 1]
+    rows = channels // groups * math.prod(grid.kernel)
+    return view.reshape(*lead, groups, rows, math.prod(grid.out))
+
+
+def scattered(cols: Any, grid: Grid, channels: int) -> Any:
+    """Windows laid out by :func:`columns` added up where they came from."""
+    rank = len(grid.size)
+    lead = cols.shape[:-3]
+    cols = cols.reshape(*lead, channels, *grid.kernel, *grid.out)
+    full: Any = np.zeros((*lead, channels, *grid.padded), cols.dtype)
+    for at in np.ndindex(*grid.kernel):
+        place: Any = (
+            ...,
+            *(
+                slice(i * d, i * d + s * (n - 1) + 1, s)
+                for i, d, s, n in zip(at, grid.dilation, grid.stride, grid.out, strict=True)
+            ),
+        )
+        full[place] += cols[(..., *at, *(slice(None),) * rank)]
+    return full[grid.inside]
+
+
+def matrices(w: Any, grid: Grid, groups: int) -> Any:
+    """Weights (..., out, channels / groups, *kernel) as (..., 1, groups, out / groups, rest)."""
+    lead = w.shape[: -len(grid.kernel) - 2]
+    rows = w.shape[len(lead)] // groups
+    return w.reshape(*lead, 1, groups, rows, w.shape[len(lead) + 1] * math.prod(grid.kernel))
+
+
+def grouped(y: Any, grid: Grid, groups: int) -> Any:
+    """Results (..., channels, *out) as (..., groups, channels / groups, windows)."""
+    lead = y.shape[: -len(grid.kernel) - 1]
+    return y.reshape(*lead, groups, y.shape[len(lead)] // groups, math.prod(grid.out))
+
+
+def convolved(x: Any, w: Any, grid: Grid, groups: int) -> Any:
+    y = np.matmul(matrices(w, grid, groups), columns(x, grid, groups))
+    return y.reshape(*y.shape[:-3], y.shape[-3] * y.shape[-2], *grid.out)
+
+
+def spread_back(y: Any, w: Any, grid: Grid, groups: int) -> Any:
+    cols = np.matmul(np.swapaxes(matrices(w, grid, groups), -1, -2), grouped(y, grid, groups))
+    return scattered(cols, grid, w.shape[-len(grid.kernel) - 1] * groups)
+
+
+def correlated(x: Any, y: Any, grid: Grid, groups: int) -> Any:
+    each = np.matmul(grouped(y, grid, groups), np.swapaxes(columns(x, grid, groups), -1, -2))
+    w = each.sum(-4)
+    inner = x.shape[-len(grid.kernel) - 1] // groups
+    return w.reshape(*w.shape[:-3], w.shape[-3] * w.shape[-2], inner, *grid.kernel)
+
+
+_LINE = laid((3,), (2,), (1,), (1,), (6,))
+_PLANE = laid((2, 2), (1, 2), (0, 1), (2, 1), (4, 3))
+
+
+class Convolution(Primitive):
+    """Sums over windows of x (n, channels, *size), weighted by w (out, channels / groups, *kernel)."""
+
+    formula = False
+    forward = lambda xp, x, w, *, grid, groups: convolved(x, w, grid, groups)
+    vjp_x = lambda xp, g, w, grid, groups: _transposed(g, conj(xp, w), grid=grid, groups=groups)
+    vjp_w = lambda xp, g, x, grid, groups: _weights(conj(xp, x), g, grid=grid, groups=groups)
+    linear = ("x", "w")
+    samples = [
+        (((2, 4, 6), (2, 2, 3)), {"grid": _LINE, "groups": 2}), (((1, 2, 4, 3), (3, 2, 2, 2)), {"grid": _PLANE, "groups": 1}),
+    ]  # fmt: skip
+
+
+class ConvolutionTranspose(Primitive):
+    """The slope of :class:`Convolution` in x: y's entries, weighted by w, added up over the windows."""
+
+    formula = False
+    forward = lambda xp, y, w, *, grid, groups: spread_back(y, w, grid, groups)
+    vjp_y = lambda xp, g, w, grid, groups: _convolution(g, conj(xp, w), grid=grid, groups=groups)
+    vjp_w = lambda xp, g, y, grid, groups: _weights(g, conj(xp, y), grid=grid, groups=groups)
+    linear = ("y", "w")
+    samples = [
+        (((2, 2, 3), (2, 2, 3)), {"grid": _LINE, "groups": 2}), (((1, 3, 2, 2), (3, 2, 2, 2)), {"grid": _PLANE, "groups": 1}),
+    ]  # fmt: skip
+
+
+class ConvolutionWeights(Primitive):
+    """The slope of :class:`Convolution` in w: x's windows, weighted by y, added up over the batch."""
+
+    formula = False
+    forward = lambda xp, x, y, *, grid, groups: correlated(x, y, grid, groups)
+    vjp_x = lambda xp, g, y, grid, groups: _transposed(conj(xp, y), g, grid=grid, groups=groups)
+    vjp_y = lambda xp, g, x, grid, groups: _convolution(conj(xp, x), g, grid=grid, groups=groups)
+    linear = ("x", "y")
+    samples = [
+        (((2, 4, 6), (2, 2, 3)), {"grid": _LINE, "groups": 2}), (((1, 2, 4, 3), (1, 3, 2, 2)), {"grid": _PLANE, "groups": 1}),
+    ]  # fmt: skip
+
+
+class Im2Col(Primitive):
+    """x's windows as columns: (n, channels * kernel, windows)."""
+
+    formula = False
+    forward = lambda xp, x, *, grid: columns(x, grid, 1)[..., 0, :, :].copy()
+    vjp_x = lambda xp, g, grid: _col2im(g, grid=grid)
+    linear = ("x",)
+    samples = [(((2, 2, 6),), {"grid": _LINE}), (((1, 2, 4, 3),), {"grid": _PLANE})]
+
+
+class Col2Im(Primitive):
+    """Columns added up where :class:`Im2Col` takes them from."""
+
+    formula = False
+    forward = lambda xp, x, *, grid: scattered(x[..., None, :, :], grid, x.shape[-2] // math.prod(grid.kernel))
+    vjp_x = lambda xp, g, grid: _im2col(g, grid=grid)
+    linear = ("x",)
+    samples = [(((2, 6, 3),), {"grid": _LINE}), (((1, 4, 4),), {"grid": _PLANE})]
+
+
+_convolution: Primitive = Convolution()
+_transposed: Primitive = ConvolutionTranspose()
+_weights: Primitive = ConvolutionWeights()
+_im2col: Primitive = Im2Col()
+_col2im: Primitive = Col2Im()
+
+
+# --- as users call them ----------------------------------------------------------------------------------
+
+
+def each(value: int | Sequence[int], rank: int, name: str) -> Ints:
+    """``value`` for each of ``rank`` axes."""
+    if isinstance(value, int):
+        return (value,) * rank
+    value = tuple(value)
+    if len(value) not in (1, rank):
+        raise RuntimeError(
+            f"expected {name} to be a single integer value or a list of {rank} values to match the convolution "
+            f"dimensions, but got {name}={list(value)}"
+        )
+    return value * rank if len(value) == 1 else value
+
+
+def _batched(name: str, x: Tensor, w: Tensor, rank: int) -> Tensor:
+    if x.ndim not in (rank + 1, rank + 2):
+        raise explained(
+            RuntimeError(
+                f"Expected {rank + 1}D (unbatched) or {rank + 2}D (batched) input to {name}, but got input of size: "
+                f"{list(x.shape)}\nThe axes are (batch, channels, ...); the first may be left out."
+            )
+        )
+    if x._dtype != w._dtype:
+        raise explained(
+            RuntimeError(
+                f"Input type ({x.dtype}) and weight type ({w.dtype}) should be the same"
+                "\nConvert one: input.to(weight.dtype)."
+            )
+        )
+    return x.unsqueeze(0) if x.ndim == rank + 1 else x
+
+
+def _finished(y: Tensor, bias: Tensor | None, x: Tensor, rank: int) -> Tensor:
+    if bias is not None:
+        y = y + bias.reshape(-1, *(1,) * rank)
+    return y.squeeze(0) if x.ndim == rank + 1 else y
+
+
+def _convolve(
+    rank: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int
+) -> Tensor:
+    x = _batched(f"conv{rank}d", input, weight, rank)
+    kernel = tuple(weight._shape[2:])
+    steps, gaps = each(stride, rank, "stride"), each(dilation, rank, "dilation")
+    if padding == "same":
+        if any(s != 1 for s in steps):
+            raise RuntimeError("padding='same' is not supported for strided convolutions")
+        total = [d * (k - 1) for d, k in zip(gaps, kernel, strict=True)]
+        if any(t % 2 for t in total):
+            x = pad(x, [n for t in reversed(total) for n in (0, t % 2)])
+        around: Ints = tuple(t // 2 for t in total)
+    elif isinstance(padding, str):
+        if padding != "valid":
+            raise RuntimeError(f"Invalid padding string: '{padding}'")
+        around = (0,) * rank
+    else:
+        around = each(padding, rank, "padding")
+    if x._shape[1] != weight._shape[1] * groups:
+        raise explained(
+            RuntimeError(
+                f"Given groups={groups}, weight of size {list(weight.shape)}, expected input{list(x.shape)} to have "
+                f"{weight._shape[1] * groups} channels, but got {x._shape[1]} channels instead"
+                "\nThe weight is (out_channels, in_channels / groups, ...)."
+            )
+        )
+    grid = laid(kernel, steps, around, gaps, tuple(x._shape[2:]))
+    if any(n < r for n, r in zip(grid.padded, grid.reach, strict=True)):
+        shown, reach = (" x ".join(map(str, v)) for v in (grid.padded, grid.reach))
+        raise explained(
+            RuntimeError(
+                f"Calculated padded input size per channel: ({shown}). Kernel size: ({reach}). Kernel size can't be "
+                "greater than actual input size\nA larger padding would make room for it."
+            )
+        )
+    return _finished(_convolution(x, weight, grid=grid, groups=groups), bias, input, rank)
+
+
+def conv1d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int | Sequence[int] = 1,
+    padding: str | int | Sequence[int] = 0, dilation: int | Sequence[int] = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """Weighted sums over windows: ``input`` (n, channels, length) with ``weight`` (out, channels / groups, kernel).
+
+    Windows are ``stride`` apart, their entries ``dilation``; ``padding`` zeros are added at both ends ("same": as
+    many as keep the length).  The batch axis may be left out.  RuntimeError for sizes that do not fit.
+
+    Source: ``torch.nn.functional.conv1d``.
+
+    >>> import chainrule as torch
+    >>> conv1d(torch.tensor([[1.0, 2.0, 4.0, 8.0]]), torch.tensor([[[-1.0, 1.0]]]))
+    tensor([[1., 2., 4.]])
+    """
+    return _convolve(1, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv2d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int | Sequence[int] = 1,
+    padding: str | int | Sequence[int] = 0, dilation: int | Sequence[int] = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """:func:`conv1d` in two axes: (n, channels, height, width), with kernels (height, width).
+
+    Source: ``torch.nn.functional.conv2d``.
+
+    >>> import chainrule as torch
+    >>> conv2d(torch.ones(1, 3, 3), torch.ones(1, 1, 2, 2))
+    tensor([[[4., 4.],
+             [4., 4.]]])
+    """
+    return _convolve(2, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int | Sequence[int] = 1,
+    padding: str | int | Sequence[int] = 0, dilation: int | Sequence[int] = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """:func:`conv1d` in three axes: (n, channels, depth, height, width).
+
+    Source: ``torch.nn.functional.conv3d``.
+
+    >>> import chainrule as torch
+    >>> conv3d(torch.ones(1, 2, 2, 2), torch.ones(1, 1, 2, 2, 2))
+    tensor([[[[8.]]]])
+    """
+    return _convolve(3, input, weight, bias, stride, padding, dilation, groups)
+
+
+def _spread(
+    rank: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, more: Any, groups: int,
+    dilation: Any,
+) -> Tensor:  # fmt: skip
+    x = _batched(f"conv_transpose{rank}d", input, weight, rank)
+    names = ("stride", "padding", "output_padding", "dilation")
+    steps, around, extra, gaps = (
+        each(v, rank, n) for v, n in zip((stride, padding, more, dilation), names, strict=True)
+    )
+    kernel = tuple(weight._shape[2:])
+    if x._shape[1] != weight._shape[0]:
+        raise explained(
+            RuntimeError(
+                f"Given transposed=1, weight of size {list(weight.shape)}, expected input{list(x.shape)} to have "
+                f"{weight._shape[0]} channels, but got {x._shape[1]} channels instead"
+                "\nThe weight is (in_channels, out_channels / groups, ...)."
+            )
+        )
+    for s, e, d in zip(steps, extra, gaps, strict=True):
+        if e >= s and e >= d:
+            raise RuntimeError(
+                "output padding must be smaller than either stride or dilation, but got output_padding: "
+                f"{list(extra)} stride: {list(steps)} dilation: {list(gaps)}"
+            )
+    size = tuple(
+        (n - 1) * s - 2 * p + d * (k - 1) + e + 1
+        for n, s, p, d, k, e in zip(x._shape[2:], steps, around, gaps, kernel, extra, strict=True)
+    )
+    grid = Grid(kernel, steps, around, gaps, size, tuple(x._shape[2:]))
+    return _finished(_transposed(x, weight, grid=grid, groups=groups), bias, input, rank)
+
+
+def conv_transpose1d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0, output_padding: int | Sequence[int] = 0, groups: int = 1,
+    dilation: int | Sequence[int] = 1,
+) -> Tensor:  # fmt: skip
+    """The transpose of :func:`conv1d`: each entry spreads ``weight`` (channels, out / groups, kernel) over a window.
+
+    ``output_padding`` more entries stand at the far end of the result.  RuntimeError for sizes that do not fit.
+
+    Source: ``torch.nn.functional.conv_transpose1d``.
+
+    >>> import chainrule as torch
+    >>> conv_transpose1d(torch.tensor([[1.0, 2.0]]), torch.tensor([[[1.0, 10.0]]]))
+    tensor([[ 1., 12., 20.]])
+    """
+    return _spread(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose2d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0, output_padding: int | Sequence[int] = 0, groups: int = 1,
+    dilation: int | Sequence[int] = 1,
+) -> Tensor:  # fmt: skip
+    """The transpose of :func:`conv2d`.
+
+    Source: ``torch.nn.functional.conv_transpose2d``.
+
+    >>> import chainrule as torch
+    >>> conv_transpose2d(torch.ones(1, 1, 1), torch.ones(1, 1, 2, 2)).shape
+    torch.Size([1, 2, 2])
+    """
+    return _spread(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose3d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0, output_padding: int | Sequence[int] = 0, groups: int = 1,
+    dilation: int | Sequence[int] = 1,
+) -> Tensor:  # fmt: skip
+    """The transpose of :func:`conv3d`.
+
+    Source: ``torch.nn.functional.conv_transpose3d``.
+
+    >>> import chainrule as torch
+    >>> conv_transpose3d(torch.ones(1, 1, 1, 1), torch.ones(1, 1, 2, 2, 2)).shape
+    torch.Size([1, 2, 2, 2])
+    """
+    return _spread(3, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def _pairs(size: Ints, kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> Grid:
+    names = ("kernel_size", "stride", "padding", "dilation")
+    kernel, steps, around, gaps = (
+        each(v, 2, n) for v, n in zip((kernel_size, stride, padding, dilation), names, strict=True)
+    )
+    grid = laid(kernel, steps, around, gaps, size)
+    if min(grid.out) < 1:
+        raise explained(
+            RuntimeError(
+                f"Given input with spatial size {size}, kernel_size={grid.kernel}, dilation={grid.dilation}, "
+                f"padding={grid.padding}, stride={grid.stride}, calculated shape of the array of sliding blocks as "
+                f"{grid.out}, but its components must be at least one.\nThe kernel is larger than the padded input."
+            )
+        )
+    return grid
+
+
+def unfold(
+    input: Tensor, kernel_size: int | Sequence[int], dilation: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0, stride: int | Sequence[int] = 1,
+) -> Tensor:  # fmt: skip
+    """The windows of ``input`` (n, channels, height, width) as columns, (n, channels * kernel, windows).
+
+    Source: ``torch.nn.functional.unfold``.
+
+    >>> import chainrule as torch
+    >>> unfold(torch.tensor([[[1.0, 2.0, 3.0]]]), (1, 2))
+    tensor([[1., 2.],
+            [2., 3.]])
+    """
+    x = input.unsqueeze(0) if input.ndim == 3 else input
+    grid = _pairs(tuple(x._shape[-2:]), kernel_size, dilation, padding, stride)
+    y: Tensor = _im2col(x, grid=grid)
+    return y.squeeze(0) if input.ndim == 3 else y
+
+
+def fold(
+    input: Tensor, output_size: int | Sequence[int], kernel_size: int | Sequence[int],
+    dilation: int | Sequence[int] = 1, padding: int | Sequence[int] = 0, stride: int | Sequence[int] = 1,
+) -> Tensor:  # fmt: skip
+    """Columns as :func:`unfold` gives them, added up where they come from: (n, channels, *output_size).
+
+    RuntimeError if there are not as many as the sizes say.
+
+    Source: ``torch.nn.functional.fold``.
+
+    >>> import chainrule as torch
+    >>> fold(torch.tensor([[1.0, 2.0], [2.0, 3.0]]), (1, 3), (1, 2))
+    tensor([[[1., 4., 3.]]])
+    """
+    grid = _pairs(each(output_size, 2, "output_size"), kernel_size, dilation, padding, stride)
+    if input._shape[-2] % math.prod(grid.kernel):
+        raise RuntimeError(
+            "Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got "
+            f"input.size(1)={input._shape[-2]} and kernel_size={grid.kernel}."
+        )
+    if input._shape[-1] != math.prod(grid.out):
+        raise RuntimeError(
+            f"Given output_size={grid.size}, kernel_size={grid.kernel}, dilation={grid.dilation}, "
+            f"padding={grid.padding}, stride={grid.stride}, expected size of input's dimension 2 to match the "
+            f"calculated number of sliding blocks {grid.out[0]} * {grid.out[1]} = {math.prod(grid.out)}, but got "
+            f"input.size(2)={input._shape[-1]}."
+        )
+    x = input.unsqueeze(0) if input.ndim == 2 else input
+    y: Tensor = _col2im(x, grid=grid)
+    return y.squeeze(0) if input.ndim == 2 else y
