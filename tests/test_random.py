@@ -2,8 +2,11 @@
 
 import copy
 import hashlib
+import os
 import pickle
+import signal
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -268,3 +271,24 @@ def test_threads_share_a_generator_without_losing_or_repeating_a_draw() -> None:
     assert set(uniforms) == {alone.uniform(100_000, "float32").tobytes() for _ in range(80)}
     assert sorted(normals) == sorted(alone.normal(8000, "float64", serial=True).tolist())
     np.testing.assert_array_equal(generator.get_state(), alone.get_state().numpy())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:.*fork")
+def test_a_process_forked_in_the_middle_of_a_draw_can_draw() -> None:
+    with random.default_generator._lock:
+        child = os.fork()
+        if not child:
+            try:
+                random.default_generator.uniform(3, "float32")
+            finally:
+                os._exit(0)
+    for _ in range(200):
+        done, _ = os.waitpid(child, os.WNOHANG)
+        if done:
+            break
+        time.sleep(0.05)
+    else:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        pytest.fail("it waits for ever")

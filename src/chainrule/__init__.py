@@ -85,7 +85,6 @@ from .ops import functions as _later
 from .ops import public as _public
 from .printing import set_printoptions
 from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
-from .sampling import normal, rand, rand_like, randint, randint_like, randn, randn_like, randperm
 from .tensor import Tensor
 
 float, double, half = float32, float64, float16
@@ -103,6 +102,9 @@ globals().update(_public)
 _PACKAGES = ("explain", "fft", "func", "linalg", "nn", "optim", "serialization", "special", "utils")
 _LAZY = {
     "compile": "compiler", "load": "serialization", "save": "serialization", "typename": "nn.parameter", "vmap": "func",
+    **dict.fromkeys(
+        ("normal", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm"), "sampling"
+    ),
 }  # fmt: skip
 
 

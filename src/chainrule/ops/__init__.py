@@ -20,7 +20,6 @@ from . import (
     linalg,
     loss,
     polar,
-    random,
     reduce,
     rounding,
     shape,
@@ -39,5 +38,5 @@ _ns.boxes = namespace
 __all__ = [
     "activation", "arithmetic", "assignment", "choice", "comparison", "complex", "convert", "exponential",
     "extremes", "filling", "find", "functions", "index", "linalg", "load_all", "loss", "namespace", "polar",
-    "public", "random", "reduce", "rounding", "shape", "statistics", "trigonometric",
+    "public", "reduce", "rounding", "shape", "statistics", "trigonometric",
 ]  # fmt: skip

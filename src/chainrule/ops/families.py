@@ -65,6 +65,11 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "addbmm addbmm_ addmm_ addmv addmv_ addr addr_ aminmax baddbmm baddbmm_ corrcoef cov inner nanmean "
         "nansum renorm renorm_ vdot",
     ),
+    "random": (
+        "bernoulli multinomial poisson",
+        "bernoulli bernoulli_ cauchy_ exponential_ geometric_ log_normal_ multinomial normal_ random_ "
+        "uniform_",
+    ),
     "rearrange": (
         "alias_copy diagonal_copy expand_copy fliplr flipud kron narrow_copy permute_copy repeat_interleave "
         "roll rot90 select_copy split_with_sizes_copy squeeze_copy t_copy tile transpose_copy unbind_copy "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -95,6 +97,15 @@ def _name(value: object) -> str:
 
 default_generator = Generator()
 default_generator.seed()
+
+
+def _unlock() -> None:
+    """In a forked process the thread that held the lock, if one did, is not there to let go of it."""
+    default_generator._lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
 
 
 def drawing(generator: Generator | None) -> Generator:
