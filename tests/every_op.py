@@ -73,9 +73,10 @@ class Case:
         full = [torch.from_numpy(a) if isinstance(a, np.ndarray) else a for a in self.args]
         for i, x in zip(at or (self.moving if xs else ()), xs, strict=True):
             full[i] = x
-        if self.prim.name in SYMMETRIC:
+        kind = self.prim.name.removeprefix("Planted")
+        if kind in SYMMETRIC:
             full = [(a + a.mH) / 2 for a in full]
-        y = INVARIANT.get(self.prim.name, lambda y: y)(self.prim(*full, **self.params))
+        y = INVARIANT.get(kind, lambda y: y)(self.prim(*full, **self.params))
         if y.is_complex() and not any(x.is_complex() for x in full if isinstance(x, torch.Tensor)):
             return torch.stack([y.real, y.imag], -1)  # so that real numbers, which the readings are about, come out
         return y
@@ -358,7 +359,7 @@ def variants(case: Case, n: int, tag: str) -> list[Case]:
             a = args[i]
             if a.dtype.kind in "fc" and case.moving:  # without derivatives, ties are wanted
                 a = a * (1 + 0.015 * (k + draw.uniform(0, 1, a.shape)))
-            shuffle = k and case.prim.name not in PARTICULAR
+            shuffle = k and case.prim.name.removeprefix("Planted") not in PARTICULAR
             args[i] = a.ravel()[draw.permutation(a.size)].reshape(a.shape) if shuffle else a
         found.append(case.with_args(args))
     return found

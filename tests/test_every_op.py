@@ -13,7 +13,7 @@ from chainrule.primitive import Elementwise, Primitive
 from every_op import Case, all_cases, primitives
 
 _STEPS = dict.fromkeys(
-    ("Floor", "Ceil", "Round", "RoundTo", "Remainder", "Trunc", "Frac", "Fmod"),
+    ("Floor", "Ceil", "Round", "RoundTo", "Remainder", "Trunc", "Frac", "Fmod", "DivFloor", "DivTrunc"),
     "SymPy leaves the derivative of a step open",
 )
 

@@ -65,7 +65,7 @@ class Solve(Algorithm):
     jvp_a = lambda xp, t, a, out: -_solve(a, xp.matmul(t, out))
     jvp_b = lambda xp, t, a: _solve(a, t)
     broadcasts = True
-    samples = [((WELL, (3, 2)), {}), (([WELL, POSITIVE], (2, 3, 1)), {})]
+    samples = [((WELL, (3, 2)), {}), (([WELL, POSITIVE], (2, 3, 1)), {}), ((WELL, (2, 3, 2)), {})]
 
 
 class Inverse(Algorithm):
