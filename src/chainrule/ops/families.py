@@ -85,7 +85,8 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "scatter_add_ scatter_reduce scatter_reduce_ take take_along_dim",
     ),
     "solvers": (
-        "cholesky cholesky_inverse cholesky_solve det inverse logdet lu lu_solve lu_unpack slogdet triangular_solve",
+        "cholesky cholesky_inverse cholesky_solve det inverse logdet lu lu_solve lu_unpack slogdet "
+        "triangular_solve",
         "cholesky cholesky_inverse cholesky_solve det inverse logdet lu lu_solve slogdet triangular_solve",
     ),
     "special": (
