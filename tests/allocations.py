@@ -13,6 +13,7 @@ from typing import Any
 
 from numpy._core import _multiarray_umath
 
+NUMBER = 16  # bytes
 Pointer, Size = ctypes.c_void_p, ctypes.c_size_t
 Malloc = ctypes.PYFUNCTYPE(Pointer, Pointer, Size)
 Calloc = ctypes.PYFUNCTYPE(Pointer, Pointer, Size, Size)
@@ -42,14 +43,17 @@ _get_handler = ctypes.PYFUNCTYPE(ctypes.py_object)(_interface[305])
 
 
 class Requests:
-    """How often memory was asked for, and which request, counted from 1, is refused."""
+    """How often memory was asked for, and which request, counted from 1, is refused.
+
+    One number's worth is always granted: NumPy crashes if it cannot make an array of a scalar that is indexed.
+    """
 
     def __init__(self, refuse: int) -> None:
         self.count, self.refuse = 0, refuse
 
-    def grant(self) -> bool:
-        self.count += 1
-        return self.count != self.refuse
+    def grant(self, size: int) -> bool:
+        self.count += size > NUMBER
+        return size <= NUMBER or self.count != self.refuse
 
     @property
     def refused(self) -> bool:
@@ -60,9 +64,9 @@ _now = Requests(0)
 _usual = Handler.from_address(_pointer(_get_handler(), b"mem_handler"))
 _ours = Handler(
     b"chainrule_tests", 1, _usual.ctx,
-    Malloc(lambda ctx, n: _usual.malloc(ctx, n) if _now.grant() else None),
-    Calloc(lambda ctx, n, size: _usual.calloc(ctx, n, size) if _now.grant() else None),
-    Realloc(lambda ctx, at, n: _usual.realloc(ctx, at, n) if _now.grant() else None),
+    Malloc(lambda ctx, n: _usual.malloc(ctx, n) if _now.grant(n) else None),
+    Calloc(lambda ctx, n, size: _usual.calloc(ctx, n, size) if _now.grant(n * size) else None),
+    Realloc(lambda ctx, at, n: _usual.realloc(ctx, at, n) if _now.grant(n) else None),
     _usual.free,
 )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 Each runs in a process of its own, in a thread with a stack of 256 KiB and a recursion limit of 200, with the cyclic
 garbage collector off.  A recursion in C ends such a process by a signal, which fails the test.  How long it takes is
-measured by benchmarks/deep_graphs.py.
+measured by benchmarks/eager.py.
 """
 
 from __future__ import annotations

@@ -259,8 +259,8 @@ def test_nothing_is_held_after_the_error() -> None:
 
 
 def test_an_operation_that_fails_leaves_numpys_warnings_as_they_were() -> None:
-    before, x = np.geterr(), torch.ones(4)
-    for action in (lambda: x + x, lambda: x.exp(), lambda: 2 * x, lambda: x.reshape(2, 2) @ x.reshape(2, 2)):
+    before, x = np.geterr(), torch.ones(16)
+    for action in (lambda: x + x, lambda: x.exp(), lambda: 2 * x, lambda: x.reshape(4, 4) @ x.reshape(4, 4)):
         with refusing(1), pytest.raises(OutOfMemoryError):
             action()
         assert np.geterr() == before
@@ -292,17 +292,17 @@ def places() -> Iterator[int]:
     yield from (int(100 * 1.3**n) for n in range(60))
 
 
-WRITES: dict[str, Callable[[Any], Any]] = {
-    "add_": lambda x: x.add_(torch.ones(2, 3)),
+WRITES: dict[str, Callable[[Any], Any]] = {  # of a tensor of shape (4, 5)
+    "add_": lambda x: x.add_(torch.ones(4, 5)),
     "mul_ by a number": lambda x: x.mul_(2),
     "mul_ by itself": lambda x: x.mul_(x),
-    "broadcast": lambda x: x.sub_(torch.ones(3)),
+    "broadcast": lambda x: x.sub_(torch.ones(5)),
     "exp_": lambda x: x.exp_(),
-    "copy_": lambda x: x.copy_(torch.zeros(3)),
+    "copy_": lambda x: x.copy_(torch.zeros(5)),
     "fill_": lambda x: x.fill_(7),
     "row": lambda x: x[0].mul_(3),
-    "slice": lambda x: x.__setitem__((slice(None), 1), 5.0),
-    "entries": lambda x: x.__setitem__(torch.tensor([0, 0]), torch.ones(2, 3)),
+    "slice": lambda x: x.__setitem__((slice(None), slice(1, 3)), torch.ones(4, 2, dtype=torch.int64)),
+    "entries": lambda x: x.__setitem__(torch.tensor([0, 0, 1]), torch.ones(3, 5)),
     "mask": lambda x: x.__setitem__(x > 1, 0.0),
     "transposed": lambda x: x.t().add_(1),
 }
@@ -314,7 +314,7 @@ def test_writing_in_place(name: str, tracked: bool) -> None:
     """A write that fails has not begun: value, version and history are what they were."""
 
     def make() -> Any:
-        x = torch.arange(6.0).reshape(2, 3).requires_grad_(tracked) * 1
+        x = torch.arange(20.0).reshape(4, 5).requires_grad_(tracked) * 1
         x.view(-1)  # somebody shares its memory
         return x
 
