@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from .. import modes
-from ..engine import more
+from ..engine import Node, more
 from ..primitive import Primitive, bind, compute_numpy, table
-from ..quiet import QUIET, reset_errors, set_errors
+from ..quiet import quietly, reset_errors
 from ..recording import interpret
 from ..tensor import Lifted, Tensor, _new, steps, wrap
 from ..views import Behind, behind, follow_chain
@@ -105,12 +105,13 @@ class Dual(Tensor):
         if recorded or not prim.differentiable or modes.current().inference:
             return self._recorded(prim, args, primals, tangents, params)
         xp = ns.namespace(primals + moving)
-        token = set_errors(QUIET)
-        try:
-            out = (compute_numpy if xp is numpy_ else bind)(prim, tuple(primals), params)
-            t = _own(prim.jvp(xp, tangents, out, primals, params), tangents)
-        finally:
-            reset_errors(token)
+        for token in quietly:
+            try:
+                out = (compute_numpy if xp is numpy_ else bind)(prim, tuple(primals), params)
+                t = _own(prim.jvp(xp, tangents, out, primals, params), tangents)
+            finally:
+                reset_errors(token)
+            break
         if t is None or dtype_of(out).kind not in "fc":
             return wrap(out, rank)
         y: Any = _new(Dual)
@@ -127,10 +128,12 @@ class Dual(Tensor):
         """The longer way: with a history, for views, for several outputs."""
         out = interpret(self, prim, tuple(args), params)
         mode = modes.current()
-        if not prim.differentiable or mode.inference:
+        if not prim.differentiable:
             return out
         if prim.view and out._meta is not None and out._meta.base is not None:
             return dress(out, self._slot, (self._way, prim, params))
+        if mode.inference:
+            return out
         outs = (out,) if prim.outputs is None else out
         ys = [y._a for y in outs]
         if mode.grad:
@@ -141,13 +144,17 @@ class Dual(Tensor):
         for y, t in zip(outs, (found,) if prim.outputs is None else found or (None,) * len(outs), strict=True):
             if t is not None and y._dtype.kind in "fc":
                 dress(y, Slot(t, self._slot.level))
-                if y._node is not None and y._node.saved[0] is not None:
+                if y._node is not None and _saves_output(y._node):
                     more(y._node).slot = y._slot
         return out
 
     def _lend(self, x: Tensor) -> None:
         """Let ``x``, which has memory of its own, carry this tangent as it is now."""
-        dress(x, Slot(self.tangent, self._slot.level))
+        dress(x, self._keep())
+
+    def _keep(self) -> Slot:
+        """This tangent as it is now."""
+        return Slot(self.tangent, self._slot.level)
 
     def _cut(self) -> Tensor:
         t = self.tangent
@@ -157,10 +164,11 @@ class Dual(Tensor):
         out._v = self._cell()
         return dress(out, Slot(t._cut(), self._slot.level))
 
-    def _hold(self, result: Tensor) -> None:
-        super()._hold(result)
-        if not result._first and isinstance(self, Dual):
+    def _hold(self, result: Tensor) -> bool:
+        whole: bool = super()._hold(result)  # type: ignore[misc]
+        if not (whole or result._first) and isinstance(self, Dual):
             undress(self)
+        return whole
 
     def detach_(self) -> Tensor:
         super().detach_()
@@ -190,14 +198,21 @@ class BehindDual(Behind, Dual):
 behind[Dual] = BehindDual
 
 
+def _saves_output(node: Node) -> bool:
+    packed = None if node.extra is None else node.extra.packed
+    values = node.saved if packed is None else packed.values
+    return values[0] is not None
+
+
 def push(prim: Primitive, tangents: list[Any], out: Any, primals: list[Any], params: dict[str, Any]) -> Any:
     """The tangent of an operation's output, or of each, in memory of its own."""
     xp = ns.namespace([*primals, *[t for t in tangents if t is not None]])
-    token = set_errors(QUIET)
-    try:
-        found = prim.jvp(xp, tangents, out, primals, params)
-    finally:
-        reset_errors(token)
+    for token in quietly:
+        try:
+            found = prim.jvp(xp, tangents, out, primals, params)
+        finally:
+            reset_errors(token)
+        break
     return _own(found, tangents) if prim.outputs is None or found is None else [_own(t, tangents) for t in found]
 
 
@@ -260,6 +275,8 @@ barriers: set[Primitive] = set()  # views that share memory, but no tangent: wha
 
 def carry(x: Tensor, value: Tensor, step: Any = None) -> None:
     """``value`` was written into ``x``, or where a ``step`` leads from there: so is its tangent, for all who share it."""
+    if modes.current().inference:  # PyTorch leaves tangents alone there
+        return
     if not isinstance(x, Dual):
         _gain(x, value._slot.level)  # type: ignore[attr-defined]
     slot, way = x._slot, x._way if step is None else (x._way, *step)  # type: ignore[attr-defined]

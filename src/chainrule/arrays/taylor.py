@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..primitive import Primitive, bind, table
-from ..quiet import QUIET, reset_errors, set_errors
+from ..quiet import quietly, reset_errors
 from ..tensor import Tensor, init, lower
 from ..views import noting
 from . import namespace as ns
@@ -44,20 +44,22 @@ class Taylor(Tensor):
             if m and isinstance(a, Growing):
                 return a.system.apply(prim, args, moving, params)
         system = System(self._rank)
-        token = set_errors(QUIET)
-        try:
-            out = system.apply(prim, args, moving, params)
-            grow(out, self.order)
-        finally:
-            reset_errors(token)
+        for token in quietly:
+            try:
+                out = system.apply(prim, args, moving, params)
+                grow(out, self.order)
+            finally:
+                reset_errors(token)
+            break
         return make(out.terms, self._rank)
 
-    def _hold(self, result: Tensor) -> None:
-        super()._hold(result)
+    def _hold(self, result: Tensor) -> bool:
+        super()._hold(result)  # type: ignore[misc]
         if isinstance(result, Taylor) and result._rank == self._rank:
-            self.terms = result.terms
+            self.terms = [self._a, *result.terms[1:]]
         elif result._rank < self._rank:
             self.terms = [self._a, *[None] * self.order]
+        return False
 
 
 class Growing(Taylor):

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..arrays import numpy_
 from ..primitive import Elementwise
-from ..quiet import QUIET, reset_errors, set_errors
+from ..quiet import quietly, reset_errors
 from . import threads
 from .emit import Source, line_source, loop_source
 from .memory import Pool
@@ -50,7 +50,7 @@ class Driver:
         self.lines: list[str] = []
         self.at_hand: dict[Var, set[str]] = {}
         self.globals: dict[str, Any] = {
-            "np": np, "share": threads.share, "QUIET": QUIET, "set_errors": set_errors, "reset_errors": reset_errors,
+            "np": np, "share": threads.share, "quietly": quietly, "reset_errors": reset_errors,
         }  # fmt: skip
         self.origins: dict[Var, set[Var]] = {}  # whose memory an array may show
         self.last_use: dict[Var, int] = {}
@@ -146,11 +146,12 @@ class Driver:
             body = ["w = spare.pop() if spare else workspace()", *body, "spare.append(w)"]
         if any(isinstance(s, Call) for s in self.steps):
             body = [
-                "token = set_errors(QUIET)",
-                "try:",
-                *["    " + line for line in body],
-                "finally:",
-                "    reset_errors(token)",
+                "for token in quietly:",
+                "    try:",
+                *["        " + line for line in body],
+                "    finally:",
+                "        reset_errors(token)",
+                "    break",
             ]
         head = f"def run({', '.join(self.names[v] for v in self.program.inputs)}):"
         notes = [f"    # {self.names[v]}: {signature(v)}" for v in self.program.inputs]
