@@ -67,7 +67,8 @@ FAMILIES: dict[str, tuple[str, str]] = {
     ),
     "random": (
         "bernoulli multinomial poisson",
-        "bernoulli bernoulli_ cauchy_ exponential_ geometric_ log_normal_ multinomial normal_ random_ uniform_",
+        "bernoulli bernoulli_ cauchy_ exponential_ geometric_ log_normal_ multinomial normal_ random_ "
+        "uniform_",
     ),
     "rearrange": (
         "alias_copy diagonal_copy expand_copy fliplr flipud kron narrow_copy permute_copy repeat_interleave "
@@ -84,7 +85,8 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "scatter_add_ scatter_reduce scatter_reduce_ take take_along_dim",
     ),
     "solvers": (
-        "cholesky cholesky_inverse cholesky_solve det inverse logdet lu lu_solve lu_unpack slogdet triangular_solve",
+        "cholesky cholesky_inverse cholesky_solve det inverse logdet lu lu_solve lu_unpack slogdet "
+        "triangular_solve",
         "cholesky cholesky_inverse cholesky_solve det inverse logdet lu lu_solve slogdet triangular_solve",
     ),
     "special": (
