@@ -20,6 +20,7 @@ from chainrule import func
 from chainrule.autograd import forward_ad as fwAD
 
 __all__ = ["T"]
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch's about its own parts
 gives, fails = Table(), Table()
 
 
@@ -392,6 +393,65 @@ def inside_func_grad(T: Any) -> Any:
 @gives([1.0, 4.0], [2.0, 4.0])
 def through_vmap(T: Any) -> Any:
     return both(T, T.func.vmap(lambda x: x * x)(dual(T, (1.0, 2.0), (1.0, 1.0))))
+
+
+@pytest.mark.parametrize("operation", ["__pow__", "exp"])
+def test_saved_values_in_the_hands_of_hooks(operation: str, T: Any) -> None:
+    """A saved value is handed out without its tangent, and has it again when it comes back."""
+    with D(T).dual_level():
+        x = vec(T, 1.0, 2.0, requires_grad=True)
+        with T.autograd.graph.saved_tensors_hooks(lambda t: t.detach().clone(), lambda t: t):
+            d = dual(T, x, (1.0, 0.5))
+            y = (d**3 if operation == "__pow__" else d.exp()).sum()
+        tangent = D(T).unpack_dual(T.autograd.grad(y, x)[0]).tangent
+        np.testing.assert_allclose(tangent.numpy(), [6.0, 6.0] if operation == "__pow__" else np.exp([1, 2]) * [1, 0.5])
+
+
+@gives(9.0, 9.0, [3.0, 12.0], [6.0, 6.0])
+def through_a_checkpoint(T: Any) -> Any:
+    checkpoint = importlib.import_module(f"{T.__name__}.utils.checkpoint").checkpoint
+    x = vec(T, 1.0, 2.0, requires_grad=True)
+    y = checkpoint(lambda d: (d**3).sum(), dual(T, x, (1.0, 0.5)), use_reentrant=False)
+    return both(T, y, *T.autograd.grad(y, x))
+
+
+@gives([1.0, 4.0], [2.0, 2.0], [2.0, 4.0], [2.0, 1.0])
+def through_a_function_of_ones_own(T: Any) -> Any:
+    class Square(T.autograd.Function):  # type: ignore[misc]
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            ctx.save_for_forward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return 2 * ctx.saved_tensors[0] * g
+
+        @staticmethod
+        def jvp(ctx: Any, t: Any) -> Any:
+            return 2 * ctx.saved_tensors[0] * t
+
+    x = vec(T, 1.0, 2.0, requires_grad=True)
+    y = Square.apply(dual(T, x, (1.0, 0.5)))
+    return both(T, y, *T.autograd.grad(y.sum(), x))
+
+
+@gives([3.0, 12.0], [6.0, 6.0])
+def in_anomaly_mode(T: Any) -> Any:
+    x, y = cubes(T)
+    with T.autograd.detect_anomaly(check_nan=False):
+        return both(T, *T.autograd.grad(y, x))
+
+
+@gives([2.0, 4.0], [3.0, 4.0], 2.0, 3.0, [1.0, 1.0], None)
+def inference_mode_leaves_tangents_alone(T: Any) -> Any:
+    d = dual(T)
+    with T.inference_mode():
+        d.mul_(2)
+        made = dual(T, (1.0, 1.0))
+        first = d[0]
+    return both(T, d, first, made)
 
 
 @pytest.mark.parametrize("name", gives)

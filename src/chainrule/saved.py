@@ -23,12 +23,13 @@ class Held:
     be kept here, or the graph would hold itself.
     """
 
-    __slots__ = ("edge", "number", "packed", "rank", "shape", "unpack")
+    __slots__ = ("edge", "number", "packed", "rank", "shape", "slot", "unpack")
 
     def __init__(self, value: Any, hooks: Hooks, shown: Tensor, edge: Any = None) -> None:
         pack, self.unpack = hooks
         self.number = not isinstance(value, Box) and not hasattr(value, "shape")  # a Python number stays one
         self.rank, self.shape, self.edge = shown._rank, shown._shape, edge
+        self.slot = shown._keep() if shown._first else None  # the tangent is not handed out
         version = 0 if shown._v is None else shown._v[0]
         with modes.no_grad():
             self.packed = pack(shown)
@@ -45,6 +46,8 @@ class Held:
         if t._shape != self.shape:
             raise explained(RuntimeError(errors.size_mismatch(self.shape, t._shape)))
         out = wrap(t._own() if t._rank == self.rank else t, self.rank)
+        if self.slot is not None:
+            self.slot.lend(out)
         if self.edge is not None:
             out._rg, out._node = True, self.edge  # a leaf's edge is the leaf: this tensor stands for it
         return out

@@ -438,7 +438,8 @@ def hessian(
 
     def gradient(*xs: Tensor) -> Tensors:
         if outer_jacobian_strategy == "forward-mode":
-            xs = tuple([x.requires_grad_() for x in xs])
+            for x in xs:
+                x._rg = True  # a variable here, as it is inside the batch of the outer Jacobian
         call = _Call("hessian", xs, True, strict)
         found = _grads((call.run_scalar(func),), call.inputs, create_graph=True)
         filled = tuple([zeros_like(x) if g is None else g for g, x in zip(found, xs, strict=True)])
