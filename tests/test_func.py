@@ -120,10 +120,10 @@ class TestGrad:
     @pytest.mark.parametrize(
         ("call", "message"),
         [
-            (lambda: grad(lambda x: x)(torch.ones(2)), "Expected f\\(\\*args\\) to return a scalar tensor"),
-            (lambda: grad(lambda x: 3.0)(torch.ones(())), "Expected f\\(\\*args\\) to return tensor"),
+            (lambda: grad(lambda x: x)(torch.ones(2)), "Expected f\\(\\*args\\) to return a scalar Tensor"),
+            (lambda: grad(lambda x: 3.0)(torch.ones(())), "Expected f\\(\\*args\\) to return a Tensor"),
             (lambda: grad(cubes, argnums=2)(torch.ones(2)), "Got argnum=2, but only 1 positional inputs"),
-            (lambda: grad(cubes)(torch.ones(2, dtype=torch.int64)), "floating point and complex"),
+            (lambda: grad(cubes)(torch.ones(2, dtype=torch.int64)), "floating point dtype can require"),
         ],
     )
     def test_errors(self, call: Any, message: str) -> None:
@@ -132,7 +132,7 @@ class TestGrad:
 
     def test_closure_in_place_is_differentiated(self) -> None:
         def f(x: Any) -> Any:
-            out = torch.zeros(2, dtype=torch.float64)
+            out = torch.zeros_like(x.expand(2))
             out[0] = x * 2
             out[1] = x * x
             return out.prod()
@@ -277,8 +277,8 @@ class TestVmap:
         [
             (lambda: vmap(torch.sin)(torch.tensor(1.0)), ValueError, "dimensionality 0"),
             (lambda: vmap(torch.add)(torch.ones(2), torch.ones(3)), ValueError, "same size in the mapped dimension"),
-            (lambda: vmap(lambda x: x if x > 0 else -x)(torch.ones(2)), RuntimeError, "value"),
-            (lambda: vmap(lambda x: x.item())(torch.ones(2)), RuntimeError, "value"),
+            (lambda: vmap(lambda x: x if x > 0 else -x)(torch.ones(2)), RuntimeError, "control flow"),
+            (lambda: vmap(lambda x: x.item())(torch.ones(2)), RuntimeError, "calling .item"),
             (lambda: vmap(torch.sin, chunk_size=0)(torch.ones(2)), ValueError, "chunk_size should be None or greater"),
         ],
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import engine, errors
+from . import engine, errors, transforms
 from .anomaly import Watch
 from .arrays import numpy_
 from .arrays.namespace import dtype_of, namespace
@@ -103,7 +103,8 @@ def _sweep(outputs: Sequence[Any], roots: list[tuple[Any, Any]], keep: bool, cre
 
 def _dual(outputs: Sequence[Any]) -> bool:
     """Whether there may be tangents in the graph, which the rules must see: then they get Tensors, recorded or not."""
-    return level.get() is not None or any(isinstance(y, Tensor) and y._first for y in outputs)
+    here = level.get()
+    return any(isinstance(y, Tensor) and (y._first or (here is not None and y._rank == here.rank)) for y in outputs)
 
 
 def backward(
@@ -138,6 +139,7 @@ def backward(
     targets = None if inputs is None else _tuple(inputs)
     if targets == ():
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+    transforms.forbid(transforms.NO_BACKWARD)
     outputs = _standing(_tuple(tensors), grad_tensors)
     if not outputs:
         return
@@ -255,10 +257,12 @@ def grad(
 
 def _materialized(found: Sequence[Any], xs: Sequence[Any], create_graph: bool) -> tuple[Any, ...]:
     """The gradients, and zeros for those inputs that have none."""
-    return tuple([
-        x._wrap(namespace((x._a,)).zeros_like(x._a)).requires_grad_(create_graph) if g is None else g
-        for g, x in zip(found, xs, strict=True)
-    ])  # fmt: skip
+    full = list(found)
+    for i, (g, x) in enumerate(zip(found, xs, strict=True)):
+        if g is None:
+            full[i] = x._wrap(namespace((x._a,)).zeros_like(x._a))
+            full[i]._rg = create_graph
+    return tuple(full)
 
 
 def _grad_of_one(y: Tensor, x: Tensor, g: Any, keep: bool) -> Tensor | None:
@@ -292,10 +296,18 @@ def _batched(
         if g._shape[1:] != y._shape:
             raise explained(RuntimeError(errors.batch_mismatch(i, g.shape[1:], y.shape)))
 
-    def one(*each: Any) -> Any:
-        return grad(ys, xs, each, retain_graph, create_graph, allow_unused=allow_unused)
+    unused: list[int] = []
 
-    return tuple(vmap(one)(*gs))
+    def one(*each: Any) -> Any:
+        nonlocal unused
+        found = grad(ys, xs, each, retain_graph, create_graph, allow_unused=allow_unused)
+        unused = [i for i, g in enumerate(found) if g is None]
+        return tuple([g for g in found if g is not None])
+
+    found = list(vmap(one)(*gs))
+    for i in unused:
+        found.insert(i, None)
+    return tuple(found)
 
 
 def _aim(sweep: engine.Sweep, roots: Any, targets: set[Any]) -> None:

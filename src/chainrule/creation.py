@@ -12,6 +12,7 @@ from . import dtypes, errors
 from .arrays import layout
 from .arrays.namespace import is_array, is_numpy
 from .errors import allocating, explained
+from .ops.filling import room
 from .tensor import Tensor, _new, init, wrap
 
 __all__ = [
@@ -284,7 +285,7 @@ def _like(x: Tensor, value: Any, dtype: Any, requires_grad: bool) -> Tensor:
         a = layout.empty_like(x._a, d)
         a[...] = value
         return _leaf(wrap(a), requires_grad)
-    return _filled(x._shape, value, d, requires_grad)
+    return _leaf(room(x, x._shape, lambda shape: _filled(shape, value, d, False)._a), requires_grad)
 
 
 @allocating("zeros_like")

@@ -13,8 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from . import dtypes, engine, errors
-from .arrays import namespace as ns
+from . import dtypes, engine, errors, transforms
 from .arrays.namespace import dtype_of, is_array, is_numpy, namespace
 from .engine import Box, Nowhere, Port, RemovableHandle
 from .errors import explained
@@ -111,8 +110,9 @@ class Tensor(TensorMethods, Box):
     _rg: bool
     _v: Any
     _rank = 2
-    _carry: Any  # what arrays.dual does when a tangent is written
-    _lend: Any  # what only has who carries one
+    _carry: Any  # what arrays.dual does when a tangent is written; and what only tensors that carry one have
+    _lend: Any
+    _keep: Any
     __array_priority__ = 1000
 
     def __init__(self, *data: Any, device: Any = None) -> None:
@@ -149,26 +149,21 @@ class Tensor(TensorMethods, Box):
                 raise errors.no_memory("a number that others are to share", e) from None
         return a
 
-    def _value(self) -> Any:
-        """What stands for this tensor where numbers are asked for."""
+    def _value(self, asked: str) -> Any:
+        """What stands for this tensor where numbers are ``asked`` for: by item(), bool() or numpy()."""
         return self._a
+
+    def _constant(self) -> Tensor:
+        """The same memory as a constant of differentiation, at every level."""
+        a = self._own()
+        inner = a._constant() if isinstance(a, Tensor) else a
+        return lower(inner) if self._rank % 2 else wrap(inner, self._rank)
 
     def _cell(self) -> list[int]:
         if self._v is None:
             self._v = [0]
         found: list[int] = self._v
         return found
-
-    def _hold(self, result: Tensor) -> None:
-        """Make this tensor stand for ``result``'s value, where it cannot be written into memory."""
-        if result._rank > self._rank:  # a transform's value was written into a tensor from outside
-            self.__class__ = type(result)
-            self.__dict__.update(result.__dict__)
-            self._a = result._a
-        else:
-            self._a = result._a if result._rank == self._rank else result
-        if result._first and result._rank == self._rank:
-            result._lend(self)
 
     @property
     def _dtype(self) -> np.dtype[Any]:
@@ -280,6 +275,7 @@ class Tensor(TensorMethods, Box):
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Ask for gradients of this leaf (in place), and return it."""
+        transforms.forbid(transforms.NO_REQUIRES_GRAD)
         if requires_grad and self._dtype.kind not in "fc":
             raise explained(
                 RuntimeError(
@@ -369,7 +365,7 @@ class Tensor(TensorMethods, Box):
     @property
     def data(self) -> Tensor:
         """The same memory as a constant; writes through it are not seen by autograd."""
-        out = wrap(self._own(), self._rank)
+        out = self._constant()
         out._v = Inference([0]) if type(self._v) is Inference else None
         return out
 
@@ -381,9 +377,7 @@ class Tensor(TensorMethods, Box):
 
     def detach(self) -> Tensor:
         """The same memory, cut from the graph; writes to either are checked against backward."""
-        if self._rank > 2:  # a constant to every transform that runs here, with no memory to share
-            return ns.boxes.stop(self)  # type: ignore[no-any-return]
-        out = wrap(self._own(), self._rank)
+        out = self._constant()
         out._v = self._cell()
         return out
 
@@ -413,6 +407,7 @@ class Tensor(TensorMethods, Box):
         inputs: Any = None,
     ) -> None:  # fmt: skip
         """Add this tensor's gradient into ``.grad`` of every leaf it depends on; see ``autograd.backward``."""
+        transforms.forbid(transforms.NO_BACKWARD)
         if gradient is None and not create_graph and inputs is None and type(self) is Tensor and self._rg and (
             type(self._node) is not Nowhere and _level() is None
         ):  # fmt: skip
@@ -429,6 +424,7 @@ class Tensor(TensorMethods, Box):
 
     def retain_grad(self) -> None:
         """Keep this non-leaf tensor's gradient in its ``.grad`` too."""
+        transforms.forbid(transforms.NO_RETAIN_GRAD)
         if not self._rg:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
         if type(node_slot.__get__(self)) is not Nowhere and not self.is_leaf:
@@ -478,7 +474,7 @@ class Tensor(TensorMethods, Box):
 
     def item(self) -> Any:
         """The only element as a Python number."""
-        a = _ground(self)
+        a = _ground(self, "item")
         if self.numel() != 1:
             raise explained(
                 RuntimeError(
@@ -492,6 +488,7 @@ class Tensor(TensorMethods, Box):
         return np.asarray(_ground(self)).tolist()
 
     def __bool__(self) -> bool:
+        a = _ground(self, "bool") if self._rank > 2 else None
         n = self.numel()
         if n != 1:
             many = "more than one value" if n else "no values"
@@ -501,7 +498,7 @@ class Tensor(TensorMethods, Box):
                     "\nSay which is meant: (x > 0).all() or (x > 0).any()."
                 )
             )
-        return bool(self.item())
+        return bool(self.item() if a is None else a)
 
     def _scalar(self) -> Any:
         if self._rg:
@@ -544,9 +541,11 @@ class Tensor(TensorMethods, Box):
     def __repr__(self) -> str:
         from .printing import format_tensor
 
+        if transforms.batches(self):  # it stands for many values
+            return transforms.show("GradTrackingTensor", self._rank, "", repr(self._a))
         try:
             a = _ground(self)
-        except RuntimeError:  # it stands for many values: shown for one who prints while looking for a mistake
+        except RuntimeError:  # it stands for none yet: shown for one who prints while looking for a mistake
             return f"{type(self).__name__}(shape={list(self.shape)}, of {self._a!r})"
         try:
             node = self.grad_fn
@@ -632,10 +631,10 @@ def as_tensor_like(value: Any, t: Tensor) -> Tensor:
     return wrap(np.asarray(value))
 
 
-def _ground(a: Any) -> Any:
-    """The plain array at the bottom; for a transform's array, an error that says why it has none."""
+def _ground(a: Any, asked: str = "numpy") -> Any:
+    """The plain array at the bottom; for an array that stands for many or for none, an error that says so."""
     while isinstance(a, Box):
-        a = a._value() if isinstance(a, Tensor) else _no_value(a)
+        a = a._value(asked) if isinstance(a, Tensor) else _no_value(a)
     return a
 
 

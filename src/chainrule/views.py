@@ -60,6 +60,8 @@ def copied(a: Any, b: Any) -> bool:
     if isinstance(b, Tensor):
         base = b._base
         return isinstance(a, Tensor) and b is not a and (base is None or (base is not a and base is not a._base))
+    while isinstance(a, Tensor):  # the argument of a transform, which holds the tensor that it came from
+        a = a._a
     if type(b) is not _ndarray or b is a or b.base is a:
         return False
     return b.base is None or b.base is not getattr(a, "base", None)

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
-from . import dtypes, errors, modes
+from . import dtypes, errors, modes, transforms
 from .arrays.namespace import dtype_of, is_numpy
 from .errors import allocating, explained
 from .primitive import table
 from .recording import make_node
-from .tensor import Inference, Tensor, wrap
+from .tensor import Inference, Tensor, init, lower, wrap
+from .transforms import Transform
 from .views import forbidden, leave_behind, retain_anew, unrecorded
 
 _ndarray = np.ndarray
@@ -121,6 +122,8 @@ def written(x: Tensor, result: Tensor | None) -> None:
         return
     cell[0] += 1
     if result is not None:
+        if not x._rg:
+            transforms.welcome(x, ())
         _rebase(x, result)
     if len(cell) > 1:
         refs: list[Any] = cell[1:]
@@ -136,7 +139,8 @@ def written(x: Tensor, result: Tensor | None) -> None:
 def _snapshot(x: Tensor, node: Any) -> None:
     """Where the operation's own rule needs the value that is about to be overwritten, keep a copy of it."""
     if node is not None and node.tensors and node.tensors[0] is x:
-        old = wrap(x._a.copy() if type(x._a) is _ndarray else x._a, x._rank)
+        a = x._a
+        old = wrap(a.copy() if type(a) is _ndarray else a.clone() if isinstance(a, Tensor) else a, x._rank)
         old._rg, old._node = x._rg, x._node
         if x._first:
             x._lend(old)
@@ -151,14 +155,87 @@ def _store(x: Tensor, result: Tensor) -> None:
         if x._first or result._first:
             x._carry(result)
         return
-    x._hold(result)
+    _no_mixing(x, result)
     m = x._meta
     root = x if m is None or m.base is None else m.base
+    if x._hold(result):
+        if isinstance(root._a, Tensor) and not isinstance(x._a, Tensor):
+            root._a._cell()[0] += 1  # a view of a batch, whose memory is a tensor's
+        return
     if root is not x:
         root._hold(unrecorded(table["CopySlices"], (root, x), {"chain": m.chain}))
     for view in [] if root._meta is None else root._meta.all_views():
         if view is not x:
             view._hold(unrecorded(table["AsStrided"], (root,), {"chain": view._meta.chain}))
+
+
+def _hold(self: Tensor, result: Tensor) -> bool:
+    """Make a tensor stand for ``result``'s value; whether that went into memory, where views see it too."""
+    rank = self._rank
+    if result._rank > rank:  # a transform's value is written into a tensor from outside, which becomes one of its kind
+        transforms.welcome(self, tuple(result.__dict__))
+        if rank > 2 or self._rg:
+            self._a = _alias(self)
+        self.__class__ = type(result)
+        self.__dict__.update(result.__dict__)
+    a, value = self._a, result._a if result._rank >= rank else result
+    whole = result._rank <= rank
+    if type(value) is Tensor and not (value._rg or value._first):
+        value = value._a
+    if isinstance(a, Tensor):
+        assign(a, lower(value))
+    elif type(a) is _ndarray and is_numpy(value):
+        a[...] = value
+    else:
+        self._a, whole = value, False
+    if result._first or (whole and self._first):
+        if whole:
+            self._carry(result)
+        elif result._rank == rank:
+            result._lend(self)
+    return whole
+
+
+setattr(Tensor, "_hold", _hold)  # noqa: B010
+
+
+def _alias(x: Tensor) -> Tensor:
+    """Another tensor that is what ``x`` is now."""
+    found: Tensor = init(object.__new__(type(x)), x._a, x._rg)
+    found._node, found._v = x._node, x._cell()
+    found.__dict__.update(x.__dict__)
+    return found
+
+
+def _no_mixing(x: Tensor, result: Tensor) -> None:
+    """PyTorch's error for a write of what differs from sample to sample into what does not."""
+    if result._rank > 2:
+        have = transforms.batches(x)
+        if any(t not in have for t in transforms.batches(result)):
+            raise explained(RuntimeError(transforms.one_for_many("inplace arithmetic")))
+
+
+def lead_out(t: Transform, tracked: Callable[[Tensor], bool]) -> None:
+    """Take what a transform that is over wrote into tensors from outside back out of them: all but the values.
+
+    ``tracked`` says whether something else than that transform tracks a tensor.
+    """
+    for ref, names in t.guests:
+        x = ref()
+        if x is None:
+            continue
+        if x._rank > t.rank or (x._rank == t.rank and t.kind != "grad"):
+            a = x._a
+            while isinstance(a, Tensor) and a._rank >= t.rank:
+                a = a._a
+            old = lower(a)
+            for name in names:
+                x.__dict__.pop(name, None)
+            x.__class__ = type(old)
+            x.__dict__.update(old.__dict__)
+            x._a, x._rg, x._node = old._a, old._rg, old._node
+        elif x._rank == t.rank and x._rg and not tracked(x):
+            x._rg, x._node = False, None
 
 
 def _rebase(x: Tensor, result: Tensor) -> None:

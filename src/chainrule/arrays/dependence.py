@@ -36,7 +36,7 @@ class Dependence(Tensor):
     __slots__ = ()
     pattern: Pattern
 
-    def _value(self) -> Any:
+    def _value(self, asked: str) -> Any:
         _no_value(self)
 
     @noting
@@ -52,10 +52,11 @@ class Dependence(Tensor):
         made = tuple([make(out, rank, union(prim, inner, mine, patterns, params, out, rank)) for out in outs])
         return made[0] if prim.outputs is None else made
 
-    def _hold(self, result: Tensor) -> None:
+    def _hold(self, result: Tensor) -> bool:
         super()._hold(result)
         if result._rank <= self._rank:
             self.pattern = result.pattern if isinstance(result, Dependence) and result._rank == self._rank else None
+        return False
 
 
 def make(a: Any, rank: int, pattern: Pattern) -> Dependence:

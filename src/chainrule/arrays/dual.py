@@ -165,7 +165,7 @@ class Dual(Tensor):
         return dress(out, Slot(t._cut(), self._slot.level))
 
     def _hold(self, result: Tensor) -> bool:
-        whole: bool = super()._hold(result)  # type: ignore[misc]
+        whole: bool = super()._hold(result)
         if not (whole or result._first) and isinstance(self, Dual):
             undress(self)
         return whole

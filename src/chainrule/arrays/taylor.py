@@ -54,7 +54,7 @@ class Taylor(Tensor):
         return make(out.terms, self._rank)
 
     def _hold(self, result: Tensor) -> bool:
-        super()._hold(result)  # type: ignore[misc]
+        super()._hold(result)
         if isinstance(result, Taylor) and result._rank == self._rank:
             self.terms = [self._a, *result.terms[1:]]
         elif result._rank < self._rank:

@@ -141,9 +141,8 @@ def _open(level: int | None) -> Level | None:
 
 
 def _make(x: Tensor, t: Tensor, level: Level) -> Tensor:
-    for batch in (x, t):
-        if batch._rank > level.rank:
-            return _in_batch(x, t, batch, level)
+    if max(x._rank, t._rank) > level.rank:
+        return _in_batch(x, t, level)
     if x.shape != t.shape:
         raise RuntimeError(
             "Trying to set a forward gradient that has a different size than that of the original Tensor, this is not "
@@ -164,23 +163,27 @@ def _make(x: Tensor, t: Tensor, level: Level) -> Tensor:
             )
         )
     out = interpret(x, _MADE, (x,), {"shape": x._shape}) if x._rank == level.rank else wrap(x, level.rank)
+    if modes.current().inference:
+        return out
     return dress(out, Slot(t if t._rank == level.rank else wrap(t, level.rank), level))
 
 
-def _in_batch(x: Tensor, t: Tensor, batch: Tensor, level: Level) -> Tensor:
+def _in_batch(x: Tensor, t: Tensor, level: Level) -> Tensor:
     """Inside a ``vmap`` within the level: a batch of duals."""
-    rank = max(x._rank, t._rank)
-    if batch._rank < rank:
-        batch = t
+    batch = x if x._rank >= t._rank else t
     if not isinstance(batch, Batched):
-        raise RuntimeError(
-            f"make_dual: a tensor of {type(batch).__name__} cannot carry a tangent of a level entered before; "
-            "enter the level inside the function that is transformed"
-        )
-    size = batch.size_
+        raise _misplaced("make_dual", batch)
+    rank, size = batch._rank, batch.level.size
     inner = [a._a if a._rank == rank else boxes.broadcast_to(a, (size, *a.shape)) for a in (x, t)]
     pair = [a if isinstance(a, Tensor) else wrap(a, level.rank) for a in inner]
-    return make_batched(_make(pair[0], pair[1], level), size, rank)
+    return make_batched(_make(pair[0], pair[1], level), batch.level)
+
+
+def _misplaced(name: str, t: Tensor) -> RuntimeError:
+    return RuntimeError(
+        f"{name}: this tensor belongs to a transform that runs inside the level ({type(t).__name__}, of rank {t._rank}). "
+        "Enter the level inside the function that is transformed."
+    )
 
 
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:
@@ -201,21 +204,34 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
 
 
 def _primal(x: Tensor, level: Level) -> Tensor:
-    if isinstance(x, Batched) and x._rank > level.rank:
-        inner = x._a
-        return make_batched(_lower(_primal(inner, level)), x.size_, x._rank) if isinstance(inner, Tensor) else x
-    return _lower(interpret(x, _PRIMAL, (x,), {"key": (...,)}))
+    if isinstance(x, Dual) and x._rank == level.rank:
+        return _lower(interpret(x, _PRIMAL, (x,), {"key": (...,)}), level)
+    if _around(x, level):
+        return make_batched(_primal(x._a, level), x.level)  # type: ignore[attr-defined]
+    return _PRIMAL(x, key=(...,))  # type: ignore[no-any-return]
 
 
 def _tangent(x: Tensor, level: Level) -> Tensor | None:
     if isinstance(x, Dual) and x._rank == level.rank:
-        return _lower(x.tangent)
-    if isinstance(x, Batched) and x._rank > level.rank and isinstance(x._a, Tensor):
+        return _lower(x.tangent, level)
+    if _around(x, level):
         inner = _tangent(x._a, level)
-        return None if inner is None else make_batched(inner, x.size_, x._rank)
+        return None if inner is None else make_batched(inner, x.level)  # type: ignore[attr-defined]
     return None
 
 
-def _lower(t: Tensor) -> Tensor:
+def _around(x: Tensor, level: Level) -> bool:
+    """Whether ``x`` is a batch of what carries tangents of the level."""
+    inner: Any = x
+    while isinstance(inner, Tensor) and inner._rank > level.rank:
+        inner = inner._a
+    if inner is x or not isinstance(inner, Dual) or inner._rank != level.rank:
+        return False
+    if not isinstance(x, Batched):
+        raise _misplaced("unpack_dual", x)
+    return True
+
+
+def _lower(t: Tensor, level: Level) -> Tensor:
     """Without the wrapper of a level that was entered inside a transform, where it holds nothing."""
-    return t._a if t._rank > 2 and not t._rg and isinstance(t._a, Tensor) else t
+    return t._a if t._rank == level.rank > 2 and not t._rg and isinstance(t._a, Tensor) else t

@@ -16,8 +16,9 @@ from ..arrays.dual import Dual
 from ..backward import fit
 from ..errors import explained
 from ..func import tree
-from ..func.levels import inside, level
+from ..func.levels import inside
 from ..tensor import Lifted, Tensor, lower, wrap
+from ..transforms import Transform
 from .applied import call
 
 _SEE = "For more details, please see https://pytorch.org/docs/main/notes/extending.func.html"
@@ -42,7 +43,7 @@ def apply(cls: Any, rank: int, args: tuple[Any, ...], kwargs: dict[str, Any], se
         )
     top = next(a for a in args if _is(a, rank))
     if isinstance(top, Batched):
-        return _batched(cls, rank, top.size_, args)
+        return _batched(cls, top.level, args)
     if isinstance(top, (Lifted, Dual)):
         return _tracked(cls, rank, args, kwargs)
     raise NotImplementedError(
@@ -80,9 +81,10 @@ def _tracked(cls: Any, rank: int, args: tuple[Any, ...], kwargs: dict[str, Any])
 # --- batches --------------------------------------------------------------------------------------------
 
 
-def _batched(cls: Any, rank: int, size: int, args: tuple[Any, ...]) -> Any:
+def _batched(cls: Any, level: Transform, args: tuple[Any, ...]) -> Any:
     from .function import Function
 
+    rank, size = level.rank, level.size
     own = cls.vmap is not Function.vmap
     if cls.generate_vmap_rule and own:
         raise RuntimeError(
@@ -92,11 +94,11 @@ def _batched(cls: Any, rank: int, size: int, args: tuple[Any, ...]) -> Any:
         )
     inner = _lowered(args, rank)
     if cls.generate_vmap_rule:
-        made = generated(cls, [_is(a, rank) for a in args], size)
+        made = generated(cls, [_is(a, rank) for a in args], size, level.randomness)
         output = made.apply(*inner)
         dims = [0 if b else None for b in made.out_batched]
     elif own:
-        info, in_dims = VmapInfo(size, "error"), tuple([0 if _is(a, rank) else None for a in args])
+        info, in_dims = VmapInfo(size, level.randomness), tuple([0 if _is(a, rank) else None for a in args])
         output, dims = _checked(cls.vmap(info, in_dims, *inner))
     else:
         raise RuntimeError(
@@ -106,7 +108,7 @@ def _batched(cls: Any, rank: int, size: int, args: tuple[Any, ...]) -> Any:
 
     def put(i: int, out: Tensor) -> Tensor:
         dim = dims[i]
-        return out if dim is None else make_batch(inside(out.movedim(dim, 0) if dim else out), size, rank)
+        return out if dim is None else make_batch(inside(out.movedim(dim, 0) if dim else out), level)
 
     return _raised(output, inner, args, put)
 
@@ -122,13 +124,13 @@ def _checked(result: Any) -> tuple[Any, list[int | None]]:
     if len(result) != 2:
         raise RuntimeError(f"{complaint}Got {len(result)} returns instead")
     output, out_dims = result
-    try:
-        return output, tree.spread(out_dims, output, "out_dims")
-    except ValueError as e:
+    found = tree.spread(out_dims, tree.tree_structure(output))
+    if found is None:
         raise RuntimeError(
             "The autograd.Function's vmap staticmethod returned an incompatible (output, out_dims) tuple. Expected "
             f"out_dims={out_dims} to be compatible with the structure of `output`. {_SEE}"
-        ) from e
+        )
+    return output, found
 
 
 class _Inside:
@@ -157,9 +159,8 @@ class _Inside:
         return found
 
 
-def _boxed(values: Sequence[Any], batched: Sequence[bool], size: int, rank: int) -> list[Any]:
-    return [make_batch(inside(v), size, rank) if b and v is not None else v
-            for v, b in zip(values, batched, strict=True)]  # fmt: skip
+def _boxed(values: Sequence[Any], batched: Sequence[bool], level: Transform) -> list[Any]:
+    return [make_batch(inside(v), level) if b and v is not None else v for v, b in zip(values, batched, strict=True)]
 
 
 def _split(values: Sequence[Any], rank: int) -> tuple[list[Any], list[bool]]:
@@ -168,7 +169,7 @@ def _split(values: Sequence[Any], rank: int) -> tuple[list[Any], list[bool]]:
     return [lower(v._a) if b else v for v, b in zip(values, batched, strict=True)], batched
 
 
-def generated(cls: Any, batched: list[bool], size: int) -> Any:
+def generated(cls: Any, batched: list[bool], size: int, randomness: str) -> Any:
     """``cls`` as a Function of batches: its own forward, backward and jvp, each run on all samples at once.
 
     ``batched`` says which arguments are; ``out_batched``, known once it has been called, which outputs.
@@ -176,45 +177,45 @@ def generated(cls: Any, batched: list[bool], size: int) -> Any:
     from .function import Function, FunctionMeta
 
     def forward(*args: Any) -> Any:
-        with level() as rank:
-            output = cls.forward(*_boxed(args, batched, size, rank))
+        with Transform("vmap", size, randomness) as level:
+            output = cls.forward(*_boxed(args, batched, level))
             several = isinstance(output, tuple)
-            found, made.out_batched = _split(output if several else (output,), rank)
+            found, made.out_batched = _split(output if several else (output,), level.rank)
         return tuple(found) if several else found[0]
 
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         several = isinstance(output, tuple)
         outputs = output if several else (output,)
-        with level() as rank:
-            args = _boxed(inputs, batched, size, rank)
-            outs = _boxed(outputs, made.out_batched, size, rank)
+        with Transform("vmap", size, randomness) as level:
+            args = _boxed(inputs, batched, level)
+            outs = _boxed(outputs, made.out_batched, level)
             note: dict[str, Any] = {"backward": [], "forward": []}
             note["inputs"] = [(a._shape, a._dtype) if isinstance(a, Tensor) else None for a in args]
             ctx._notes[made] = note
             same = dict(zip(map(id, outs), outputs, strict=True))
-            own = _Inside(ctx, _level=rank, _note=note, _outputs=same)
+            own = _Inside(ctx, _level=level.rank, _note=note, _outputs=same)
             cls.setup_context(own, tuple(args), tuple(outs) if several else outs[0])
 
     def backward(ctx: Any, *grads: Any) -> Any:
         note = ctx._notes[made]
-        with level() as rank:
-            saved = tuple(_boxed(ctx.saved_tensors, note["backward"], size, rank))
+        with Transform("vmap", size, randomness) as level:
+            saved = tuple(_boxed(ctx.saved_tensors, note["backward"], level))
             own = _Inside(ctx, saved_tensors=saved)
             rule = cls.vjp if cls.vjp is not Function.vjp else cls.backward
-            found = rule(own, *_boxed(grads, made.out_batched, size, rank))
+            found = rule(own, *_boxed(grads, made.out_batched, level))
             found = found if isinstance(found, tuple) else (found,)
             fitted = [c if meta is None or not isinstance(c, Tensor) else fit(ns.boxes, c, *meta)
                       for c, meta in zip(found, note["inputs"], strict=False)]  # fmt: skip
-            each, has = _split(fitted, rank)
+            each, has = _split(fitted, level.rank)
         return (*[_like(c, h, b, size) for c, h, b in zip(each, has, batched, strict=False)], *found[len(batched) :])
 
     def jvp(ctx: Any, *tangents: Any) -> Any:
         note = ctx._notes[made]
-        with level() as rank:
-            saved = tuple(_boxed(ctx.saved_tensors, note["forward"], size, rank))
-            found = cls.jvp(_Inside(ctx, saved_tensors=saved), *_boxed(tangents, batched, size, rank))
+        with Transform("vmap", size, randomness) as level:
+            saved = tuple(_boxed(ctx.saved_tensors, note["forward"], level))
+            found = cls.jvp(_Inside(ctx, saved_tensors=saved), *_boxed(tangents, batched, level))
             several = isinstance(found, tuple)
-            each, has = _split(found if several else (found,), rank)
+            each, has = _split(found if several else (found,), level.rank)
         found = tuple([_like(t, h, b, size) for t, h, b in zip(each, has, made.out_batched, strict=False)])
         return found if several else found[0]
 

@@ -291,8 +291,6 @@ class _Writer:
 
 def _structure(out: Any, leaves: Any, hold: Callable[[str, Any], str]) -> str:
     """An expression that builds ``out`` anew from other leaves."""
-    if out is None:
-        return "None"
     if type(out) is tuple:
         return f"({''.join(_structure(o, leaves, hold) + ', ' for o in out)})"
     if type(out) is list:

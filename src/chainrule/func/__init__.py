@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from .derivatives import grad, grad_and_value, hessian, jacfwd, jacrev, jvp, vjp
+from .forward import jvp
 from .implicit import custom_root, fixed_point, linear_solve, newton
+from .jacobians import hessian, jacfwd, jacrev
 from .ode import odeint
 from .optimize import Objective, minimize
 from .plan import Plan, plan
+from .reverse import grad, grad_and_value, linearize, vjp
 from .sparse import SparseHessian, SparseJacobian, sparse_hessian, sparse_jacobian, sparsity
 from .taylor import derivative, partials, taylor
 from .vmap import vmap
@@ -26,6 +28,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "linear_solve",
+    "linearize",
     "minimize",
     "newton",
     "odeint",

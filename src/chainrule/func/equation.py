@@ -18,7 +18,8 @@ from ..errors import explained
 from ..modes import no_grad
 from ..primitive import Primitive, bind, promote
 from ..tensor import Tensor, lower, wrap
-from .derivatives import jvp, vjp
+from .forward import jvp
+from .reverse import vjp
 from .vector import cat
 from .vmap import vmap
 

@@ -12,9 +12,10 @@ from ..errors import explained
 from ..extras import load
 from ..primitive import bind
 from ..tensor import Tensor, lower, wrap
+from ..transforms import batches
 from . import tree
-from .derivatives import jvp
 from .equation import Array, Equation, Linear, Map, dense, matrix, root, straight
+from .forward import jvp
 from .levels import as_tensor, depth
 from .vector import Packed, as_x
 
@@ -165,6 +166,7 @@ def custom_root(
     >>> x.detach(), a.grad  # the cube root, and 1 / (3 x²)
     (tensor(1.2599), tensor(0.2100))
     """
+    x0 = tree.tree_map(_one_start, x0)
     x, p = Packed(x0, "custom_root: x0"), Packed(params)
 
     def flat(v: Tensor, theta: Tensor) -> Tensor:
@@ -185,6 +187,24 @@ def custom_root(
     check_closure(flat(x.pack(x0).detach(), theta.detach()))
     right = np.zeros(x.size, x.pack(x0)._dtype)
     return x.unpack(lower(bind(root, (wrap(right), theta), {"equation": Equation(flat, solve, _linear(linear))})))
+
+
+def _one_start(x: Any) -> Any:
+    """A start that inside vmap has memory for each sample, as ``ones_like`` makes it, as one for all."""
+    levels = batches(x)
+    if not levels:
+        return x
+    while isinstance(x, Tensor):
+        x = x._a
+    each = np.asarray(x).reshape(-1, *x.shape[len(levels) :])
+    if (each != each[:1]).any():
+        raise explained(
+            ValueError(
+                "custom_root: inside vmap the start x0 must be the same for all samples"
+                "\nLet it not depend on what is mapped over; or solve sample by sample, in a loop."
+            )
+        )
+    return wrap(each[0].copy())
 
 
 def check_closure(found: Tensor) -> None:
@@ -220,7 +240,7 @@ def fixed_point(
 
     def f(x: Any, *params: Any) -> Any:
         images = iter(tree.flatten(g(x, *params))[0])
-        return tree.map_(lambda a: a - next(images), x)
+        return tree.tree_map(lambda a: a - next(images), x)
 
     return custom_root(f, x0, *params, solver=solver or iterate, linear=linear)
 

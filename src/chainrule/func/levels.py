@@ -1,30 +1,51 @@
-"""How many transforms are running here: each gives its arrays a rank above those outside it."""
+"""What transforms make of their arguments, and what they leave behind."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Self
 
+from .. import modes
+from ..engine import next_seq
 from ..errors import explained
 from ..tensor import Tensor, lower, wrap
+from ..transforms import Transform, depth
+from ..writes import lead_out
 
-_depth: ContextVar[int] = ContextVar("chainrule.depth", default=0)
+__all__ = ["Differentiation", "as_tensor", "depth", "inside", "level", "lower", "outside", "recording", "wrap"]
+
+
+class Differentiation(Transform):
+    """A transform that follows how values depend on each other: "grad", "jvp" or "taylor"."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        self.start = next_seq()
+        super().__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        super().__exit__(*exc)
+        if self.guests:
+            lead_out(self, self.tracked)
+
+    def tracked(self, x: Tensor) -> bool:
+        """Whether something outside this transform tracks ``x``."""
+        return False
 
 
 @contextmanager
 def level() -> Iterator[int]:
-    """A new transform level; yields the rank of its arrays."""
-    token = _depth.set(_depth.get() + 1)
-    try:
-        yield 2 * _depth.get() + 1
-    finally:
-        _depth.reset(token)
+    """A transform with arrays of its own; yields their rank."""
+    with Differentiation("taylor") as t:
+        yield t.rank
 
 
-def depth() -> int:
-    return _depth.get()
+def recording() -> AbstractContextManager[Any]:
+    """Operations are recorded: what a transform gives does not depend on the mode around it, only on those inside."""
+    return nullcontext() if modes.current().grad else modes.Setting(enabled=True, inference=False)
 
 
 def inside(x: Tensor) -> Any:
@@ -50,6 +71,3 @@ def as_tensor(x: Any) -> Tensor:
             )
         )
     raise TypeError(f"expected Tensors (in any nesting of tuple, list, dict), got {type(x).__name__}")
-
-
-__all__ = ["as_tensor", "depth", "inside", "level", "lower", "outside", "wrap"]

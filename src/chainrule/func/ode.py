@@ -21,9 +21,10 @@ from ..modes import no_grad
 from ..primitive import Primitive, bind
 from ..tensor import Tensor, lower
 from . import tree
-from .derivatives import jvp, vjp
+from .forward import jvp
 from .implicit import check_closure
 from .levels import as_tensor, inside
+from .reverse import vjp
 from .vector import Packed, as_x, cat
 
 Rhs = Callable[[Tensor, Tensor, Tensor], Tensor]  # f(t, y, θ), y and θ flat

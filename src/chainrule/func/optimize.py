@@ -11,8 +11,10 @@ import numpy as np
 from ..extras import load
 from ..tensor import Tensor, wrap
 from . import tree
-from .derivatives import grad, grad_and_value, hessian, jacfwd, jacrev, jvp
+from .forward import jvp
 from .implicit import custom_root, newton
+from .jacobians import hessian, jacfwd, jacrev
+from .reverse import grad, grad_and_value
 from .sparse import SparseHessian, SparseJacobian
 from .vector import Packed
 
@@ -128,8 +130,8 @@ def minimize(
     (tensor([1.5000, 2.2500]), tensor(3.))
     """
     optimize = load("scipy.optimize", "special", "minimize")
-    constants = tree.map_(_constant, params)
-    f = Objective(fun, tree.map_(_constant, x0), *constants)
+    constants = tree.tree_map(_constant, params)
+    f = Objective(fun, tree.tree_map(_constant, x0), *constants)
     if method is None and not options.keys() & {"bounds", "constraints"}:
         method = "trust-exact" if len(f.x0) <= DENSE else "L-BFGS-B"
     name = (method or "").lower()

@@ -16,8 +16,10 @@ from ..errors import MissingExtra
 from ..extras import load
 from ..tensor import Tensor, lower, wrap
 from . import tree
-from .derivatives import grad, jacfwd, jacrev, jvp, vjp
+from .forward import jvp
+from .jacobians import jacfwd, jacrev
 from .levels import as_tensor, inside, level
+from .reverse import grad, vjp
 from .segments import Trace
 from .sparse import SparseHessian, SparseJacobian
 from .taylor import derivative, partials, taylor

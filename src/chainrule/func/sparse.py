@@ -14,8 +14,9 @@ from ..extras import load
 from ..ops.shape import cat
 from ..tensor import Tensor, wrap
 from . import colouring, tree
-from .derivatives import grad, jvp, vjp
+from .forward import jvp
 from .levels import as_tensor, inside, level
+from .reverse import grad, vjp
 from .vmap import vmap
 
 Csr = Any  # scipy.sparse.csr_array
@@ -48,11 +49,10 @@ def sparsity(func: Callable[[Any], Any], x: Any) -> Csr:
     ends = np.cumsum([0, *sizes])
     with level() as rank:
         made = [make(inside(a), rank, every[s:e]) for a, s, e in zip(xs, ends[:-1], ends[1:], strict=True)]
-        out = func(rebuild(made))
-    rows = []
-    for y in tree.flatten(out)[0]:
-        found = y.pattern if isinstance(y, Dependence) and y._rank == rank else None
-        rows.append(sparse.csr_array((math.prod(y.shape), n), dtype=bool) if found is None else found)
+        rows = []
+        for y in tree.flatten(func(rebuild(made)))[0]:
+            found = y.pattern if isinstance(y, Dependence) and y._rank == rank else None
+            rows.append(sparse.csr_array((math.prod(y.shape), n), dtype=bool) if found is None else found)
     pattern = sparse.vstack(rows, format="csr", dtype=bool) if rows else sparse.csr_array((0, n), dtype=bool)
     pattern.sort_indices()
     return pattern

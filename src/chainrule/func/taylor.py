@@ -37,7 +37,7 @@ def taylor(func: Callable[[Any], Any], x: Any, n: int, direction: Any = None) ->
     directions = [ns.boxes.ones_like(a) for a in xs] if direction is None else _directions(direction, xs)
     with level() as rank:
         out = func(rebuild([_line(a, v, n, rank) for a, v in zip(xs, directions, strict=True)]))
-    return tree.map_(lambda y: _stacked(y, n, rank), out)
+        return tree.tree_map(lambda y: _stacked(y, n, rank), out)
 
 
 def _directions(direction: Any, xs: list[Tensor]) -> list[Tensor]:
@@ -73,7 +73,7 @@ def derivative(func: Callable[[Any], Any], n: int = 1) -> Callable[[Any], Any]:
     """
 
     def wrapped(x: Any) -> Any:
-        return tree.map_(lambda c: c[n] * float(math.factorial(n)), taylor(func, x, n))
+        return tree.tree_map(lambda c: c[n] * float(math.factorial(n)), taylor(func, x, n))
 
     return wrapped
 
@@ -114,7 +114,7 @@ def partials(func: Callable[[Any], Any], order: int, *, chunk_size: int | None =
         ]  # fmt: skip
 
         def along(*v: Tensor) -> Any:
-            return tree.map_(lambda c: c[order], taylor(func, x, order, rebuild(list(v))))
+            return tree.tree_map(lambda c: c[order], taylor(func, x, order, rebuild(list(v))))
 
         coefficients = vmap(along, chunk_size=chunk_size)(*directions)
         places, weights = _interpolation(which)
@@ -125,7 +125,7 @@ def partials(func: Callable[[Any], Any], order: int, *, chunk_size: int | None =
             found = (c[wrap(places)] * wrap(w)).sum(1)[wrap(full)]
             return _nested(found.movedim(0, -1), xs, sizes, rebuild, order)
 
-        return tree.map_(assembled, coefficients)
+        return tree.tree_map(assembled, coefficients)
 
     return wrapped
 

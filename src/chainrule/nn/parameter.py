@@ -80,7 +80,8 @@ class Buffer(metaclass=_Marked):
     def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Any:
         """A plain tensor over ``data``'s memory, marked."""
         data = empty(0) if data is None else data
-        t: Any = data.detach().requires_grad_(data.requires_grad)
+        t: Any = data.detach()
+        t._rg = data._rg
         t.persistent, t._is_buffer = persistent, True
         return t
 

@@ -414,7 +414,9 @@ def rfftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, r
 
 def _frequencies(values: Any, dtype: Any, requires_grad: bool) -> Tensor:
     d = dtypes.default_float() if dtype is None else dtypes.to_numpy(dtype)
-    return wrap(values.astype(d)).requires_grad_(requires_grad)
+    found = wrap(values.astype(d))
+    found._rg = requires_grad
+    return found
 
 
 def fftshift(input: Tensor, dim: Any = None) -> Tensor:

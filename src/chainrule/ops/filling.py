@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from ..arrays import namespace as ns
 from ..errors import allocating, explained
 from ..lanes import check_broadcast
 from ..primitive import Elementwise
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap
+from ..transforms import batches
 from ..writes import assign, check_writable, compute_into
 from .kinds import attach
 
@@ -55,6 +57,16 @@ Copy()
 
 _copy = Copy("torch::autograd::CopyBackwards")
 _zero, _fill, _fill_tensor = Fill("ZeroBackward0"), Fill("FillBackward2"), Fill("FillBackward3")
+
+
+def room(like: Tensor, shape: tuple[int, ...], fill: Callable[[tuple[int, ...]], Any]) -> Tensor:
+    """A tensor of what ``fill(shape)`` gives; inside vmap with memory for each sample, if ``like`` differs among them."""
+    levels = batches(like) if like._rank > 2 else ()
+    if not levels:
+        return wrap(fill(shape))
+    from ..arrays.batched import nest
+
+    return nest(fill((*[t.size for t in levels], *shape)), levels)  # type: ignore[no-any-return]
 
 
 def fill_(self: Tensor, value: Any) -> Tensor:

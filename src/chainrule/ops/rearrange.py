@@ -13,6 +13,7 @@ from ..primitive import Primitive, bind, table
 from ..tensor import Tensor, wrap
 from ..writes import check_writable
 from .diagonals import diagonal  # noqa: F401  whose copy is declared here, with others
+from .filling import room
 from .index import put_add
 from .kinds import attach, export, export_all, public
 from .pieces import narrow  # noqa: F401  whose copy is declared here, with others
@@ -342,8 +343,10 @@ def _new(name: str) -> Any:
             if isinstance(size, int)
             else size
         )
-        found = np.full(tuple(int(n) for n in shape), value, self._dtype if dtype is None else to_numpy(dtype))
-        return wrap(found).requires_grad_(requires_grad)
+        d = self._dtype if dtype is None else to_numpy(dtype)
+        found = room(self, tuple([int(n) for n in shape]), lambda shape: np.full(shape, value, d))
+        found._rg = requires_grad
+        return found
 
     new.__name__ = new.__qualname__ = name
     new.__doc__ = f"A tensor of this one's dtype, as ``{name}`` in PyTorch."
