@@ -11,7 +11,7 @@ A page holds four kinds of block:
 
 A comment before a block says more: ``<!-- needs: sympy -->`` skips it where that library is missing (such a
 dialogue stands alone), ``<!-- file: fit.py -->`` makes it a file for the page's commands instead of running it,
-``<!-- source: chainrule.engine.deposit -->`` says that it quotes the source code, letter for letter.
+``<!-- source: chainrule.primitive.bind -->`` says that it quotes the source code, letter for letter.
 """
 
 from __future__ import annotations
