@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,21 +12,23 @@ from .creation import _device, _float, _leaf, _sizes
 from .dtypes import to_numpy
 from .errors import allocating, explained
 from .modes import no_grad
-from .ops.random import drawn, plain
+from .ops.draws import fresh, ground
+from .ops.random import drawn
 from .random import Generator, drawing, fill
 from .tensor import Tensor, wrap
+from .transforms import running
 from .writes import assign
 
 __all__ = ["normal", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm"]
 
 
-def _made(a: Any, device: Any, requires_grad: bool, out: Tensor | None = None) -> Tensor:
+def _made(found: Tensor, device: Any, requires_grad: bool, out: Tensor | None = None) -> Tensor:
     _device(device)
     if out is None:
-        return _leaf(wrap(a), requires_grad)
-    if out._shape != a.shape:
-        out._a = np.empty(a.shape, out._dtype)
-    return assign(out, wrap(a))
+        return _leaf(found, requires_grad)
+    if out._shape != found._shape:
+        out._a = np.empty(found._shape, out._dtype)
+    return assign(out, found)
 
 
 @allocating("rand")
@@ -42,7 +45,8 @@ def rand(
     tensor([0.4963, 0.7682])
     """
     d = _float(dtype) if out is None else out._dtype
-    return _made(drawing(generator).uniform(_sizes(size), d), device, requires_grad, out)
+    g = drawing(generator)
+    return _made(fresh(_sizes(size), lambda shape: g.uniform(shape, d)), device, requires_grad, out)
 
 
 @allocating("randn")
@@ -59,7 +63,8 @@ def randn(
     tensor([ 1.5410, -0.2934])
     """
     d = _float(dtype) if out is None else out._dtype
-    return _made(drawing(generator).normal(_sizes(size), d), device, requires_grad, out)
+    g = drawing(generator)
+    return _made(fresh(_sizes(size), lambda shape: g.normal(shape, d)), device, requires_grad, out)
 
 
 @allocating("randint")
@@ -96,8 +101,9 @@ def randint(
             )
         )
     d = np.dtype(np.int64) if dtype is None else to_numpy(dtype)
-    a = drawing(generator).randint(first, last, _sizes((call["size"],)), d if out is None else out._dtype)
-    return _made(a, device, requires_grad, out)
+    g, to = drawing(generator), d if out is None else out._dtype
+    found = fresh(_sizes((call["size"],)), lambda shape: g.randint(first, last, shape, to))
+    return _made(found, device, requires_grad, out)
 
 
 def _integer(function: str, value: Any, name: str, position: int) -> int:
@@ -125,7 +131,12 @@ def randperm(
     """
     n = _integer("randperm", n, "n", 1)
     d = np.dtype(np.int64) if dtype is None else to_numpy(dtype)
-    return _made(drawing(generator).randperm(n, d if out is None else out._dtype), device, requires_grad, out)
+    g, to = drawing(generator), d if out is None else out._dtype
+
+    def orders(shape: tuple[int, ...]) -> Any:
+        return np.array([g.randperm(n, to) for _ in range(math.prod(shape[:-1]))], to).reshape(shape)
+
+    return _made(fresh((n,), orders), device, requires_grad, out)
 
 
 @allocating("normal")
@@ -154,7 +165,7 @@ def normal(
             )
         d = _float(dtype) if out is None else out._dtype
         sizes = _sizes(tuple(size) if isinstance(size, (tuple, list)) else (size,))
-        return _made(g.normal(sizes, d, mean, std), device, requires_grad, out)
+        return _made(fresh(sizes, lambda shape: g.normal(shape, d, mean, std)), device, requires_grad, out)
     return _normal_around(mean, 1.0 if std is None else std, g, out)
 
 
@@ -165,23 +176,25 @@ def _normal_around(mean: Any, std: Any, g: Generator, out: Tensor | None) -> Ten
         if isinstance(std, Tensor):
             if std._dtype.kind == "c":
                 raise RuntimeError("normal expects standard deviation to be non-complex")
-            if std.numel() and not bool((plain(std, "normal") >= 0).all()):
+            if std.numel() and not bool((ground(std, "normal") >= 0).all()):
                 raise RuntimeError("normal expects all elements of std >= 0.0")
-            found = wrap(g.normal(shape, d)).mul_(std)
+            found = (fresh(shape, lambda shape: g.normal(shape, d)) * std).to(d)
         else:
-            found = wrap(g.normal(shape, d, 0.0, std))
-        found = found.add_(mean)
+            found = fresh(shape, lambda shape: g.normal(shape, d, 0.0, std))
+        found = (found + mean).to(d)
     for t, name in ((std, "normal(std)"), (mean, "normal(mean)")):
         if isinstance(t, Tensor) and t._rg:
-            found = drawn(t.expand(shape), found._a, name)
+            found = drawn(t.expand(shape), found, name)
     return found if out is None else assign(out, found)
 
 
 def _like(input: Tensor, draw: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
     """Numbers from ``draw(shape, dtype, contiguous)``, lying in memory as input does."""
     d = input._dtype if dtype is None else to_numpy(dtype)
-    a = empty_like(plain(input, "rand_like"), d)
-    return _made(fill(a, lambda shape: draw(shape, d, a.flags.c_contiguous)), device, requires_grad)
+    if running() or input._rank > 2:
+        return _made(fresh(input._shape, lambda shape: draw(shape, d, True)), device, requires_grad)
+    a = empty_like(ground(input, "rand_like"), d)
+    return _made(wrap(fill(a, lambda shape: draw(shape, d, a.flags.c_contiguous))), device, requires_grad)
 
 
 @allocating("rand_like")

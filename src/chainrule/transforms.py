@@ -83,7 +83,7 @@ def forbid(sentence: str) -> None:
         raise explained(RuntimeError(sentence))
 
 
-def drawing() -> list[Transform]:
+def drawing_anew() -> list[Transform]:
     """The vmaps for each of whose samples random numbers are drawn anew, outermost first.
 
     RuntimeError if one of those that are running is in "error" mode.

@@ -70,6 +70,8 @@ from numpy import (
     zeros_like,
 )  # fmt: skip
 
+from ..extras import load
+
 asarray = np.asarray
 matrix_transpose = attrgetter("mT")
 
@@ -353,19 +355,20 @@ def running_place(x: Any, *, axis: int, largest: bool) -> Any:
     return np.maximum.accumulate(np.where((x == best) | (x != x), at, 0), axis=axis)
 
 
-def triangular(a: Any, b: Any, *, upper: bool, unit: bool) -> Any:
-    """The solution of triangular systems: LAPACK's by SciPy, or by elimination if that is not installed."""
+def triangular(a: Any, b: Any, *, upper: Any, unit: Any) -> Any:
+    """The solution of triangular systems: LAPACK finds nothing to eliminate in a matrix that is upper triangular."""
     out = np.empty((*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *b.shape[-2:]), np.result_type(a, b))
-    a, b = np.broadcast_to(a, (*out.shape[:-2], *a.shape[-2:])), np.broadcast_to(b, out.shape)
-    if not out.size:
-        return out
-    from scipy.linalg import solve_triangular
-
-    for at in np.ndindex(out.shape[:-2]):
-        try:
-            out[at] = solve_triangular(a[at], b[at], lower=not upper, unit_diagonal=unit, check_finite=False)
-        except np.linalg.LinAlgError:  # a 0 on the diagonal: what a division by it gives
-            out[at] = np.inf
+    if not upper:
+        return np.flip(triangular(np.flip(a, (-2, -1)), np.flip(b, -2), upper=True, unit=unit), -2)
+    a, b = np.broadcast_to(np.triu(a), (*out.shape[:-2], *a.shape[-2:])), np.broadcast_to(b, out.shape)
+    if unit:
+        a = np.where(np.eye(a.shape[-1], dtype=bool), 1, a)
+    try:
+        return np.linalg.solve(a, b)
+    except np.linalg.LinAlgError:  # a 0 on a diagonal: what divisions by it give
+        for k in reversed(range(a.shape[-1])):
+            known = a[..., k, None, k + 1 :] @ out[..., k + 1 :, :]
+            out[..., k, :] = (b[..., k, :] - known[..., 0, :]) / a[..., k, k, None]
     return out
 
 
@@ -397,8 +400,7 @@ def lu_pivots(a: Any, pivot: bool) -> Any:
     out = np.empty((*a.shape[:-2], k), np.int32)
     out[...] = np.arange(1, k + 1)
     if pivot and a.size:
-        from scipy.linalg import lu_factor
-
+        lu_factor = load("scipy.linalg", "special", "LU decompositions").lu_factor
         for at in np.ndindex(a.shape[:-2]):
             out[at] = lu_factor(a[at], check_finite=False)[1] + 1
     return out
@@ -463,9 +465,7 @@ def matrix_rank(a: Any, atol: Any, rtol: Any, hermitian: bool) -> Any:
 
 
 def expm(a: Any) -> Any:
-    from scipy.linalg import expm as of_scipy
-
-    return of_scipy(a).astype(a.dtype)
+    return load("scipy.linalg", "special", "matrix_exp").expm(a).astype(a.dtype)
 
 
 def diagonal(x: Any, *, offset: int = 0) -> Any:

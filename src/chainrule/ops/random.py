@@ -16,21 +16,13 @@ from ..arrays.namespace import is_numpy
 from ..errors import explained, scalar_type
 from ..random import Generator, drawing, fill
 from ..tensor import Tensor, wrap
+from ..transforms import running
 from ..writes import assign, check_writable, written
+from .draws import at, check_own_room, fresh, ground, nested
 from .filling import Copy
 from .kinds import attach, export
 
 Draw = Callable[..., Any]
-
-
-def plain(x: Tensor, function: str) -> Any:
-    """The NumPy array under ``x``; RuntimeError where a transform's or another library's array is."""
-    if x._rank != 2 or not is_numpy(x._a):
-        raise RuntimeError(
-            f"{function}: random numbers can only be drawn for plain tensors, not inside vmap, jvp or compile, nor over "
-            "another library's arrays. Draw them outside and pass them in."
-        )
-    return x._own()
 
 
 _nodes = {
@@ -45,16 +37,20 @@ _nodes = {
 }  # fmt: skip
 
 
-def drawn(x: Tensor, numbers: Any, name: str) -> Tensor:
+def drawn(x: Tensor, found: Tensor, name: str) -> Tensor:
     """Numbers drawn at what ``x`` says, of its shape, as a tensor in whose history ``x`` stands."""
     if x._rg and modes.is_grad_enabled():
-        return _nodes[name](x, wrap(numbers))  # type: ignore[no-any-return]
-    return wrap(numbers)
+        return _nodes[name](x, found)  # type: ignore[no-any-return]
+    return found
 
 
 def _fill(self: Tensor, name: str, draw: Draw, *beside: Any) -> Tensor:
     check_writable(self, False)
-    a = plain(self, name)
+    if running() or self._rank > 2:
+        check_own_room(self)
+        ground(self, name)
+        return assign(self, drawn(self, fresh(self._shape, draw), name))
+    a = ground(self, name)
     if self._rg and modes.is_grad_enabled():
         return assign(self, _nodes[name](self, wrap(fill(empty_like(a), draw, *beside))))
     fill(a, draw, *beside)
@@ -130,7 +126,10 @@ def bernoulli_(self: Tensor, p: Tensor | float = 0.5, *, generator: Generator | 
     g = drawing(generator)
     if not isinstance(p, Tensor):
         return _fill(self, "bernoulli_", lambda shape: g.bernoulli(p, shape, self._dtype))
-    each = plain(p.detach().expand(self._shape), "bernoulli_")
+    each, levels = at(p.detach().expand(self._shape), "bernoulli_")
+    if running():
+        check_own_room(self)
+        return assign(self, drawn(self, nested(g.bernoulli(each, dtype=self._dtype), levels), "bernoulli_(p)"))
     return _fill(self, "bernoulli_(p)", lambda shape, at: g.bernoulli(at, shape, self._dtype), each)
 
 
@@ -162,9 +161,9 @@ def bernoulli(
     >>> torch.bernoulli(torch.tensor([0.0, 1.0]))
     tensor([0., 1.])
     """
-    g, a = drawing(generator), plain(input, "bernoulli")
+    g, (a, levels) = drawing(generator), at(input, "bernoulli")
     numbers = g.bernoulli(np.ascontiguousarray(a)) if p is None else g.bernoulli(p, a.shape, a.dtype)
-    return _into(out, drawn(input, numbers.reshape(a.shape), "bernoulli"))
+    return _into(out, drawn(input, nested(numbers.reshape(a.shape), levels), "bernoulli"))
 
 
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
@@ -178,8 +177,8 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     >>> torch.poisson(torch.tensor([3.0, 0.0, 100.0]), torch.Generator().manual_seed(0))
     tensor([ 6.,  0., 96.])
     """
-    numbers = drawing(generator).poisson(np.ascontiguousarray(plain(input, "poisson")))
-    return drawn(input, numbers.reshape(input._shape), "poisson")
+    g, (a, levels) = drawing(generator), at(input, "poisson")
+    return drawn(input, nested(g.poisson(np.ascontiguousarray(a)).reshape(a.shape), levels), "poisson")
 
 
 def multinomial(
@@ -197,8 +196,8 @@ def multinomial(
     >>> torch.multinomial(torch.tensor([0.0, 3.0, 0.0, 1.0]), 2, generator=torch.Generator().manual_seed(0))
     tensor([1, 3])
     """
-    g, a = drawing(generator), plain(input, "multinomial")
-    if not 1 <= a.ndim <= 2:
+    g, (a, levels) = drawing(generator), at(input, "multinomial")
+    if not 1 <= input.ndim <= 2:
         raise RuntimeError("prob_dist must be 1 or 2 dim")
     if a.dtype.kind != "f":
         raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {scalar_type(a.dtype)}")
@@ -220,7 +219,7 @@ def multinomial(
             )  # fmt: skip
         if not bool((a.sum(-1) > 0).all()):
             raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
-    return _into(out, wrap(g.multinomial(a, num_samples, replacement)))
+    return _into(out, nested(g.multinomial(a, num_samples, replacement), levels))
 
 
 def dropout_mask(input: Tensor, p: float, generator: Generator | None = None) -> Tensor:
@@ -229,6 +228,9 @@ def dropout_mask(input: Tensor, p: float, generator: Generator | None = None) ->
     A constant of input's shape and dtype, drawn in input's order of memory; ``p`` is below 1.
     """
     kept = 1 - p
+    if running() or input._rank > 2:
+        found: Tensor = fresh(input._shape, lambda shape: drawing(generator).bernoulli(kept, shape, input._dtype)) / kept
+        return found
     mask = empty_like(input._a, input._dtype) if is_numpy(input._a) else np.empty(input._shape, input._dtype)
     fill(mask, lambda shape: drawing(generator).bernoulli(kept, shape, input._dtype))
     mask /= kept
