@@ -231,7 +231,7 @@ class TestWords:
     def test_without_scipy(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "scipy.sparse", None)
         p = plan(band, vector(50))
-        assert "not considered: coloured forward mode (sparse derivatives needs scipy" in str(p)
+        assert "not considered: coloured forward mode (a sparse derivative needs scipy" in str(p)
         close(p(vector(50)), jacrev(band)(vector(50)))
 
     def test_errors(self) -> None:

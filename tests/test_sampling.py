@@ -61,10 +61,53 @@ def test_the_dropout_mask() -> None:
     assert dropout_mask(torch.ones(2, 3).t(), 0.5).stride() == (1, 3)
 
 
-def test_random_numbers_are_not_drawn_inside_transforms() -> None:
-    for f in (lambda x: x.clone().uniform_(), torch.bernoulli, torch.poisson, torch.rand_like):
-        with pytest.raises(RuntimeError, match="random numbers can only be drawn for plain tensors"):
-            torch.func.vmap(f)(torch.ones(2, 3) / 2)
+DRAWS = {
+    "randn": lambda m, x: m.randn(4) + x,
+    "rand": lambda m, x: m.rand(4) * x,
+    "randint": lambda m, x: m.randint(0, 9, (4,)) + x,
+    "randperm": lambda m, x: m.randperm(4) + x,
+    "rand_like": lambda m, x: m.rand_like(x),
+    "randn_like": lambda m, x: m.randn_like(x),
+    "bernoulli": lambda m, x: m.bernoulli(m.full((4,), 0.4)) + x,
+    "uniform_": lambda m, x: m.empty_like(x).uniform_(),
+    "normal": lambda m, x: m.normal(0.0, 1.0, (4,)) + x,
+    "normal around": lambda m, x: m.normal(m.ones(4), 2.0) + x,
+}
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_draws_inside_vmap(name: str) -> None:
+    x = torch.arange(12.0).reshape(3, 4) / 12
+    outcomes = {}
+    for randomness in ("same", "different"):
+        torch.manual_seed(3)
+        outcomes[randomness] = torch.vmap(lambda x: DRAWS[name](torch, x), randomness=randomness)(x)
+    torch.manual_seed(3)
+    alone = DRAWS[name](torch, x[0])
+    if name == "randperm":
+        assert sorted((outcomes["different"][2] - x[2]).round().tolist()) == [0, 1, 2, 3]
+    torch.manual_seed(3)
+    if name not in ("rand_like", "randn_like", "uniform_"):  # these are of shape (3, 4) themselves
+        assert torch.allclose(outcomes["same"][0], alone)
+        same = [outcomes["same"][i] - x[i] if name != "rand" else outcomes["same"][i] / x[i] for i in (1, 2)]
+        assert torch.allclose(same[0], same[1])
+    else:
+        assert torch.equal(outcomes["different"], DRAWS[name](torch, x))
+    assert not torch.allclose(outcomes["different"][1] - x[1], outcomes["different"][2] - x[2])
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_random_numbers_are_not_drawn_inside_vmap_unasked(name: str) -> None:
+    with pytest.raises(RuntimeError, match="called random operation while in randomness error mode"):
+        torch.vmap(lambda x: DRAWS[name](torch, x))(torch.ones(2, 4))
+
+
+def test_random_numbers_inside_vmap_need_room_for_each_sample() -> None:
+    y = torch.empty(4)
+    with pytest.raises(RuntimeError, match="Cannot ask for different inplace randomness on an unbatched tensor"):
+        torch.vmap(lambda x: y.uniform_() + x, randomness="different")(torch.ones(2, 4))
+    with pytest.raises(RuntimeError, match="does not currently support same randomness with a batched tensor input"):
+        torch.vmap(torch.bernoulli, randomness="same")(torch.ones(2, 4))
 
 
 def test_long_permutations_are_permutations() -> None:

@@ -9,10 +9,10 @@ import numpy as np
 
 from .arrays.layout import empty_like
 from .creation import _device, _float, _leaf, _sizes
-from .dtypes import to_numpy
+from .draws import fresh, ground
+from .dtypes import from_numpy, to_numpy
 from .errors import allocating, explained
 from .modes import no_grad
-from .ops.draws import fresh, ground
 from .ops.random import drawn
 from .random import Generator, drawing, fill
 from .tensor import Tensor, wrap
@@ -134,7 +134,9 @@ def randperm(
     g, to = drawing(generator), d if out is None else out._dtype
 
     def orders(shape: tuple[int, ...]) -> Any:
-        return np.array([g.randperm(n, to) for _ in range(math.prod(shape[:-1]))], to).reshape(shape)
+        """One for each sample: first those of the outermost vmap, as in PyTorch."""
+        drawn = np.array([g.randperm(n, to) for _ in range(math.prod(shape[:-1]))], to)
+        return np.moveaxis(drawn.reshape(*shape[-2::-1], n).T, 0, -1)
 
     return _made(fresh((n,), orders), device, requires_grad, out)
 
@@ -178,10 +180,10 @@ def _normal_around(mean: Any, std: Any, g: Generator, out: Tensor | None) -> Ten
                 raise RuntimeError("normal expects standard deviation to be non-complex")
             if std.numel() and not bool((ground(std, "normal") >= 0).all()):
                 raise RuntimeError("normal expects all elements of std >= 0.0")
-            found = (fresh(shape, lambda shape: g.normal(shape, d)) * std).to(d)
+            found = (fresh(shape, lambda shape: g.normal(shape, d)) * std).to(from_numpy(d))
         else:
             found = fresh(shape, lambda shape: g.normal(shape, d, 0.0, std))
-        found = (found + mean).to(d)
+        found = (found + mean).to(from_numpy(d))
     for t, name in ((std, "normal(std)"), (mean, "normal(mean)")):
         if isinstance(t, Tensor) and t._rg:
             found = drawn(t.expand(shape), found, name)

@@ -1,5 +1,7 @@
 """The same line in both libraries: the same numbers, memory order and state of the generator, or the same error."""
 
+from typing import Any
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -7,6 +9,7 @@ torch = pytest.importorskip("torch")
 import chainrule
 from chainrule.ops.random import dropout_mask
 from streams import CASES, outcome
+from test_sampling import DRAWS
 
 pytestmark = [
     pytest.mark.skipif(
@@ -39,3 +42,21 @@ def test_dropout_is_the_mask_times_the_input() -> None:
                 x = at(chainrule.ones(shape))
                 ours = x * dropout_mask(x, p, chainrule.Generator().manual_seed(5))
                 assert ours.numpy().tobytes() == theirs.numpy().tobytes()
+
+
+@pytest.mark.parametrize("randomness", ["same", "different"])
+@pytest.mark.parametrize("name", DRAWS)
+def test_draws_inside_vmap(name: str, randomness: str) -> None:
+    """One vmap and two: the same numbers and errors."""
+
+    def outcome(m: Any, nested: bool) -> Any:
+        m.manual_seed(5)
+        f = m.vmap(lambda x: DRAWS[name](m, x), randomness=randomness)
+        x = m.arange(12.0).reshape(3, 4) / 12
+        try:
+            return (m.vmap(f, randomness="different")(m.stack([x, x])) if nested else f(x)).numpy().tolist()
+        except RuntimeError as e:
+            return str(e).partition("\n")[0]
+
+    for nested in (False, True) if (name, randomness) != ("uniform_", "same") else (False,):  # nested is refused there
+        assert outcome(chainrule, nested) == outcome(torch, nested)

@@ -116,7 +116,7 @@ def taken(pattern: Pattern, where: tuple[Index, Index], size: int) -> Pattern:
     if len(to) == size == n and np.array_equal(to, source):
         return pattern
     check(int(np.diff(pattern.indptr)[source].sum()))
-    sparse = load("scipy.sparse", "special", "sparse derivatives")
+    sparse = load("scipy.sparse", "special", "a sparse derivative")
     moves = sparse.csr_array((np.ones(len(to), bool), (to, source)), shape=(size, n))
     return moves @ pattern
 
@@ -125,7 +125,7 @@ def everything(pattern: Pattern, size: int) -> Pattern:
     """Each of ``size`` entries depends on all that some entry of ``pattern`` depends on."""
     columns = np.unique(pattern.indices)
     check(size * len(columns))
-    sparse = load("scipy.sparse", "special", "sparse derivatives")
+    sparse = load("scipy.sparse", "special", "a sparse derivative")
     rows = np.arange(size + 1) * len(columns)
     full = (np.ones(rows[-1], bool), np.tile(columns, size), rows)
     return sparse.csr_array(full, shape=(size, pattern.shape[1]))

@@ -24,7 +24,7 @@ REVERSE = 2  # a reverse sweep costs about as much as this many forward ones
 
 
 def _sparse() -> Any:
-    return load("scipy.sparse", "special", "sparse derivatives")
+    return load("scipy.sparse", "special", "a sparse derivative")
 
 
 def sparsity(func: Callable[[Any], Any], x: Any) -> Csr:

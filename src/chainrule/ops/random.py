@@ -13,12 +13,12 @@ import numpy as np
 from .. import modes
 from ..arrays.layout import empty_like
 from ..arrays.namespace import is_numpy
+from ..draws import at, check_own_room, fresh, ground, nested
 from ..errors import explained, scalar_type
 from ..random import Generator, drawing, fill
 from ..tensor import Tensor, wrap
 from ..transforms import running
 from ..writes import assign, check_writable, written
-from .draws import at, check_own_room, fresh, ground, nested
 from .filling import Copy
 from .kinds import attach, export
 
@@ -229,7 +229,9 @@ def dropout_mask(input: Tensor, p: float, generator: Generator | None = None) ->
     """
     kept = 1 - p
     if running() or input._rank > 2:
-        found: Tensor = fresh(input._shape, lambda shape: drawing(generator).bernoulli(kept, shape, input._dtype)) / kept
+        found: Tensor = (
+            fresh(input._shape, lambda shape: drawing(generator).bernoulli(kept, shape, input._dtype)) / kept
+        )
         return found
     mask = empty_like(input._a, input._dtype) if is_numpy(input._a) else np.empty(input._shape, input._dtype)
     fill(mask, lambda shape: drawing(generator).bernoulli(kept, shape, input._dtype))

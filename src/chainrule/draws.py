@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays.namespace import is_numpy
-from ..errors import explained
-from ..tensor import Tensor, wrap
-from ..transforms import Transform, batches, drawing_anew, running
+from .arrays.namespace import is_numpy
+from .errors import explained
+from .tensor import Tensor, wrap
+from .transforms import Transform, batches, drawing_anew, running
 
 
 def fresh(shape: tuple[int, ...], draw: Callable[[tuple[int, ...]], Any]) -> Tensor:
@@ -23,7 +23,7 @@ def nested(numbers: Any, levels: list[Transform]) -> Tensor:
     """An array, whose first axes are those of ``levels``, as what is seen inside them."""
     if not levels:
         return wrap(numbers)
-    from ..arrays.batched import nest
+    from .arrays.batched import nest
 
     return nest(numbers, levels)  # type: ignore[no-any-return]
 
