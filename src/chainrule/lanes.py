@@ -16,9 +16,10 @@ from .arrays import namespace as ns
 from .arrays import numpy_
 from .engine import Box, Extra
 from .errors import explained
+from .meta import Inference
 from .primitive import Elementwise, Primitive, alone, bind
 from .quiet import quietly, reset_errors
-from .tensor import Inference, Tensor, _new, wrap
+from .tensor import Tensor, _new, wrap
 from .writes import assign
 
 # Types and dtypes that a lane takes: real floats, where NumPy's promotion is PyTorch's.

@@ -11,8 +11,9 @@ import numpy as np
 from . import errors
 from .arrays.namespace import is_numpy, namespace
 from .engine import Node, RemovableHandle, of_many, of_one
+from .meta import Inference, meta
 from .modes import current
-from .tensor import Inference, meta, wrap
+from .tensor import wrap
 
 # NumPy drops the GIL inside large additions, so two threads adding into one .grad would lose terms.  Reentrant,
 # so that a signal handler with a backward of its own need not wait for the one that it interrupts.

@@ -10,9 +10,10 @@ import numpy as np
 from . import anomaly, modes
 from .arrays.namespace import dtype_of
 from .engine import Extra, Node, Port, Several
+from .meta import Inference
 from .primitive import Primitive, bind, compute_numpy
 from .saved import pack
-from .tensor import Inference, Tensor, _new, wrap
+from .tensor import Tensor, _new, wrap
 from .views import note_view
 
 _ndarray = np.ndarray

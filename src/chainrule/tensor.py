@@ -1,23 +1,25 @@
 """Tensor: an array that remembers where it came from.
 
-This file holds what a tensor *is*: its data, its place in the graph, its gradient.  What can be *done*
-with it is declared in ``ops``, one block per operation, and attached to the class from there.
+This file holds what a tensor *is*: its place in the graph, its gradient, its text.  What its array answers
+is in ``holder``.  What can be *done* with it is declared in ``ops``, one block per operation, and attached to the
+class from there.
 """
 
 from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from . import dtypes, engine, errors, transforms
-from .arrays.namespace import dtype_of, is_array, is_numpy, namespace
-from .engine import Box, Nowhere, Port, RemovableHandle
+from .arrays.namespace import is_array, is_numpy, namespace
+from .engine import Nowhere, Port, RemovableHandle
 from .errors import explained
-from .methods import TensorMethods
+from .holder import Holder, ground
+from .meta import Inference, meta
 from .modes import current as _mode
 from .modes import level as _current_level
 from .modes import unusual as _unusual
@@ -26,65 +28,7 @@ _new = object.__new__
 _level = _current_level.get
 
 
-class Meta:
-    """What few tensors have: being a view, views of their own, hooks, retain_grad."""
-
-    base: Any = None  # the tensor this is a view of, never itself a view
-    last: Any = None  # the last step on the way from the base: (the step before, operation, parameters)
-    created: str | None = None  # a view made in "no_grad" mode or as one of "several": writes are errors
-    number = 0
-    seen = 0  # what the version counter said when this view's history was noted
-    views: list[weakref.ref[Any]] | None = None
-    behind: list[weakref.ref[Any]] = []  # those of them whose history is of the past
-    retains = False
-    hooks: dict[int, Callable[..., Any]] = {}  # a leaf's, by when they are called: on its cotangent,
-    pre: dict[int, Callable[..., Any]] = {}  # before it is accumulated (a hook of the node),
-    accumulate_hooks: dict[int, Callable[..., Any]] = {}  # when it has been,
-    post: dict[int, Callable[..., Any]] = {}  # and last (of the node)
-    accumulator: weakref.ref[Any] | None = None
-
-    def own_hooks(self, kind: str) -> dict[int, Callable[..., Any]]:
-        found: dict[int, Callable[..., Any]] = self.__dict__.setdefault(kind, {})
-        return found
-
-    @property
-    def chain(self) -> tuple[tuple[Any, dict[str, Any]], ...]:
-        """How to get here from the base, step by step.  A view of a view adds its own, so none repeats the others'."""
-        return steps(self.last)
-
-    def live_views(self) -> list[Any]:
-        return [] if self.views is None else [v for ref in self.views if (v := ref()) is not None]
-
-    def all_views(self) -> list[Any]:
-        """The views whose history is of the past among them."""
-        found = self.live_views() + [v for ref in self.behind if (v := ref()) is not None]
-        return list({id(v): v for v in found}.values()) if self.behind else found
-
-
-def steps(last: Any) -> tuple[tuple[Any, dict[str, Any]], ...]:
-    """A way of views from its last step: (the step before, operation, parameters)."""
-    found = []
-    while last is not None:
-        last, prim, params = last
-        found.append((prim, params))
-    return tuple(reversed(found))
-
-
-class Inference(list[Any]):
-    """The version cell of a tensor made in inference mode.  Nobody counts its writes, so nobody may save it."""
-
-    def __getitem__(self, i: Any) -> Any:
-        raise RuntimeError(errors.INFERENCE_SAVED)
-
-
-def meta(t: Any) -> Meta:
-    if t._meta is None:
-        t._meta = Meta()
-    found: Meta = t._meta
-    return found
-
-
-class Tensor(TensorMethods, Box):
+class Tensor(Holder):
     """An n-dimensional array of one dtype, recorded for differentiation when ``requires_grad``.
 
     ``Tensor(data)`` always makes float32, as PyTorch's old constructor does; ``chainrule.tensor(data)``
@@ -139,20 +83,6 @@ class Tensor(TensorMethods, Box):
         """``a`` as a constant tensor of this tensor's level."""
         return wrap(a, self._rank)
 
-    def _own(self) -> Any:
-        """The array itself, made one that can be shared: NumPy's 0-d results are immutable scalars."""
-        a = self._a
-        if isinstance(a, np.generic):
-            try:
-                self._a = a = np.array(a)
-            except MemoryError as e:
-                raise errors.no_memory("a number that others are to share", e) from None
-        return a
-
-    def _value(self, asked: str) -> Any:
-        """What stands for this tensor where numbers are ``asked`` for: by item(), bool() or numpy()."""
-        return self._a
-
     def _constant(self) -> Tensor:
         """The same memory as a constant of differentiation, at every level."""
         a = self._own()
@@ -164,83 +94,6 @@ class Tensor(TensorMethods, Box):
             self._v = [0]
         found: list[int] = self._v
         return found
-
-    @property
-    def _dtype(self) -> np.dtype[Any]:
-        return dtype_of(self._a)
-
-    @property
-    def _shape(self) -> tuple[int, ...]:
-        """The shape as a plain tuple; a transform's array may hide axes of what it holds."""
-        found: tuple[int, ...] = self._a.shape
-        return found
-
-    @property
-    def shape(self) -> dtypes.Size:
-        return dtypes.Size(self._shape)
-
-    @property
-    def dtype(self) -> dtypes.dtype:
-        return dtypes._BY_NUMPY[dtype_of(self._a)]
-
-    @property
-    def ndim(self) -> int:
-        return len(self._shape)
-
-    def dim(self) -> int:
-        return len(self._shape)
-
-    def size(self, dim: int | None = None) -> Any:
-        return self.shape if dim is None else self._shape[self._dim(dim)]
-
-    def numel(self) -> int:
-        return dtypes.Size(self._shape).numel()
-
-    nelement = numel
-
-    def _dim(self, dim: int) -> int:
-        """``dim`` as a non-negative index, or PyTorch's error."""
-        n = len(self._shape)
-        if not -max(n, 1) <= dim < max(n, 1):
-            raise IndexError(errors.dim_range(dim, n))
-        return dim % max(n, 1)
-
-    def element_size(self) -> int:
-        return self._dtype.itemsize
-
-    @property
-    def itemsize(self) -> int:
-        return self._dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        return self.numel() * self.itemsize
-
-    def stride(self, dim: int | None = None) -> Any:
-        strides = tuple(s // self._dtype.itemsize for s in self._a.strides) if is_numpy(self._a) else _dense(self.shape)
-        return strides if dim is None else strides[self._dim(dim)]
-
-    def is_contiguous(self) -> bool:
-        return not isinstance(self._a, np.ndarray) or self._a.flags.c_contiguous
-
-    def data_ptr(self) -> int:
-        return int(self._own().__array_interface__["data"][0])
-
-    def is_floating_point(self) -> bool:
-        return self._dtype.kind == "f"
-
-    def is_complex(self) -> bool:
-        return self._dtype.kind == "c"
-
-    @property
-    def device(self) -> Any:
-        from .device import device
-
-        return device("cpu")
-
-    is_cuda = False
-    is_sparse = False
-    is_quantized = False
 
     # --- its place in the graph -------------------------------------------------------------------
 
@@ -459,84 +312,7 @@ class Tensor(TensorMethods, Box):
         """Add a cotangent, known now, to the ``.grad`` of a tensor that asked for it."""
         leaves.retain(sweep, self, g)
 
-    # --- out to Python and NumPy --------------------------------------------------------------------
-
-    def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
-        """The same memory as a NumPy array; refused while a gradient is wanted, unless ``force``."""
-        if self._rg and not force:
-            raise explained(RuntimeError(errors.no_numpy()))
-        a = self._own()
-        return a if type(a) is np.ndarray and self._rank == 2 else np.asarray(_ground(self))
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        a = self.numpy()
-        return np.array(a, dtype, copy=copy)
-
-    def item(self) -> Any:
-        """The only element as a Python number."""
-        a = _ground(self, "item")
-        if self.numel() != 1:
-            raise explained(
-                RuntimeError(
-                    f"a Tensor with {self.numel()} elements cannot be converted to Scalar"
-                    "\nReduce it first (x.sum().item()), pick one (x[0].item()), or take all: x.tolist()."
-                )
-            )
-        return a.item() if hasattr(a, "item") else np.asarray(a).item()
-
-    def tolist(self) -> Any:
-        return np.asarray(_ground(self)).tolist()
-
-    def __bool__(self) -> bool:
-        a = _ground(self, "bool") if self._rank > 2 else None
-        n = self.numel()
-        if n != 1:
-            many = "more than one value" if n else "no values"
-            raise explained(
-                RuntimeError(
-                    f"Boolean value of Tensor with {many} is ambiguous"
-                    "\nSay which is meant: (x > 0).all() or (x > 0).any()."
-                )
-            )
-        return bool(self.item() if a is None else a)
-
-    def _scalar(self) -> Any:
-        if self._rg:
-            warnings.warn(
-                "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
-                "Consider using tensor.detach() first.",
-                UserWarning, stacklevel=3,
-            )  # fmt: skip
-        return self.item()
-
-    def __float__(self) -> float:
-        return float(dtypes.number_as(self._scalar(), dtypes.float64.np))
-
-    def __int__(self) -> int:
-        return int(dtypes.number_as(self._scalar(), dtypes.int64.np))
-
-    def __complex__(self) -> complex:
-        return complex(self._scalar())
-
-    def __index__(self) -> int:
-        if self._dtype.kind not in "iub" or self.numel() != 1:
-            raise TypeError("only integer tensors of a single element can be converted to an index")
-        return int(self.item())
-
-    def __len__(self) -> int:
-        if not self._shape:
-            raise TypeError("len() of a 0-d tensor")
-        return int(self._shape[0])
-
-    def __iter__(self) -> Iterator[Tensor]:
-        if not self._shape:
-            raise TypeError("iteration over a 0-d tensor")
-        return iter(self.unbind(0))
-
-    def __contains__(self, value: Any) -> bool:
-        return bool((self == value).any())
-
-    __hash__ = object.__hash__
+    # --- as text, and in a file -------------------------------------------------------------------
 
     def __repr__(self) -> str:
         from .printing import format_tensor
@@ -544,7 +320,7 @@ class Tensor(TensorMethods, Box):
         if transforms.batches(self):  # it stands for many values
             return transforms.show("GradTrackingTensor", self._rank, "", repr(self._a))
         try:
-            a = _ground(self)
+            a = ground(self)
         except RuntimeError:  # it stands for none yet: shown for one who prints while looking for a mistake
             return f"{type(self).__name__}(shape={list(self.shape)}, of {self._a!r})"
         try:
@@ -629,28 +405,6 @@ def as_tensor_like(value: Any, t: Tensor) -> Tensor:
     if is_array(value):
         return wrap(value)
     return wrap(np.asarray(value))
-
-
-def _ground(a: Any, asked: str = "numpy") -> Any:
-    """The plain array at the bottom; for an array that stands for many or for none, an error that says so."""
-    while isinstance(a, Box):
-        a = a._value(asked) if isinstance(a, Tensor) else _no_value(a)
-    return a
-
-
-def _no_value(a: Any) -> NoReturn:
-    raise RuntimeError(
-        f"a value was asked of {type(a).__name__}, which stands for many or for none: inside vmap, jvp or compile, "
-        "`if`, float(), .item() and print cannot see numbers. Write torch.where(condition, a, b) instead of `if`."
-    )
-
-
-def _dense(shape: tuple[int, ...]) -> tuple[int, ...]:
-    strides, n = [], 1
-    for length in reversed(shape):
-        strides.append(n)
-        n *= length
-    return tuple(reversed(strides))
 
 
 from . import backward as _backward  # noqa: E402  at the end: they need Tensor

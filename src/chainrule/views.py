@@ -11,8 +11,9 @@ import numpy as np
 
 from . import errors, modes
 from .engine import Nowhere, Port, more
+from .meta import Inference, Meta
 from .primitive import Primitive, bind, table
-from .tensor import Inference, Meta, Tensor, node_slot, wrap
+from .tensor import Tensor, node_slot, wrap
 
 _ndarray = np.ndarray
 

@@ -11,9 +11,10 @@ from numpy.lib.array_utils import byte_bounds
 from . import dtypes, errors, modes, transforms
 from .arrays.namespace import dtype_of, is_numpy
 from .errors import allocating, explained
+from .meta import Inference
 from .primitive import table
 from .recording import make_node
-from .tensor import Inference, Tensor, init, lower, wrap
+from .tensor import Tensor, init, lower, wrap
 from .transforms import Transform
 from .views import forbidden, leave_behind, retain_anew, unrecorded
 

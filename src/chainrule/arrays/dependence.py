@@ -17,9 +17,10 @@ import numpy as np
 
 from ..errors import explained
 from ..extras import load
+from ..holder import no_value
 from ..ops.reduce import Reduction
 from ..primitive import Elementwise, Primitive, bind
-from ..tensor import Tensor, _no_value, init
+from ..tensor import Tensor, init
 from ..views import noting
 from . import namespace as ns
 from . import numpy_
@@ -37,7 +38,7 @@ class Dependence(Tensor):
     pattern: Pattern
 
     def _value(self, asked: str) -> Any:
-        _no_value(self)
+        no_value(self)
 
     @noting
     def _interpret(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:

@@ -16,10 +16,11 @@ import numpy as np
 
 from .. import modes
 from ..engine import Node, more
+from ..meta import steps
 from ..primitive import Primitive, bind, compute_numpy, table
 from ..quiet import quietly, reset_errors
 from ..recording import interpret
-from ..tensor import Lifted, Tensor, _new, steps, wrap
+from ..tensor import Lifted, Tensor, _new, wrap
 from ..views import Behind, behind, follow_chain
 from . import namespace as ns
 from . import numpy_

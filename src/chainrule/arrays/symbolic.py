@@ -23,7 +23,8 @@ import numpy as np
 
 from ..engine import Box
 from ..extras import load
-from ..tensor import Tensor, _ground, wrap
+from ..holder import ground
+from ..tensor import Tensor, wrap
 from . import numpy_
 
 _FLOAT, _COMPLEX, _INT, _BOOL = (np.dtype(d) for d in ("float64", "complex128", "int64", "bool"))
@@ -49,7 +50,7 @@ def symbols(name: str, shape: Sequence[int] = (), *, requires_grad: bool = False
 
 def expressions(t: Tensor) -> np.ndarray[Any, Any]:
     """What a tensor holds as an object array of SymPy's expressions, of its shape; numbers too become SymPy's."""
-    return of(_ground(t)).a.copy()
+    return of(ground(t)).a.copy()
 
 
 @functools.cache

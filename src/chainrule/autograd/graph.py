@@ -12,8 +12,9 @@ from .. import engine, modes
 from ..backward import edge_of
 from ..engine import RemovableHandle
 from ..graph import GradientEdge, visited
+from ..meta import Inference
 from ..modes import Setting, current
-from ..tensor import Inference, Tensor
+from ..tensor import Tensor
 from .function import BackwardCFunction
 
 __all__ = [

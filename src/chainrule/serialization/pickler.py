@@ -16,9 +16,10 @@ import numpy as np
 
 from ..device import device
 from ..dtypes import Size, dtype
+from ..holder import ground
 from ..nn.parameter import Parameter
 from ..nn.state import StateDict
-from ..tensor import Tensor, _ground
+from ..tensor import Tensor
 from .storages import NAMES, Places
 
 _INT32 = range(-(2**31), 2**31)
@@ -179,7 +180,7 @@ class Pickler:
 
     def window(self, value: Tensor, requires_grad: bool) -> tuple[Any, ...]:
         """How to rebuild a tensor over its storage: the function's name, then its arguments."""
-        a = _ground(value)
+        a = ground(value)
         a = value._own() if a is value._a else np.asarray(a)
         a = a if type(a) is np.ndarray else np.asarray(a)
         key, length, offset, strides = self.places.find(a)

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..extras import load as _library
-from ..tensor import Tensor, _ground, wrap
+from ..holder import ground
+from ..tensor import Tensor, wrap
 from .atomic import replacing
 from .errors import refused
 from .source import Bytes, Mapped
@@ -42,7 +43,7 @@ def _arrays(tensors: Mapping[str, Tensor]) -> list[_Entry]:
     for name, t in tensors.items():
         if not isinstance(t, Tensor):
             raise ValueError(f"Key `{name}` is invalid, expected torch.Tensor but received {type(t)}")
-        a = np.asarray(_ground(t))
+        a = np.asarray(ground(t))
         if a.dtype.name not in names:
             raise ValueError(f"Key `{name}` is invalid: the format has no {t.dtype}")
         if not a.flags.c_contiguous:

@@ -1,0 +1,220 @@
+"""Holder: what can be asked of the array that a tensor holds, and needs nothing of its history."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from . import dtypes, errors
+from .arrays.namespace import dtype_of, is_numpy
+from .engine import Box
+from .errors import explained
+from .methods import TensorMethods
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+
+class Holder(TensorMethods, Box):
+    """The part of a Tensor that answers for its array: what it is like, and what numbers are in it."""
+
+    __slots__ = ()
+    _a: Any
+    _rg: bool
+
+    def _own(self) -> Any:
+        """The array itself, made one that can be shared: NumPy's 0-d results are immutable scalars."""
+        a = self._a
+        if isinstance(a, np.generic):
+            try:
+                self._a = a = np.array(a)
+            except MemoryError as e:
+                raise errors.no_memory("a number that others are to share", e) from None
+        return a
+
+    def _value(self, asked: str) -> Any:
+        """What stands for this tensor where numbers are ``asked`` for: by item(), bool() or numpy()."""
+        return self._a
+
+    # --- of what kind it is ---------------------------------------------------------------------
+
+    @property
+    def _dtype(self) -> np.dtype[Any]:
+        return dtype_of(self._a)
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        """The shape as a plain tuple; a transform's array may hide axes of what it holds."""
+        found: tuple[int, ...] = self._a.shape
+        return found
+
+    @property
+    def shape(self) -> dtypes.Size:
+        return dtypes.Size(self._shape)
+
+    @property
+    def dtype(self) -> dtypes.dtype:
+        return dtypes._BY_NUMPY[dtype_of(self._a)]
+
+    @property
+    def ndim(self) -> int:
+        return len(self._shape)
+
+    def dim(self) -> int:
+        return len(self._shape)
+
+    def size(self, dim: int | None = None) -> Any:
+        return self.shape if dim is None else self._shape[self._dim(dim)]
+
+    def numel(self) -> int:
+        return dtypes.Size(self._shape).numel()
+
+    nelement = numel
+
+    def _dim(self, dim: int) -> int:
+        """``dim`` as a non-negative index, or PyTorch's error."""
+        n = len(self._shape)
+        if not -max(n, 1) <= dim < max(n, 1):
+            raise IndexError(errors.dim_range(dim, n))
+        return dim % max(n, 1)
+
+    def element_size(self) -> int:
+        return self._dtype.itemsize
+
+    @property
+    def itemsize(self) -> int:
+        return self._dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.numel() * self.itemsize
+
+    def stride(self, dim: int | None = None) -> Any:
+        strides = tuple(s // self._dtype.itemsize for s in self._a.strides) if is_numpy(self._a) else _dense(self.shape)
+        return strides if dim is None else strides[self._dim(dim)]
+
+    def is_contiguous(self) -> bool:
+        return not isinstance(self._a, np.ndarray) or self._a.flags.c_contiguous
+
+    def data_ptr(self) -> int:
+        return int(self._own().__array_interface__["data"][0])
+
+    def is_floating_point(self) -> bool:
+        return self._dtype.kind == "f"
+
+    def is_complex(self) -> bool:
+        return self._dtype.kind == "c"
+
+    @property
+    def device(self) -> Any:
+        from .device import device
+
+        return device("cpu")
+
+    is_cuda = False
+    is_sparse = False
+    is_quantized = False
+
+    # --- its numbers ----------------------------------------------------------------------------
+
+    def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
+        """The same memory as a NumPy array; refused while a gradient is wanted, unless ``force``."""
+        if self._rg and not force:
+            raise explained(RuntimeError(errors.no_numpy()))
+        a = self._own()
+        return a if type(a) is np.ndarray and self._rank == 2 else np.asarray(ground(self))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        a = self.numpy()
+        return np.array(a, dtype, copy=copy)
+
+    def item(self) -> Any:
+        """The only element as a Python number."""
+        a = ground(self, "item")
+        if self.numel() != 1:
+            raise explained(
+                RuntimeError(
+                    f"a Tensor with {self.numel()} elements cannot be converted to Scalar"
+                    "\nReduce it first (x.sum().item()), pick one (x[0].item()), or take all: x.tolist()."
+                )
+            )
+        return a.item() if hasattr(a, "item") else np.asarray(a).item()
+
+    def tolist(self) -> Any:
+        return np.asarray(ground(self)).tolist()
+
+    def __bool__(self) -> bool:
+        a = ground(self, "bool") if self._rank > 2 else None
+        n = self.numel()
+        if n != 1:
+            many = "more than one value" if n else "no values"
+            raise explained(
+                RuntimeError(
+                    f"Boolean value of Tensor with {many} is ambiguous"
+                    "\nSay which is meant: (x > 0).all() or (x > 0).any()."
+                )
+            )
+        return bool(self.item() if a is None else a)
+
+    def _scalar(self) -> Any:
+        if self._rg:
+            warnings.warn(
+                "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
+                "Consider using tensor.detach() first.",
+                UserWarning, stacklevel=3,
+            )  # fmt: skip
+        return self.item()
+
+    def __float__(self) -> float:
+        return float(dtypes.number_as(self._scalar(), dtypes.float64.np))
+
+    def __int__(self) -> int:
+        return int(dtypes.number_as(self._scalar(), dtypes.int64.np))
+
+    def __complex__(self) -> complex:
+        return complex(self._scalar())
+
+    def __index__(self) -> int:
+        if self._dtype.kind not in "iub" or self.numel() != 1:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.item())
+
+    def __len__(self) -> int:
+        if not self._shape:
+            raise TypeError("len() of a 0-d tensor")
+        return int(self._shape[0])
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self._shape:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(self.unbind(0))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self == value).any())
+
+    __hash__ = object.__hash__
+
+
+def ground(a: Any, asked: str = "numpy") -> Any:
+    """The plain array at the bottom; for an array that stands for many or for none, an error that says so."""
+    while isinstance(a, Box):
+        a = a._value(asked) if isinstance(a, Holder) else no_value(a)
+    return a
+
+
+def no_value(a: Any) -> NoReturn:
+    raise RuntimeError(
+        f"a value was asked of {type(a).__name__}, which stands for many or for none: inside vmap, jvp or compile, "
+        "`if`, float(), .item() and print cannot see numbers. Write torch.where(condition, a, b) instead of `if`."
+    )
+
+
+def _dense(shape: tuple[int, ...]) -> tuple[int, ...]:
+    strides, n = [], 1
+    for length in reversed(shape):
+        strides.append(n)
+        n *= length
+    return tuple(reversed(strides))
