@@ -9,11 +9,10 @@ import numpy as np
 
 from .arrays.layout import empty_like
 from .creation import _device, _float, _leaf, _sizes
-from .draws import fresh, ground
 from .dtypes import from_numpy, to_numpy
 from .errors import allocating, explained
 from .modes import no_grad
-from .ops.random import drawn
+from .ops.random import drawn, fresh, ground
 from .random import Generator, drawing, fill
 from .tensor import Tensor, wrap
 from .transforms import running
