@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from .axes import rearrange
 from .forward import jvp
+from .functionalize import debug_unwrap, functionalize
 from .implicit import custom_root, fixed_point, linear_solve, newton
 from .jacobians import hessian, jacfwd, jacrev
+from .modules import functional_call, stack_module_state
 from .ode import odeint
 from .optimize import Objective, minimize
 from .plan import Plan, plan
@@ -19,8 +22,11 @@ __all__ = [
     "SparseHessian",
     "SparseJacobian",
     "custom_root",
+    "debug_unwrap",
     "derivative",
     "fixed_point",
+    "functional_call",
+    "functionalize",
     "grad",
     "grad_and_value",
     "hessian",
@@ -34,9 +40,11 @@ __all__ = [
     "odeint",
     "partials",
     "plan",
+    "rearrange",
     "sparse_hessian",
     "sparse_jacobian",
     "sparsity",
+    "stack_module_state",
     "taylor",
     "vjp",
     "vmap",
