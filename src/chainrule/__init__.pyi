@@ -33,6 +33,9 @@ from .ops.extremes import argmax as argmax
 from .ops.extremes import argmin as argmin
 from .ops.ordering import argsort as argsort
 from .ops.ordering import argwhere as argwhere
+from .ops.strided import as_strided as as_strided
+from .ops.strided import as_strided_copy as as_strided_copy
+from .ops.strided import as_strided_scatter as as_strided_scatter
 from .creation import as_tensor as as_tensor
 from .creation import asarray as asarray
 from .ops.trigonometric import asin as asin
@@ -114,6 +117,8 @@ from .dtypes import dtype as dtype
 from .ops.products import einsum as einsum
 from .creation import empty as empty
 from .creation import empty_like as empty_like
+from .ops.strided import empty_permuted as empty_permuted
+from .ops.strided import empty_strided as empty_strided
 from .modes import enable_grad as enable_grad
 from .ops.comparison import eq as eq
 from .ops.comparison import equal as equal
@@ -300,6 +305,7 @@ from .ops.rounding import remainder as remainder
 from .ops.products import renorm as renorm
 from .ops.rearrange import repeat_interleave as repeat_interleave
 from .ops.shape import reshape as reshape
+from .ops.strided import resize_as_ as resize_as_
 from .ops.complex import resolve_conj as resolve_conj
 from .ops.complex import resolve_neg as resolve_neg
 from .ops.rearrange import roll as roll
@@ -328,6 +334,7 @@ from .random.generator import set_rng_state as set_rng_state
 from .ops.polar import sgn as sgn
 from .ops.activation import sigmoid as sigmoid
 from .ops.arithmetic import sign as sign
+from . import signal as signal
 from .ops.pointwise import signbit as signbit
 from .ops.trigonometric import sin as sin
 from .ops.special import sinc as sinc

@@ -93,7 +93,9 @@ class Holder(TensorMethods, Box):
         return self.numel() * self.itemsize
 
     def stride(self, dim: int | None = None) -> Any:
-        strides = tuple(s // self._dtype.itemsize for s in self._a.strides) if is_numpy(self._a) else _dense(self.shape)
+        a = self._a
+        plain = is_numpy(a) and a.ndim == len(self._shape)  # inside vmap an array has an axis more
+        strides = tuple(s // a.itemsize for s in a.strides) if plain else _dense(self.shape)
         return strides if dim is None else strides[self._dim(dim)]
 
     def is_contiguous(self) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..extras import load
-from . import numpy_
+from . import layout, numpy_
 
 Key = tuple[Any, ...]
 
@@ -93,6 +93,11 @@ class Library:
     def windows(self, x: Any, *, axis: int, size: int, step: int) -> Any:
         at = np.arange(0, x.shape[axis] - size + 1, step)[:, None] + np.arange(size)
         return self.moveaxis(self.getitem(x, (..., at, *(slice(None),) * (-1 - axis))), axis, -1)
+
+    def strided(
+        self, x: Any, size: tuple[int, ...], stride: tuple[int, ...], shift: int, strides: tuple[int, ...]
+    ) -> Any:
+        return layout.relaid(self, x, size, stride, shift, strides)
 
     def getitem(self, x: Any, key: Key) -> Any:
         return x[key]

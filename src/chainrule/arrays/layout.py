@@ -33,3 +33,58 @@ def empty_like(a: Array, dtype: Any = None) -> Array:
                 at = j
     whole = np.empty([a.shape[axis] for axis in order], a.dtype if dtype is None else dtype)
     return whole.transpose(np.argsort(order))
+
+
+def view(a: Array, shape: tuple[int, ...], strides: tuple[int, ...], start: int = 0) -> Array:
+    """The entries ``start`` after a's first that ``strides`` lead to, in bytes; ValueError where a's memory ends.
+
+    The view's base is the owner of the memory, as of any other view.
+    """
+    owner: Any = a
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    flags = owner.flags
+    if not (flags.c_contiguous or flags.f_contiguous):
+        if start:
+            raise ValueError("no more is known of the memory than the array's own entries")
+        return np.lib.stride_tricks.as_strided(a, shape, strides, writeable=a.flags.writeable)
+    start += address(a) - address(owner)
+    found: Array = np.ndarray(shape, a.dtype, owner if flags.c_contiguous else owner.T, start, strides)
+    if not a.flags.writeable:
+        found.flags.writeable = False
+    return found
+
+
+def address(a: Array) -> int:
+    """Where a's first entry is."""
+    return int(a.__array_interface__["data"][0])
+
+
+def places(shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
+    """How far each entry, in row-major order, lies from the first."""
+    found = np.zeros(shape, np.int64)
+    for axis, (n, step) in enumerate(zip(shape, strides, strict=True)):
+        found += (step * np.arange(n)).reshape(-1, *(1,) * (len(shape) - axis - 1))
+    return found.reshape(-1)
+
+
+def lines(
+    shape: tuple[int, ...], strides: tuple[int, ...], size: tuple[int, ...], stride: tuple[int, ...], shift: int
+) -> tuple[Array, Array, int]:
+    """The memory that two arrays look at, as one line: where the entries of each are on it, and how long it is."""
+    into, at = places(shape, strides), places(size, stride) + shift
+    start = min(into.min(initial=0), at.min(initial=0))
+    return into - start, at - start, int(max(into.max(initial=0), at.max(initial=0)) - start) + 1
+
+
+def relaid(
+    xp: Any, x: Any, size: tuple[int, ...], stride: tuple[int, ...], shift: int, strides: tuple[int, ...]
+) -> Any:
+    """What ``size`` and ``stride`` would show, ``shift`` after the first entry, if x lay in memory as ``strides`` say.
+
+    Entries that are not x's are 0.  Axes of x before those of ``strides`` stay as they are.
+    """
+    lead = tuple(x.shape[: len(x.shape) - len(strides)])
+    into, at, n = lines(tuple(x.shape[len(lead) :]), strides, size, stride, shift)
+    memory = xp.put_add(xp.reshape(x, (*lead, len(into))), (..., into), (*lead, n), False)
+    return xp.reshape(xp.getitem(memory, (..., at)), (*lead, *size))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 from operator import attrgetter
 from typing import Any
 
@@ -71,6 +72,7 @@ from numpy import (
 )  # fmt: skip
 
 from ..extras import load
+from . import layout
 
 asarray = np.asarray
 matrix_transpose = attrgetter("mT")
@@ -480,9 +482,18 @@ def windows(x: Any, *, axis: int, size: int, step: int) -> Any:
     n = x.ndim
     shape, strides = list(x.shape), list(x.strides)
     shape[axis], strides[axis] = (shape[axis] - size) // step + 1, strides[axis] * step
-    return np.lib.stride_tricks.as_strided(
-        x, (*shape, size), (*strides, x.strides[axis + n]), writeable=x.flags.writeable
-    )
+    return layout.view(x, (*shape, size), (*strides, x.strides[axis + n]))
+
+
+def strided(x: Any, size: tuple[int, ...], stride: tuple[int, ...], shift: int, strides: tuple[int, ...]) -> Any:
+    """A view of x's memory, where it lies as ``strides`` say; elsewhere what the view would show."""
+    item = x.itemsize
+    if x.strides == tuple([item * s for s in strides]):
+        try:
+            return layout.view(x, size, tuple([item * s for s in stride]), item * shift)
+        except ValueError:
+            pass  # memory that belonged to another array
+    return layout.relaid(sys.modules[__name__], x, size, stride, shift, strides)
 
 
 def __getattr__(name: str) -> Any:

@@ -296,7 +296,7 @@ class Namespace:
             setattr(self, name, self._reduction(fold))
         self.all, self.any = self._reduction(sympy.And, _BOOL), self._reduction(sympy.Or, _BOOL)
         for name in ("reshape", "permute_dims", "flip", "squeeze", "expand_dims", "moveaxis", "matrix_transpose",
-                     "cumulative_sum", "getitem", "put_add", "roll", "diagonal", "windows", "tril",
+                     "cumulative_sum", "getitem", "put_add", "roll", "diagonal", "windows", "strided", "tril",
                      "triu", "tile"):  # fmt: skip
             setattr(self, name, self._arrangement(getattr(numpy_, name)))
         self.broadcast_to = self._arrangement(np.broadcast_to)

@@ -62,7 +62,7 @@ def pull_back(xp: Any, x: Any, g: Any, chain: Any) -> Any:
 
 def put_back(x: Any, value: Any, chain: Any) -> Any:
     """``x`` with ``value`` where the chain leads."""
-    if any(prim.name == "Expand" for prim, _ in chain):  # entries of x have several places: ask where they are
+    if not all(hasattr(prim, "unview") for prim, _ in chain):  # several entries may be in one place: ask where
         shape = tuple(x.shape)
         at = follow_chain(np.arange(math.prod(shape)).reshape(shape), chain)
         x = bind(table["Reshape"], (x,), {"shape": (math.prod(shape),)})

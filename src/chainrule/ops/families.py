@@ -98,8 +98,20 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "cross matrix_exp matrix_power orgqr pinverse qr svd vander",
         "cross matrix_exp matrix_power orgqr pinverse qr svd",
     ),
+    "spectrogram": (
+        "istft stft",
+        "istft stft",
+    ),
+    "strided": (
+        "as_strided as_strided_copy as_strided_scatter empty_permuted empty_strided resize_as_",
+        "as_strided as_strided_ as_strided_scatter new_empty_strided resize_ resize_as_ storage_offset",
+    ),
     "units": (
         "celu cosine_similarity hardshrink pairwise_distance prelu rrelu selu threshold",
         "hardshrink prelu",
+    ),
+    "windows": (
+        "bartlett_window blackman_window hamming_window hann_window kaiser_window",
+        "",
     ),
 }

@@ -58,7 +58,7 @@ def at(x: Tensor, function: str) -> tuple[Any, list[Transform]]:
     a = ground(x, function)
     every = [t for t in running() if t in have or t in levels]
     shape = x._shape
-    a = a.reshape(*[t.size if t in have else 1 for t in every], *shape)
+    a = a.reshape((*[t.size if t in have else 1 for t in every], *shape))
     return np.broadcast_to(a, (*[t.size for t in every], *shape)), every
 
 

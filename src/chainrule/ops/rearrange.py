@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import namespace as ns
 from ..dtypes import to_numpy
-from ..primitive import Primitive, bind, table
+from ..primitive import Primitive
 from ..tensor import Tensor, wrap
 from ..writes import check_writable
 from .diagonals import diagonal  # noqa: F401  whose copy is declared here, with others
@@ -71,11 +70,6 @@ class Unfold(Primitive):
     linear = ("x",)
     view = True
     samples = [(((5,),), {"axis": -1, "size": 3, "step": 1}), (((5, 2),), {"axis": -2, "size": 2, "step": 2})]
-
-    def unview(self, x: Any, value: Any, params: dict[str, Any]) -> Any:
-        axis, size, step = params["axis"], params["size"], params["step"]
-        value = ns.boxes.moveaxis(value, -1, axis)
-        return bind(table["Put"], (x, value), {"key": window_key(x.shape[axis], axis, size, step)})
 
 
 def window_key(n: int, axis: int, size: int, step: int) -> tuple[Any, ...]:
@@ -307,7 +301,7 @@ export("adjoint", _adjoint, method=False)
 # --- in place: the same memory under another shape ---------------------------------------------------------------------
 
 
-def _turned(f: Any) -> Any:
+def turned(f: Any) -> Any:
     """``f``, which gives a view, as a method that makes the tensor itself that view."""
 
     def write(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -327,7 +321,7 @@ def _turned(f: Any) -> Any:
 
 
 attach(**{
-    f"{name}_": _turned(getattr(Tensor, name))
+    f"{name}_": turned(getattr(Tensor, name))
     for name in ("squeeze", "unsqueeze", "transpose", "t", "swapaxes", "swapdims")
 })  # fmt: skip
 

@@ -1,0 +1,5 @@
+"""PyTorch's ``torch.signal``: windows for the analysis of signals."""
+
+from . import windows
+
+__all__ = ["windows"]
