@@ -48,6 +48,7 @@ from .ops.pieces import atleast_2d as atleast_2d
 from .ops.pieces import atleast_3d as atleast_3d
 from . import autograd as autograd
 from .ops.products import baddbmm as baddbmm
+from .ops.windows import bartlett_window as bartlett_window
 from .ops.random import bernoulli as bernoulli
 from .ops.ordering import bincount as bincount
 from .ops.comparison import bitwise_and as bitwise_and
@@ -56,6 +57,7 @@ from .ops.comparison import bitwise_not as bitwise_not
 from .ops.comparison import bitwise_or as bitwise_or
 from .ops.pointwise import bitwise_right_shift as bitwise_right_shift
 from .ops.comparison import bitwise_xor as bitwise_xor
+from .ops.windows import blackman_window as blackman_window
 from .ops.pieces import block_diag as block_diag
 from .ops.linalg import bmm as bmm
 from .ops.pieces import broadcast_shapes as broadcast_shapes
@@ -159,6 +161,8 @@ from .dtypes import get_default_dtype as get_default_dtype
 from .random.generator import get_rng_state as get_rng_state
 from .ops.cumulative import gradient as gradient
 from .ops.comparison import gt as gt
+from .ops.windows import hamming_window as hamming_window
+from .ops.windows import hann_window as hann_window
 from .ops.units import hardshrink as hardshrink
 from .ops.pointwise import heaviside as heaviside
 from .ops.ordering import histc as histc
@@ -199,6 +203,8 @@ from .ops.comparison import isnan as isnan
 from .ops.pointwise import isneginf as isneginf
 from .ops.pointwise import isposinf as isposinf
 from .ops.complex import isreal as isreal
+from .ops.spectrogram import istft as istft
+from .ops.windows import kaiser_window as kaiser_window
 from .ops.rearrange import kron as kron
 from .ops.ordering import kthvalue as kthvalue
 from .device import layout as layout
@@ -354,6 +360,7 @@ from .ops.rearrange import squeeze_copy as squeeze_copy
 from .ops.shape import stack as stack
 from .ops.statistics import std as std
 from .ops.products import std_mean as std_mean
+from .ops.spectrogram import stft as stft
 from .device import strided as strided
 from .ops.arithmetic import sub as sub
 from .ops.reduce import sum as sum
