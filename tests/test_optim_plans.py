@@ -25,7 +25,7 @@ def carried_out(formula: Any, arrays: list[Any], now: tuple[float, ...] = ()) ->
     p, g, *state = arrays
     move = Move(plan, [p, *state], 1, Workshop())
     before = g.copy()
-    move.numbers[...] = (*now, *constants)
+    move.numbers.array[...] = (*now, *constants)
     calls = move.calls_with(g)
     with refusing(1):  # nothing is allocated, or this fails
         run(calls)
@@ -212,3 +212,28 @@ def test_gradients_are_not_kept() -> None:
         optimizer.step()
         optimizer.zero_grad()
         assert held() is None
+
+
+def test_numbers_are_those_of_each_parameters_own_step() -> None:
+    """Groups, dtypes and options that change, parameters that join later: what a plan's numbers hold is always known."""
+    kinds = ("float32", "float64", "float32", "float64")
+    params = [torch.ones(2, dtype=getattr(torch, kind), requires_grad=True) for kind in kinds]
+    lrs, expected = [0.5, 0.25], [(np.ones(2), None) for _ in params]
+    optimizer = torch.optim.SGD(
+        [{"params": params[:3], "lr": lrs[0]}, {"params": params[3:], "lr": lrs[1]}], momentum=0.5, dampening=0.25
+    )
+    for step in range(12):
+        if step in (4, 5, 8):
+            lrs.reverse()
+            for group, lr in zip(optimizer.param_groups, lrs, strict=True):
+                group["lr"] = lr
+        for i, p in enumerate(params):
+            p.grad = None
+            if step >= i and (step + i) % 3:
+                p.grad = torch.full_like(p, step + i)
+                value, buffer = expected[i]
+                buffer = 0.5 * buffer + 0.75 * (step + i) if buffer is not None else step + i
+                expected[i] = (value - lrs[i // 3] * buffer, buffer)
+        optimizer.step()
+        for p, (value, _) in zip(params, expected, strict=True):
+            assert np.allclose(p.detach().numpy(), value, rtol=1e-5), step

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from operator import itemgetter
 from typing import Any, ClassVar
 
 from . import dtypes, errors
@@ -98,7 +99,9 @@ class Primitive:
         self.label = label or f"{self.name}Backward0"
         self.single = len(self.args) == 1 and self.differentiable and not self.broadcasts and self.outputs is None
         self._prepare()
-        self.one: Any = self.keeps((True,)) if self.single else None  # what to keep, where there is but one argument
+        self.one: Any = (
+            self.keeps((True,))[:2] if self.single else None
+        )  # what to keep, where there is but one argument
         body = {"__slots__": (), "prim": self, "__module__": __name__, "pulls": self._total(self.pulls)}
         self.node: type[Node] = type(self.label.rpartition(":")[2], (Node,), body)
         if "::" in self.label:
@@ -165,14 +168,19 @@ class Primitive:
         return f"<primitive {self.name}>"
 
     def keeps(self, wanted: tuple[bool, ...]) -> Any:
-        """Which of ``(out, *args)``, which shapes (index, name), which args (index) the wanted arguments' rules need."""
+        """What the wanted arguments' rules need: which of ``(out, *args)``, which shapes (index, name), which arguments
+        (index); and two functions, of ``(None, out, *args)`` and of ``(None, None, *args)``, that pick those."""
         plan = self._plans.get(wanted)
         if plan is None:
             names: set[str] = set().union(*(n for n, w in zip(self.needs, wanted, strict=True) if w))
+            flags = ("out" in names, *(a in names for a in self.args))
+            places = [i + 1 if needed else 0 for i, needed in enumerate(flags)]
             plan = self._plans[wanted] = (
-                ("out" in names, *(a in names for a in self.args)),
+                flags,
                 tuple((i, f"{a}_shape") for i, a in enumerate(self.args) if f"{a}_shape" in names),
                 tuple(i for i, a in enumerate(self.args) if a in names),
+                itemgetter(*places),
+                itemgetter(*places[1:]) if len(places) > 2 else lambda arrays: (arrays[places[1]],),
             )
         return plan
 

@@ -27,26 +27,33 @@ def interpret(self: Tensor, prim: Primitive, arrays: tuple[Any, ...], params: di
     if prim.single and rank == 2 and type(self._a) is _ndarray:
         a = self._a
         return record_one(prim, self, a, params, compute_numpy(prim, (a,), params))
-    inner = tuple([a._a if isinstance(a, Tensor) and a._rank == rank else a for a in arrays])
-    if prim.view and isinstance(inner[0], np.generic):
-        inner = (self._own(),)  # a view must share memory, which a NumPy scalar cannot
-    for a in inner:
+    inner, wanted, ours = [], [], rank == 2
+    for a in arrays:
+        if isinstance(a, Tensor) and a._rank == rank:
+            wanted.append(a._rg)
+            a = a._a
+        else:
+            wanted.append(False)
         if type(a) is not _ndarray:
-            raw = bind(prim, inner, params)
-            break
-    else:
-        raw = compute_numpy(prim, inner, params)
-    return record(prim, rank, arrays, inner, params, raw)
+            ours = False
+        inner.append(a)
+    if prim.view and isinstance(inner[0], np.generic):
+        inner[0] = self._own()  # a view must share memory, which a NumPy scalar cannot
+    within = tuple(inner)
+    raw = compute_numpy(prim, within, params) if ours else bind(prim, within, params)
+    return record(prim, rank, arrays, within, params, raw, wanted)
 
 
 setattr(Tensor, "_interpret", interpret)  # noqa: B010  declared on Box; this is what it takes to do it
 
 
-def record(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[Any, ...],
-           params: dict[str, Any], raw: Any) -> Any:  # fmt: skip
-    """The result ``raw`` as a Tensor, with a Node behind it if a gradient may be wanted."""
+def record(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[Any, ...], params: dict[str, Any],
+           raw: Any, wanted: list[bool]) -> Any:  # fmt: skip
+    """The result ``raw`` as a Tensor, with a Node behind it if a gradient may be ``wanted`` of an argument."""
+    mode = _mode()
+    recorded = True in wanted and mode.grad and prim.differentiable
     if prim.outputs is not None:
-        return _record_several(prim, rank, arrays, inner, params, raw)
+        return _record_several(prim, rank, arrays, inner, params, raw, wanted if recorded else None)
     if rank == 2 and (type(raw) is _ndarray or isinstance(raw, np.generic)):
         out = _new(Tensor)
         out._a = raw
@@ -54,12 +61,9 @@ def record(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[Any
         out._rg = False
     else:
         out = wrap(raw, rank)
-    mode = _mode()
-    if mode.grad and prim.differentiable:
-        wanted = tuple([isinstance(a, Tensor) and a._rg and a._rank == rank for a in arrays])
-        if True in wanted and dtype_of(raw).kind in "fc":
-            out._node = make_node(prim, rank, arrays, inner, params, raw, wanted, out)
-            out._rg = True
+    if recorded and dtype_of(raw).kind in "fc":
+        out._node = make_node(prim, rank, arrays, inner, params, raw, tuple(wanted), out)
+        out._rg = True
     if prim.view:
         note_view(prim, arrays[0], out, params, mode.grad)
     if mode is not _ON:
@@ -88,7 +92,7 @@ def record_one(prim: Primitive, x: Tensor, a: Any, params: dict[str, Any], raw: 
     out._rg = False
     mode = _mode()
     if x._rg and mode.grad:
-        (keep_out, keep_x), shapes, _ = prim.one
+        (keep_out, keep_x), shapes = prim.one
         tensors: Any = None
         extra = None
         if keep_x:
@@ -120,24 +124,20 @@ def make_node(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[
         node.rule = prim
         node.shapes = tuple([a.shape for a in inner])
         return node
-    (keep_out, *_), shapes, kept = prim.keeps(wanted)
-    ahead: list[Any] = []
-    for a, w in zip(arrays, wanted, strict=True):
-        ahead.append(None if not w else a if a._node is None else a._node)
-    saved: list[Any] = [None] * (len(arrays) + 1)
+    flags, shapes, kept, pick, lend = prim.keeps(wanted)
+    ahead = [None if not w else a if a._node is None else a._node for a, w in zip(arrays, wanted, strict=True)]
+    saved = pick((None, raw, *inner))
     extra: Extra | None = None
     tensors: Any = None
     if kept:
-        tensors, versioned = [None] * len(arrays), False
-        for i in kept:
-            saved[i + 1], a = inner[i], arrays[i]
-            if isinstance(a, Tensor):
-                tensors[i] = a
-                versioned = versioned or a._v is not None
-        if versioned:
-            extra = Extra(None, tuple([0 if t is None or t._v is None else t._v[0] for t in tensors]))
-    if keep_out:
-        saved[0] = raw
+        tensors = lend((None, None, *arrays))
+        for t in tensors:
+            if t is not None and (not isinstance(t, Tensor) or t._v is not None):
+                tensors = tuple([t if isinstance(t, Tensor) else None for t in tensors])
+                versions = [0 if t is None or t._v is None else t._v[0] for t in tensors]
+                extra = Extra(None, tuple(versions))
+                break
+    if flags[0]:
         if out is not None:
             extra = extra or Extra()
             c = out._cell()
@@ -160,7 +160,7 @@ def make_node(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[
         extra = extra or Extra()
         extra.rank = rank
     following = tuple(ahead) if cls.place is None else ahead[0]
-    return cls(following, tuple(saved), None if tensors is None else tuple(tensors), params, extra)
+    return cls(following, saved, tensors, params, extra)
 
 
 def _conjugated(prim: Any) -> type[Node]:
@@ -191,12 +191,12 @@ class VariadicNode(Node):
         return found
 
 
-def _record_several(prim: Primitive, rank: int, arrays: Any, inner: Any, params: Any, raws: Any) -> tuple[Tensor, ...]:
+def _record_several(prim: Primitive, rank: int, arrays: Any, inner: Any, params: Any, raws: Any,
+                    wanted: list[bool] | None) -> tuple[Tensor, ...]:  # fmt: skip
     outs = tuple(wrap(r, rank) for r in raws)
-    wanted = tuple([isinstance(a, Tensor) and a._rg and a._rank == rank for a in arrays])
     mode, parent = _mode(), None
-    if mode.grad and prim.differentiable and True in wanted:
-        parent = make_node(prim, rank, arrays, inner, params, None, wanted, None)
+    if wanted:
+        parent = make_node(prim, rank, arrays, inner, params, None, tuple(wanted), None)
         for i, out in enumerate(outs):
             if dtype_of(out._a).kind in "fc":
                 out._node, out._rg = Port(parent, i), True

@@ -174,12 +174,22 @@ def plan(n: int, lines: tuple[tuple[Any, ...], ...], results: tuple[int, ...]) -
 # --- carrying out --------------------------------------------------------------------------------------------
 
 
+class Numbers:
+    """An array for the numbers of a plan, and its elements as arrays: NumPy takes these in half the time."""
+
+    holds: Any = None  # whose numbers are in it
+
+    def __init__(self, plan: Plan, dtype: Any) -> None:
+        self.array = np.zeros(-min([0, *[x for step in plan.steps for x in step.args]]), dtype)
+        self.each = [self.array[i : i + 1].reshape(()) for i in range(self.array.size)]
+
+
 class Workshop:
     """What the plans of one optimiser share: memory for what is made on the way, and the numbers of its formulas."""
 
     def __init__(self) -> None:
         self._memory: dict[tuple[Any, int], Any] = {}
-        self._numbers: dict[tuple[Plan, Any], tuple[Any, list[Any]]] = {}
+        self._numbers: dict[tuple[int, Plan, Any], Numbers] = {}
 
     def memory(self, like: Any, dtype: Any, number: int) -> Any:
         """The ``number``-th array of this dtype, in the shape and layout of another, with anything in it."""
@@ -189,20 +199,18 @@ class Workshop:
         kept = kept[: like.size]
         return kept.reshape(like.shape[::-1]).T if like.flags.f_contiguous else kept.reshape(like.shape)
 
-    def numbers(self, plan: Plan, dtype: Any) -> tuple[Any, list[Any]]:
-        """An array for the numbers of a plan, and its elements as arrays: NumPy takes these in half the time."""
-        found = self._numbers.get((plan, dtype))
+    def numbers(self, group: int, plan: Plan, dtype: Any) -> Numbers:
+        """The numbers of a plan that moves parameters of a group."""
+        found = self._numbers.get((group, plan, dtype))
         if found is None:
-            numbers = np.zeros(-min([0, *[x for step in plan.steps for x in step.args]]), dtype)
-            each = [numbers[i : i + 1].reshape(()) for i in range(numbers.size)]
-            found = self._numbers[plan, dtype] = (numbers, each)
+            found = self._numbers[group, plan, dtype] = Numbers(plan, dtype)
         return found
 
 
 class Move:
     """A plan for the arrays of one parameter: the calls, but for the gradient's place in them."""
 
-    def __init__(self, plan: Plan, arrays: Sequence[Any], own: int, workshop: Workshop) -> None:
+    def __init__(self, plan: Plan, arrays: Sequence[Any], own: int, workshop: Workshop, group: int = 0) -> None:
         """``arrays`` are the parameter, numbers of its state, and from ``own`` on arrays of its shape."""
         a = arrays[0]
         if any(not x.flags.writeable for x in arrays):
@@ -210,7 +218,8 @@ class Move:
         real = a.real.dtype
         self.plan, self.arrays = plan, arrays
         self.dtype = np.result_type(real, np.float32)
-        self.numbers, each = workshop.numbers(plan, self.dtype)
+        self.numbers = workshop.numbers(group, plan, self.dtype)
+        each = self.numbers.each
         self.calls: list[Any] = []
         self.reads: list[tuple[Any, list[tuple[int, Any]]]] = []  # per piece: which calls read the gradient
         for take in _pieces(a):

@@ -45,10 +45,8 @@ def scalar(value: float, group: dict[str, Any]) -> Tensor:
     return wrap(np.array(value, np.float64 if wide else np.float32))
 
 
-def _numbers(counts: Sequence[Any], fresh: bool) -> tuple[Any, ...]:
+def _numbers(counts: Sequence[Any]) -> tuple[Any, ...]:
     """The numbers of a parameter's next step, from those in its state."""
-    if not counts:
-        return _LATER[fresh]
     return (1 + float(counts[0]), *[x[()] for x in counts[1:]])
 
 
@@ -58,6 +56,7 @@ class Recipe:
     def __init__(self, key: Any, entries: tuple[str, ...], n: int, at: Callable[..., Any], formula: Formula) -> None:
         self.key, self.entries, self.n, self.at, self.formula = key, entries, n, at, formula
         self._plans: dict[int, tuple[Plan, list[float]]] = {}
+        self.turns: dict[Any, Turn] = {}  # if steps are not counted: the first, and all others
 
     def planned(self, k: int) -> tuple[Plan, list[float]]:
         """The plan for the formula of ``k`` numbers, and the other numbers in it."""
@@ -132,7 +131,8 @@ class Steps:
         recipe = None
         known: dict[Any, Turn] = {}
         last: Any = None
-        numbers_set: Any = None
+        numbers: Any = None
+        held: dict[int, Turn] = {}  # whose numbers will be where, by then
         own = 1 + len(self._numbers)  # where a parameter's arrays of its own shape begin, after itself and the numbers
         for p in group["params"]:
             if p._grad is None:
@@ -145,24 +145,31 @@ class Steps:
                 continue
             if recipe is None:
                 recipe = self._recipe(group, i, p)
+                if own == 1:
+                    known = recipe.turns
             state = states.get(p)
             fresh = not state
             if not state:
                 state = self._start(p, group) if recipe.entries else _NONE
             olds = [state[name] for name in recipe.entries]
             arrays = [a, *[x._a for x in olds]]
-            numbers = _numbers(arrays[1:own], fresh)
-            turn = known.get(numbers)
+            at = _LATER[fresh] if own == 1 else _numbers(arrays[1:own])
+            turn = known.get(at)
             if turn is None:
-                turn = known[numbers] = Turn(recipe, numbers, arrays[1:own])
+                turn = known[at] = Turn(recipe, at, arrays[1:own])
             move = moves.get(p)
             if move is None or not move.fits(turn.plan, arrays):
                 arrays = [a, *[x._own() for x in olds]]
-                move = moves[p] = Move(turn.plan, arrays, own, self._workshop)
+                move = moves[p] = Move(turn.plan, arrays, own, self._workshop, i)
             calls = move.calls_with(g)
-            if turn is not last or move.numbers is not numbers_set:  # else they are as this move needs them
-                last, numbers_set = turn, move.numbers
-                calls.insert(0, (np.positive, turn.values(move.dtype), numbers_set))
+            if turn is not last or move.numbers is not numbers:
+                last, numbers = turn, move.numbers
+                if held.get(id(numbers), numbers.holds) is not turn:
+                    held[id(numbers)] = turn
+                    calls[:0] = [
+                        (np.positive, turn.values(move.dtype), numbers.array),
+                        (setattr, numbers, "holds", turn),
+                    ]
             if turn.counts:
                 calls += zip(_COPY, turn.counts, arrays[1:own], strict=False)
             if fresh and recipe.entries:
@@ -207,7 +214,7 @@ class Steps:
         if not state:
             state = self._start(p, group)
         counts = [state[name]._own() for name in self._numbers]
-        numbers = _numbers(counts, fresh)
+        numbers = _numbers(counts) if counts else _LATER[fresh]
         at, formula = self._prepared(group, xp)
         now, new = at(*numbers)
         if self._elementwise and p.is_complex():
