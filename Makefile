@@ -67,5 +67,5 @@ endef
 
 .venv-parity/.made: pyproject.toml
 	$(new-environment)
-	$(PARITY)/python -m pip install --quiet $(TORCH) --editable '.[all,jax]' --group test
+	$(PARITY)/python -m pip install --quiet $(TORCH) --editable '.[all,jax]' --group parity
 	@touch $@

@@ -56,7 +56,7 @@ def deposit(sweep: Any, totals: dict[Any, Any]) -> None:
     """
     ready: list[tuple[Any, Any, Any, Any]] = []
     hooked: list[tuple[Any, Any]] = []
-    targets = sweep.targets
+    targets, recorded = sweep.targets, sweep.recorded
     for leaf, g in totals.items():
         if targets is not None and leaf not in targets:
             continue
@@ -65,7 +65,7 @@ def deposit(sweep: Any, totals: dict[Any, Any]) -> None:
             if g is None:
                 continue
             hooked.append((leaf, g))
-        if not sweep.recorded:
+        if not recorded:
             g = g._a  # without its tangent, as PyTorch
         if leaf._rg:  # it may have been told otherwise since
             old = leaf._grad
@@ -113,9 +113,8 @@ def _replacement(sweep: Any, leaf: Any, g: Any, old: Any) -> Any:
 
 def _owned(a: Any, g: Any, shared: set[int]) -> Any:
     """``g`` in memory that is nobody else's, laid out as the leaf's array ``a`` is."""
-    numpy = type(a) is _ndarray
-    if g.base is not None or id(g) in shared or (g.ndim > 1 and numpy and g.strides != a.strides):
-        copy = np.empty_like(a if numpy else g, g.dtype)
+    if g.base is not None or id(g) in shared or (g.ndim > 1 and type(a) is _ndarray and g.strides != a.strides):
+        copy = np.empty_like(a if type(a) is _ndarray else g, g.dtype)
         copy[...] = g
         g = copy
     shared.add(id(g))

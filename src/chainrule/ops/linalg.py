@@ -230,7 +230,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Source: ``torch.nn.functional.linear``.
     """
-    shape, wshape = input._shape, weight._shape
+    shape, wshape = input._a.shape, weight._a.shape
     if shape[-1:] != wshape[-1:]:
         a = (input.numel() // max(shape[-1], 1), shape[-1]) if shape else (1, 1)
         raise explained(
@@ -240,7 +240,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
                 f"{list(shape)}."
             )
         )
-    if input._dtype != weight._dtype and bias is not None:
+    if dtype_of(input._a) != dtype_of(weight._a) and bias is not None:
         raise explained(
             RuntimeError(
                 f"mat1 and mat2 must have the same dtype, but got {errors.scalar_type(input._dtype)} and "
@@ -252,7 +252,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     n = len(shape)
     if n == 1:
         return _linear(input.unsqueeze(0), weight, bias).squeeze(0)  # type: ignore[no-any-return]
-    return (_addmm if n == 2 else _linear)(input, weight, bias)  # type: ignore[no-any-return]
+    return bind(_addmm if n == 2 else _linear, (input, weight, bias), {})  # type: ignore[no-any-return]
 
 
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:

@@ -11,7 +11,7 @@ from .. import errors
 from ..arrays.namespace import dtype_of, is_numpy
 from ..errors import explained, scalar_type
 from ..lanes import check_broadcast
-from ..primitive import Primitive, promote
+from ..primitive import Primitive, bind, promote
 from ..tensor import Tensor
 from .activation import log_softmax
 from .kinds import no_kernel, only_floats
@@ -199,22 +199,18 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
 
     Source: ``torch.nn.functional.mse_loss``.
     """
-    if input._shape != target._shape:
-        warnings.warn(
-            f"Using a target size ({target.size()}) that is different to the input size ({input.size()}). This will "
-            "likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
-            UserWarning, stacklevel=2,
-        )  # fmt: skip
-        check_broadcast((input, target))
-        shape = np.broadcast_shapes(input._shape, target._shape)
+    shape, d = input._shape, dtype_of(input._a)
+    if shape != target._shape:
+        shape = np.broadcast_shapes(*(t._shape for t in aligned(input, target)))
         input, target = input.expand(*shape), target.expand(*shape)
     if reduction not in _REDUCTIONS:
         _reduction(reduction)
-    if dtype_of(input._a) != dtype_of(target._a):
+    if d != dtype_of(target._a):
         input, target = promote((input, target))
-    if input._dtype.kind != "f":
+        d = input._dtype
+    if d.kind != "f":
         only_floats("mse_cpu", input)
-    return _mse(input, target, axis=_ALL[len(input._shape)], reduction=reduction)  # type: ignore[no-any-return]
+    return bind(_mse, (input, target), {"axis": _ALL[len(shape)], "reduction": reduction})  # type: ignore[no-any-return]
 
 
 def nll_loss(
