@@ -237,6 +237,7 @@ from .ops.solvers import old_lu as lu
 from .ops.solvers import old_lu_solve as lu_solve
 from .ops.solvers import lu_unpack as lu_unpack
 from .random.generator import manual_seed as manual_seed
+from . import masked as masked
 from .ops.choice import masked_fill as masked_fill
 from .ops.scatter import masked_scatter as masked_scatter
 from .ops.scatter import masked_select as masked_select
