@@ -4,101 +4,26 @@ from __future__ import annotations
 
 import math
 import warnings
+from operator import index
 from typing import Any
 
 import numpy as np
 
 from . import dtypes, errors
-from .arrays import layout
+from .arrays.layout import empty_like as unwritten_like
 from .arrays.namespace import is_array, is_numpy
+from .device import preserve_format
 from .errors import allocating, explained
+from .from_data import native, to_array
+from .modes import is_grad_enabled
 from .ops.filling import room
 from .tensor import Tensor, _new, init, wrap
+from .writes import assign
 
 __all__ = [
     "arange", "as_tensor", "asarray", "empty", "empty_like", "eye", "from_numpy", "full", "full_like", "is_tensor",
     "linspace", "logspace", "ones", "ones_like", "scalar_tensor", "tensor", "zeros", "zeros_like",
 ]  # fmt: skip
-
-
-@allocating("new data")
-def to_array(data: Any, dtype: Any = None) -> Any:
-    """Numbers, nested sequences, arrays or tensors of one element as a new NumPy array, dtype as PyTorch infers it."""
-    if isinstance(data, np.ndarray):
-        return np.array(data, dtype if dtype is not None else dtypes.from_numpy(data.dtype).np)
-    if isinstance(data, (bool, int, float, complex)):
-        d = dtypes.scalar_dtype(data) if dtype is None else dtype
-        try:
-            return d.type(data)
-        except (OverflowError, TypeError):
-            if isinstance(data, int):
-                raise RuntimeError("value cannot be converted to type int64 without overflow") from None
-            raise
-    if isinstance(data, np.generic):
-        return data.astype(dtype) if dtype is not None else data
-    if isinstance(data, str) or data is None or (not hasattr(data, "__iter__") and not hasattr(data, "__len__")):
-        raise explained(
-            TypeError(
-                f"new(): invalid data type '{type(data).__name__}'"
-                "\nExpected a number, a nested list of numbers, a NumPy array or a tensor."
-            )
-        )
-    values, shape, kinds = _flatten(data)
-    if dtype is None:
-        dtype = (
-            dtypes.default_complex() if complex in kinds else dtypes.default_float() if float in kinds or not kinds
-            else dtypes.int64.np if int in kinds else dtypes.bool_.np
-        )  # fmt: skip
-        arrays = [k for k in kinds if isinstance(k, np.dtype)]
-        if arrays:
-            dtype = (
-                arrays[0]
-                if len(kinds) == 1
-                else np.result_type(*arrays, *([dtype] if len(kinds) > len(arrays) else []))
-            )
-    return np.array(values, dtype).reshape(shape)
-
-
-def _flatten(data: Any) -> tuple[list[Any], tuple[int, ...], set[Any]]:
-    """The numbers of nested sequences, their shape, and the kinds of number met."""
-    shape: list[int] = []
-    level: list[Any] = [data]
-    while True:
-        deeper = [isinstance(v, (list, tuple, np.ndarray, range)) or (isinstance(v, Tensor) and v.ndim > 0) or
-                  (hasattr(v, "__len__") and not isinstance(v, (Tensor, str, dict))) for v in level]  # fmt: skip
-        if not level or not any(deeper):
-            break
-        length = next(len(v) for v, d in zip(level, deeper, strict=True) if d)
-        for v, d in zip(level, deeper, strict=True):
-            if not d:
-                raise TypeError(f"expected a sequence of length {length} at dim {len(shape)}, got {type(v).__name__}")
-            if len(v) != length:
-                raise explained(
-                    ValueError(
-                        f"expected sequence of length {length} at dim {len(shape)} (got {len(v)})"
-                        "\nAll rows of a tensor have the same length; pad the shorter ones."
-                    )
-                )
-        shape.append(length)
-        level = [w for v in level for w in (v.tolist() if isinstance(v, np.ndarray) and v.dtype == object else v)]
-    kinds: set[Any] = set()
-    values = []
-    for v in level:
-        if isinstance(v, Tensor):
-            kinds.add(v._dtype)
-            v = v.item()
-        elif isinstance(v, np.generic):
-            kinds.add(v.dtype)
-        elif isinstance(v, (bool, int, float, complex)):
-            kinds.add(type(v))
-        else:
-            raise explained(
-                TypeError(
-                    f"new(): invalid data type '{type(v).__name__}'\nA tensor holds numbers; this element is {v!r:.60}."
-                )
-            )
-        values.append(v)
-    return values, tuple(shape), kinds
 
 
 def tensor(
@@ -114,7 +39,7 @@ def tensor(
     >>> torch.tensor([[1.0, 2.0], [3.0, 4.0]]).shape
     torch.Size([2, 2])
     """
-    if type(data) is float and dtype is None and device is None:  # the commonest, by the shortest way
+    if type(data) is float and dtype is None and device is None and -6e4 < data < 6e4:  # the commonest: a shorter way
         out = init(_new(Tensor), dtypes.float_type[0](data))
         out._rg = bool(requires_grad)
         return out  # type: ignore[no-any-return]
@@ -131,10 +56,10 @@ def tensor(
         out = wrap(data)
     else:
         out = init(_new(Tensor), to_array(data, d))
-    return _leaf(out, requires_grad)
+    return leaf(out, requires_grad)
 
 
-def _leaf(out: Tensor, requires_grad: bool) -> Tensor:
+def leaf(out: Tensor, requires_grad: bool) -> Tensor:
     if requires_grad:
         if out._dtype.kind not in "fc":
             raise explained(
@@ -162,16 +87,19 @@ def asarray(
 
     Source: ``torch.asarray``.
     """
-    if isinstance(obj, Tensor):
-        out = obj if dtype is None else obj.to(dtype)
-    elif is_array(obj):
-        out = wrap(obj)
+    if isinstance(obj, Tensor) or is_array(obj):
+        out = given = obj if isinstance(obj, Tensor) else wrap(obj)
         out = out if dtype is None else out.to(dtype)
+        if copy is False and out is not given:
+            have, want = errors.scalar_type(given._dtype), errors.scalar_type(out._dtype)
+            raise ValueError(f"can't alias tensor with dtype '{have}' into dtype '{want}'.")
+    elif copy is False:
+        raise ValueError("can't alias arbitrary sequence into a tensor.")
     else:
         out = tensor(obj, dtype=dtype)
     if copy:
         out = out.clone()
-    return _leaf(out, True) if requires_grad else out
+    return leaf(out, True) if requires_grad else out
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
@@ -189,14 +117,7 @@ def from_numpy(ndarray: np.ndarray[Any, Any]) -> Tensor:
     """
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
-    if not ndarray.dtype.isnative:
-        raise explained(
-            ValueError(
-                "given numpy array has byte order different from the native byte order. Conversion between byte orders is "
-                'currently not supported.\nConvert it first: a.astype(a.dtype.newbyteorder("=")).'
-            )
-        )
-    dtypes.from_numpy(ndarray.dtype)
+    native(ndarray)
     return wrap(ndarray.view(np.ndarray))
 
 
@@ -205,208 +126,255 @@ def is_tensor(obj: Any) -> bool:
     return isinstance(obj, Tensor)
 
 
-def _sizes(size: tuple[Any, ...]) -> tuple[int, ...]:
-    if len(size) == 1 and isinstance(size[0], (tuple, list)):
-        size = tuple(size[0])
-    shape = tuple(int(n) for n in size)
-    for n in shape:
-        if n < 0:
-            raise RuntimeError(f"Trying to create tensor with negative dimension {n}: {list(shape)}")
-    return shape
-
-
 def _float(dtype: Any) -> np.dtype[Any]:
     return dtypes.default_float() if dtype is None else dtypes.to_numpy(dtype)
 
 
-def _filled(shape: tuple[int, ...], value: Any, d: np.dtype[Any], requires_grad: bool) -> Tensor:
+def _filled(shape: tuple[int, ...], value: Any, d: np.dtype[Any]) -> Tensor:
+    value = dtypes.number_as(value, d)
     try:
-        a = np.zeros(shape, d) if type(value) is int and value == 0 else np.full(shape, value, d)
+        return wrap(np.zeros(shape, d) if type(value) is int and value == 0 else np.full(shape, value, d))
     except (MemoryError, ValueError) as e:
         if errors.too_large(e):
             raise errors.out_of_memory("a new tensor", shape, d) from None
         raise
-    return _leaf(wrap(a), requires_grad)
+
+
+def made(found: Tensor, device: Any, requires_grad: bool, out: Tensor | None = None, dtype: Any = None) -> Tensor:
+    """What a function of this module returns: ``found`` as a leaf, or written into ``out``."""
+    _device(device)
+    if out is None:
+        return leaf(found, requires_grad)
+    if dtype is not None and dtypes.to_numpy(dtype) != out._dtype:
+        wanted = errors.scalar_type(dtypes.to_numpy(dtype))
+        raise RuntimeError(f"dtype {wanted} does not match dtype of out parameter ({errors.scalar_type(out._dtype)})")
+    if out._rg and is_grad_enabled():
+        raise RuntimeError(
+            "functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad."
+        )
+    if out._shape != found._shape:
+        out._a = np.empty(found._shape, out._dtype)
+    return assign(out, found.to(out.dtype))
 
 
 def zeros(
-    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None, layout: Any = None
-) -> Tensor:
+    *shape: Any, size: Any = None, out: Tensor | None = None, dtype: Any = None, layout: Any = None, device: Any = None,
+    pin_memory: bool = False, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """A tensor of zeros.
 
     Source: ``torch.zeros``.
     """
-    _device(device)
-    return _filled(_sizes(size), 0, _float(dtype), requires_grad)
+    return made(_filled(dtypes.sizes("zeros", shape, size), 0, _float(dtype)), device, requires_grad, out, dtype)
 
 
 def ones(
-    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, out: Any = None, layout: Any = None
-) -> Tensor:
+    *shape: Any, size: Any = None, out: Tensor | None = None, dtype: Any = None, layout: Any = None, device: Any = None,
+    pin_memory: bool = False, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """A tensor of ones.
 
     Source: ``torch.ones``.
     """
-    _device(device)
-    return _filled(_sizes(size), 1, _float(dtype), requires_grad)
+    return made(_filled(dtypes.sizes("ones", shape, size), 1, _float(dtype)), device, requires_grad, out, dtype)
 
 
-def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None) -> Tensor:
+def empty(
+    *shape: Any, size: Any = None, out: Tensor | None = None, dtype: Any = None, layout: Any = None, device: Any = None,
+    pin_memory: bool = False, requires_grad: bool = False, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
     """A tensor whose values are yet to be written (zeros here, so that runs repeat).
 
     Source: ``torch.empty``.
     """
-    return zeros(*size, dtype=dtype, device=device, requires_grad=requires_grad)
+    return made(_filled(dtypes.sizes("empty", shape, size), 0, _float(dtype)), device, requires_grad, out, dtype)
 
 
 def full(
-    size: Any,
-    fill_value: Any,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-    layout: Any = None,
-) -> Tensor:
-    """A tensor of one value; its dtype follows the value unless given.
+    size: Any, fill_value: Any, *, out: Tensor | None = None, dtype: Any = None, layout: Any = None, device: Any = None,
+    pin_memory: bool = False, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """A tensor of one value, of that value's type unless ``dtype`` is given.
 
     Source: ``torch.full``.
     """
-    _device(device)
-    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
-    d = dtypes.scalar_dtype(value) if dtype is None else dtypes.to_numpy(dtype)
-    return _filled(_sizes((size,) if isinstance(size, int) else tuple(size)), value, d, requires_grad)
+    value = _number("full", "fill_value", 2, fill_value)
+    d = dtypes.scalar_dtype(value) if dtype is None and out is None else _float(dtype if out is None else out.dtype)
+    return made(_filled(dtypes.sizes("full", (size,)), value, d), device, requires_grad, out, dtype)
 
 
-def _like(x: Tensor, value: Any, dtype: Any, requires_grad: bool) -> Tensor:
-    """``value`` in x's shape, its axes in x's order of memory."""
+def _number(function: str, argument: str, position: int, value: Any) -> Any:
+    """A number that a user gave, as Python's."""
+    if isinstance(value, (np.generic, Tensor)) and not value.ndim:
+        value = value.item()
+    if not isinstance(value, (bool, int, float, complex)):
+        wrong = type(value).__name__
+        raise TypeError(f"{function}(): argument '{argument}' (position {position}) must be Number, not {wrong}")
+    return value
+
+
+def _like(function: str, x: Tensor, value: Any, dtype: Any, memory_format: Any) -> Tensor:
+    """``value`` in x's shape, its axes in x's order of memory unless another is asked for."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{function}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
     d = x._dtype if dtype is None else dtypes.to_numpy(dtype)
-    if x._rank == 2 and type(x._a) is np.ndarray and not x._a.flags.c_contiguous:
-        a = layout.empty_like(x._a, d)
-        a[...] = value
-        return _leaf(wrap(a), requires_grad)
-    return _leaf(room(x, x._shape, lambda shape: _filled(shape, value, d, False)._a), requires_grad)
+    if memory_format in (None, preserve_format) and x._rank == 2 and is_numpy(x._a) and not x._a.flags.c_contiguous:
+        a = unwritten_like(x._a, d)
+        a[...] = dtypes.number_as(value, d)
+        return wrap(a)
+    return room(x, x._shape, lambda shape: _filled(shape, value, d)._a)
 
 
 @allocating("zeros_like")
 def zeros_like(
-    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
-) -> Tensor:
+    input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False,
+    requires_grad: bool = False, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
     """Zeros of input's shape and dtype.
 
     Source: ``torch.zeros_like``.
     """
-    return _like(input, 0, dtype, requires_grad)
+    return made(_like("zeros_like", input, 0, dtype, memory_format), device, requires_grad)
 
 
 @allocating("ones_like")
 def ones_like(
-    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
-) -> Tensor:
+    input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False,
+    requires_grad: bool = False, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
     """Ones of input's shape and dtype.
 
     Source: ``torch.ones_like``.
     """
-    return _like(input, 1, dtype, requires_grad)
+    return made(_like("ones_like", input, 1, dtype, memory_format), device, requires_grad)
 
 
+@allocating("empty_like")
 def empty_like(
-    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
-) -> Tensor:
+    input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False,
+    requires_grad: bool = False, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
     """A tensor of input's shape and dtype whose values are yet to be written.
 
     Source: ``torch.empty_like``.
     """
-    return zeros_like(input, dtype=dtype, requires_grad=requires_grad)
+    return made(_like("empty_like", input, 0, dtype, memory_format), device, requires_grad)
 
 
 @allocating("full_like")
 def full_like(
-    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
+    input: Tensor, fill_value: Any, *, dtype: Any = None, layout: Any = None, device: Any = None,
+    pin_memory: bool = False, requires_grad: bool = False, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
     """One value in input's shape and dtype.
 
     Source: ``torch.full_like``.
     """
-    return _like(input, fill_value, dtype, requires_grad)
+    value = _number("full_like", "fill_value", 2, fill_value)
+    return made(_like("full_like", input, value, dtype, memory_format), device, requires_grad)
 
 
 def scalar_tensor(
-    s: Any, *, dtype: Any = None, device: Any = None, layout: Any = None, requires_grad: bool = False
-) -> Tensor:
-    """A number as a 0-d tensor of the default dtype."""
+    s: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """A number as a 0-d tensor of the default dtype.
+
+    Source: ``torch.scalar_tensor``.
+    """
     return tensor(s, dtype=dtypes.get_default_dtype() if dtype is None else dtype, requires_grad=requires_grad)
 
 
 @allocating("eye")
-def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def eye(
+    n: int, m: int | None = None, *, out: Tensor | None = None, dtype: Any = None, layout: Any = None,
+    device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """The identity matrix, n × m.
 
     Source: ``torch.eye``.
     """
-    return _leaf(wrap(np.eye(n, m, dtype=_float(dtype))), requires_grad)
+    for name, length in (("n", n), ("m", m)):
+        if length is not None and length < 0:
+            raise RuntimeError(f"{name} must be greater or equal to 0, got {length}")
+    return made(wrap(np.eye(n, m, dtype=_float(dtype))), device, requires_grad, out, dtype)
 
 
 @allocating("arange")
 def arange(
-    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
+    start: Any, end: Any = None, step: Any = 1, *, out: Tensor | None = None, dtype: Any = None, layout: Any = None,
+    device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """``start``, ``start + step``, ... up to but without ``end``.
 
     Source: ``torch.arange``.
     """
     if end is None:
         start, end = 0, start
-    start, end, step = (v.item() if isinstance(v, Tensor) else v for v in (start, end, step))
+    start, end = _number("arange", "start", 1, start), _number("arange", "end", 2, end)
+    step = _number("arange", "step", 3, step)
     if step == 0:
         raise RuntimeError("step must be nonzero")
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise RuntimeError(f"unsupported range: {start} -> {end}")
     if (end - start) * step < 0:
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
-    if dtype is None:
+    if dtype is None and out is None:
         d = dtypes.default_float() if any(isinstance(v, float) for v in (start, end, step)) else dtypes.int64.np
     else:
-        d = dtypes.to_numpy(dtype)
-    n = math.ceil((end - start) / step)
+        d = dtypes.to_numpy(dtype) if out is None else out._dtype
+    if d.kind in "bc":
+        raise NotImplementedError(f"\"arange_cpu\" not implemented for '{errors.scalar_type(d)}'")
     if d.kind in "iu":
+        if not int(step):
+            raise ValueError("step must be nonzero")
+        n = -((start - end) // step) if isinstance(step, int) else math.ceil((end - start) / step)
         a = (int(start) + np.arange(n, dtype=np.int64) * int(step)).astype(d)
     else:
-        a = (start + np.arange(n, dtype=np.float64) * step).astype(d)
-    return _leaf(wrap(a), requires_grad)
+        a = (start + np.arange(math.ceil((end - start) / step), dtype=np.float64) * step).astype(d)
+    return made(wrap(a), device, requires_grad, out, dtype)
 
 
 @allocating("linspace")
 def linspace(
-    start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
+    start: Any, end: Any, steps: int, *, out: Tensor | None = None, dtype: Any = None, layout: Any = None,
+    device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """``steps`` numbers evenly spaced from ``start`` to ``end``, both included.
 
     Source: ``torch.linspace``.
     """
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
-    d = _float(dtype)
-    start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
+    start, end = _number("linspace", "start", 1, start), _number("linspace", "end", 2, end)
+    d = _float(dtype) if out is None else out._dtype
+    if dtype is None and out is None and (isinstance(start, complex) or isinstance(end, complex)):
+        d = dtypes.default_complex()
+    return made(wrap(_spaced(start, end, index(steps), d)), device, requires_grad, out, dtype)
+
+
+def _spaced(start: Any, end: Any, steps: int, d: np.dtype[Any]) -> np.ndarray[Any, Any]:
     if steps < 2:
-        return _leaf(wrap(np.full(steps, start, d)), requires_grad)
+        return np.full(steps, start, d)
     if d.kind in "iu":
-        step = (end - start) / (steps - 1)
-        return wrap((start + step * np.arange(steps)).astype(d))
+        return np.asarray(start + (end - start) / (steps - 1) * np.arange(steps)).astype(d)
     # As PyTorch: the step in the dtype itself, and each half counted from its own end, so both ends are exact.
     a, b = d.type(start), d.type(end)
     gap = (b - a) / d.type(steps - 1)
     i = np.arange(steps)
-    out = np.where(i < steps // 2, a + gap * i.astype(d), b - gap * (steps - 1 - i).astype(d)).astype(d)
-    return _leaf(wrap(out), requires_grad)
+    found = np.where(i < steps // 2, a + gap * i.astype(d), b - gap * (steps - 1 - i).astype(d))
+    return np.asarray(found, d)
 
 
 @allocating("logspace")
 def logspace(
-    start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, device: Any = None, layout: Any = None,
-    requires_grad: bool = False,
+    start: Any, end: Any, steps: int, base: float = 10.0, *, out: Tensor | None = None, dtype: Any = None,
+    layout: Any = None, device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """``base`` to the powers of ``linspace(start, end, steps)``.
 
     Source: ``torch.logspace``.
     """
     powers = linspace(start, end, steps, dtype=dtypes.float64)._a
-    return _leaf(wrap((base**powers).astype(_float(dtype))), requires_grad)
+    d = _float(dtype) if out is None else out._dtype
+    return made(wrap((base**powers).astype(d)), device, requires_grad, out, dtype)

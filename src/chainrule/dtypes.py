@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -65,9 +66,10 @@ def from_numpy(d: Any) -> dtype:
     """The chainrule dtype of a NumPy dtype; TypeError for one that has no counterpart."""
     try:
         return _BY_NUMPY[np.dtype(d)]
-    except (KeyError, TypeError):
+    except (KeyError, TypeError) as e:
+        name = np.dtype(d).type.__name__ if isinstance(e, KeyError) else d
         raise TypeError(
-            f"can't convert np.ndarray of type numpy.{d}. The only supported types are: float64, float32, float16, "
+            f"can't convert np.ndarray of type numpy.{name}. The only supported types are: float64, float32, float16, "
             "complex64, complex128, int64, int32, int16, int8, uint64, uint32, uint16, uint8, and bool."
         ) from None
 
@@ -123,7 +125,7 @@ def scalar_dtype(value: Any) -> np.dtype[Any]:
     return default_complex()
 
 
-_C_TYPES = {"float16": "double", "float32": "float", "float64": "double", "int32": "int"}
+_C_TYPES = {"float16": "c10::Half", "float32": "float", "float64": "double", "int32": "int"}
 
 
 def number_as(value: Any, d: np.dtype[Any]) -> Any:
@@ -135,8 +137,8 @@ def number_as(value: Any, d: np.dtype[Any]) -> Any:
         limit = np.iinfo(d)
         fits = fits and math.isfinite(value) and min(limit.min, -int(limit.max)) <= int(value) <= limit.max
         value = int(value) % 2**limit.bits if d.kind == "u" and fits else value
-    elif d == np.float32:
-        fits = fits and (not math.isfinite(value) or abs(value) <= np.finfo(d).max)
+    elif d in (np.float32, np.float16):
+        fits = fits and (not math.isfinite(value) or abs(value) <= float(np.finfo(d).max))
     if not fits:
         raise RuntimeError(f"value cannot be converted to type {_C_TYPES.get(d.name, f'{d.name}_t')} without overflow")
     return value
@@ -199,6 +201,37 @@ class Size(tuple[int, ...]):
 
     def __add__(self, other: Any) -> Any:
         return Size(tuple.__add__(self, other))
+
+
+def sizes(function: str, given: tuple[Any, ...], size: Any = None) -> tuple[int, ...]:
+    """The shape that a user gave, number by number or as a sequence, or by the name ``size``; PyTorch's errors."""
+    if size is not None and given:
+        raise TypeError(f"{function}() got multiple values for argument 'size'")
+    if size is None and not given:
+        raise TypeError(f'{function}() missing 1 required positional arguments: "size"')
+    listed = size if size is not None else given[0] if len(given) == 1 else given
+    if isinstance(listed, (tuple, list)):
+        given = tuple(listed)
+    elif size is not None:
+        raise TypeError(f"{function}(): argument 'size' must be tuple of ints, not {type(size).__name__}")
+    shape = []
+    for i, n in enumerate(given):
+        try:
+            shape.append(index(None if type(n) is bool else n))  # type: ignore[arg-type]
+        except TypeError:
+            how, wrong = "must be tuple of ints, not", type(n).__name__
+            if isinstance(listed, (tuple, list)):
+                raise TypeError(
+                    f"{function}(): argument 'size' failed to unpack the object at pos {i + 1} with error \"type must be "
+                    f'tuple of ints,but got {wrong}"'
+                ) from None
+            raise TypeError(f"{function}(): argument 'size' (position 1) {how} {wrong}") from None
+    for n in shape:
+        if n < 0 and function == "zeros":
+            raise RuntimeError("zeros: Dimension size must be non-negative.")
+        if n < 0:
+            raise RuntimeError(f"Trying to create tensor with negative dimension {n}: {shape}")
+    return tuple(shape)
 
 
 def _limits(d: dtype | None) -> dtype:

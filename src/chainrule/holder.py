@@ -161,12 +161,12 @@ class Holder(TensorMethods, Box):
             )
         return bool(self.item() if a is None else a)
 
-    def _scalar(self) -> Any:
+    def _scalar(self, stacklevel: int = 3) -> Any:
         if self._rg:
             warnings.warn(
                 "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
                 "Consider using tensor.detach() first.",
-                UserWarning, stacklevel=3,
+                UserWarning, stacklevel=stacklevel,
             )  # fmt: skip
         return self.item()
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from . import dtypes
-from .creation import _leaf
+from .creation import leaf
 from .errors import explained
 from .tensor import Tensor, _new, init, wrap
 
@@ -170,4 +170,4 @@ def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, req
             f"requested buffer length ({count} * {d.itemsize} bytes) after offset ({offset} bytes) must not be greater "
             f"than actual buffer length ({length} bytes)"
         )
-    return _leaf(wrap(np.frombuffer(buffer, d, count, offset)), requires_grad)
+    return leaf(wrap(np.frombuffer(buffer, d, count, offset)), requires_grad)

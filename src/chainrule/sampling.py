@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from .arrays.layout import empty_like
-from .creation import _device, _float, _leaf, _sizes
-from .dtypes import from_numpy, to_numpy
+from .creation import _float, made
+from .dtypes import from_numpy, sizes, to_numpy
 from .errors import allocating, explained
 from .modes import no_grad
 from .ops.random import drawn, fresh, ground
@@ -19,15 +19,6 @@ from .transforms import running
 from .writes import assign
 
 __all__ = ["normal", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm"]
-
-
-def _made(found: Tensor, device: Any, requires_grad: bool, out: Tensor | None = None) -> Tensor:
-    _device(device)
-    if out is None:
-        return _leaf(found, requires_grad)
-    if out._shape != found._shape:
-        out._a = np.empty(found._shape, out._dtype)
-    return assign(out, found)
 
 
 @allocating("rand")
@@ -45,7 +36,7 @@ def rand(
     """
     d = _float(dtype) if out is None else out._dtype
     g = drawing(generator)
-    return _made(fresh(_sizes(size), lambda shape: g.uniform(shape, d)), device, requires_grad, out)
+    return made(fresh(sizes("rand", size), lambda shape: g.uniform(shape, d)), device, requires_grad, out)
 
 
 @allocating("randn")
@@ -63,7 +54,7 @@ def randn(
     """
     d = _float(dtype) if out is None else out._dtype
     g = drawing(generator)
-    return _made(fresh(_sizes(size), lambda shape: g.normal(shape, d)), device, requires_grad, out)
+    return made(fresh(sizes("randn", size), lambda shape: g.normal(shape, d)), device, requires_grad, out)
 
 
 @allocating("randint")
@@ -101,8 +92,8 @@ def randint(
         )
     d = np.dtype(np.int64) if dtype is None else to_numpy(dtype)
     g, to = drawing(generator), d if out is None else out._dtype
-    found = fresh(_sizes((call["size"],)), lambda shape: g.randint(first, last, shape, to))
-    return _made(found, device, requires_grad, out)
+    found = fresh(sizes("randint", (call["size"],)), lambda shape: g.randint(first, last, shape, to))
+    return made(found, device, requires_grad, out)
 
 
 def _integer(function: str, value: Any, name: str, position: int) -> int:
@@ -137,7 +128,7 @@ def randperm(
         drawn = np.array([g.randperm(n, to) for _ in range(math.prod(shape[:-1]))], to)
         return np.moveaxis(drawn.reshape(*shape[-2::-1], n).T, 0, -1)
 
-    return _made(fresh((n,), orders), device, requires_grad, out)
+    return made(fresh((n,), orders), device, requires_grad, out)
 
 
 @allocating("normal")
@@ -165,8 +156,8 @@ def normal(
                 )
             )
         d = _float(dtype) if out is None else out._dtype
-        sizes = _sizes(tuple(size) if isinstance(size, (tuple, list)) else (size,))
-        return _made(fresh(sizes, lambda shape: g.normal(shape, d, mean, std)), device, requires_grad, out)
+        wanted = sizes("normal", (size,))
+        return made(fresh(wanted, lambda shape: g.normal(shape, d, mean, std)), device, requires_grad, out)
     return _normal_around(mean, 1.0 if std is None else std, g, out)
 
 
@@ -193,9 +184,9 @@ def _like(input: Tensor, draw: Any, dtype: Any, device: Any, requires_grad: bool
     """Numbers from ``draw(shape, dtype, contiguous)``, lying in memory as input does."""
     d = input._dtype if dtype is None else to_numpy(dtype)
     if running() or input._rank > 2:
-        return _made(fresh(input._shape, lambda shape: draw(shape, d, True)), device, requires_grad)
+        return made(fresh(input._shape, lambda shape: draw(shape, d, True)), device, requires_grad)
     a = empty_like(ground(input, "rand_like"), d)
-    return _made(wrap(fill(a, lambda shape: draw(shape, d, a.flags.c_contiguous))), device, requires_grad)
+    return made(wrap(fill(a, lambda shape: draw(shape, d, a.flags.c_contiguous))), device, requires_grad)
 
 
 @allocating("rand_like")

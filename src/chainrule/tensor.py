@@ -60,21 +60,22 @@ class Tensor(Holder):
     __array_priority__ = 1000
 
     def __init__(self, *data: Any, device: Any = None) -> None:
-        if len(data) == 1 and not isinstance(data[0], int):
-            value = data[0]
-            if isinstance(value, Tensor):
-                self._a, self._v = value._own(), value._cell()
-            else:
-                from .creation import to_array
+        value = data[0] if len(data) == 1 else data
+        if isinstance(value, Tensor):
+            self._a, self._v = value._own(), value._cell()
+        elif len(data) == 1 and not isinstance(value, (int, dtypes.Size)):
+            from .from_data import to_array
 
-                self._a, self._v = to_array(value, dtypes.default_float()), None
-        else:
-            if not all(isinstance(n, int) for n in data):
-                raise TypeError(
-                    "new(): Tensor(2, 3) takes sizes and Tensor([2, 3]) takes data; for a number with a "
-                    "gradient write torch.tensor(2.0, requires_grad=True)"
+            if not hasattr(value, "__len__"):
+                raise explained(
+                    TypeError(
+                        f"new(): data must be a sequence (got {type(value).__name__})"
+                        "\nTensor(2, 3) takes sizes and Tensor([2, 3]) takes data; for a number write torch.tensor(2.0)."
+                    )
                 )
-            self._a, self._v = np.zeros(data or (0,), dtypes.default_float()), None
+            self._a, self._v = to_array(value, dtypes.default_float()), None
+        else:
+            self._a, self._v = np.zeros(dtypes.sizes("new", data) if data else (0,), dtypes.default_float()), None
         self._rg, self._node, self._grad, self._meta = False, None, None, None
 
     # --- the array ------------------------------------------------------------------------------

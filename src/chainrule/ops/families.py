@@ -51,13 +51,14 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "float_power fmax fmin fmod frac frexp gcd heaviside hypot isclose isfinite isinf isneginf isposinf "
         "lcm ldexp lerp logaddexp logaddexp2 logical_and logical_not logical_or logical_xor nan_to_num "
         "nextafter positive rad2deg signbit true_divide trunc",
-        "__pos__ addcdiv addcmul arctan2 arctan2_ atan2 atan2_ bitwise_left_shift bitwise_left_shift_ "
-        "bitwise_right_shift bitwise_right_shift_ copysign copysign_ deg2rad deg2rad_ exp2 exp2_ fix fix_ "
-        "float_power float_power_ fmax fmax_ fmin fmin_ fmod fmod_ frac frac_ frexp gcd gcd_ heaviside "
-        "heaviside_ hypot hypot_ isclose isfinite isinf isneginf isposinf lcm lcm_ ldexp ldexp_ lerp lerp_ "
-        "logaddexp logaddexp2 logaddexp2_ logaddexp_ logical_and logical_and_ logical_not logical_not_ "
-        "logical_or logical_or_ logical_xor logical_xor_ nan_to_num nan_to_num_ nextafter nextafter_ positive "
-        "rad2deg rad2deg_ signbit true_divide true_divide_ trunc trunc_",
+        "__ilshift__ __irshift__ __lshift__ __pos__ __rlshift__ __rrshift__ __rshift__ addcdiv addcmul "
+        "arctan2 arctan2_ atan2 atan2_ bitwise_left_shift bitwise_left_shift_ bitwise_right_shift "
+        "bitwise_right_shift_ copysign copysign_ deg2rad deg2rad_ exp2 exp2_ fix fix_ float_power "
+        "float_power_ fmax fmax_ fmin fmin_ fmod fmod_ frac frac_ frexp gcd gcd_ heaviside heaviside_ hypot "
+        "hypot_ isclose isfinite isinf isneginf isposinf lcm lcm_ ldexp ldexp_ lerp lerp_ logaddexp "
+        "logaddexp2 logaddexp2_ logaddexp_ logical_and logical_and_ logical_not logical_not_ logical_or "
+        "logical_or_ logical_xor logical_xor_ nan_to_num nan_to_num_ nextafter nextafter_ positive rad2deg "
+        "rad2deg_ signbit true_divide true_divide_ trunc trunc_",
     ),
     "products": (
         "addbmm addmv addr aminmax baddbmm chain_matmul corrcoef cov einsum inner nanmean nansum renorm "

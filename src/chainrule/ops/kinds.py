@@ -96,7 +96,7 @@ def unary(cls: type[Elementwise], name: str | None = None, *, in_place: bool = T
     lane: Unary = _dress(unary_lane(prim), name, cls.__doc__, "``input`` has any shape; so has the result.")
     export(name, lane, in_place=in_place)
     if operator:
-        setattr(Tensor, operator, lane)
+        attach(**{operator: lane})
     return lane
 
 
@@ -111,11 +111,10 @@ def binary(cls: type[Elementwise], fn: Any = None, name: str | None = None, oper
     export(name, lane, in_place=True)
     if operators:
         straight, swapped = binary_lane(prim, fn, method=True)
-        setattr(Tensor, operators[0], straight)
+        attach(**{operators[0]: straight})
         if len(operators) > 1:
-            setattr(Tensor, operators[1], straight if prim.commutes else swapped)
             augmented = operators[0].replace("__", "__i", 1)
-            setattr(Tensor, augmented, _augmented(straight))
+            attach(**{operators[1]: straight if prim.commutes else swapped, augmented: _augmented(straight)})
     return lane
 
 

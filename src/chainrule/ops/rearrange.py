@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import to_numpy
+from ..dtypes import number_as, sizes, to_numpy
 from ..primitive import Primitive
 from ..tensor import Tensor, wrap
 from ..writes import check_writable
@@ -327,24 +327,25 @@ attach(**{
 
 
 def _new(name: str) -> Any:
-    def new(self: Tensor, size: Any, *args: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False,
-            **names: Any) -> Tensor:  # fmt: skip
-        value = names.get("fill_value", args[0] if args else 0) if name == "new_full" else name == "new_ones"
-        shape = (
-            (size, *args)
-            if isinstance(size, int) and name != "new_full"
-            else (size,)
-            if isinstance(size, int)
-            else size
-        )
+    def new(self: Tensor, *size: Any, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool = False,
+            requires_grad: bool = False, **names: Any) -> Tensor:  # fmt: skip
+        value: Any = int(name == "new_ones")
+        if name == "new_full":
+            size, value = _filling(*size, **names)
+            names = {}
         d = self._dtype if dtype is None else to_numpy(dtype)
-        found = room(self, tuple([int(n) for n in shape]), lambda shape: np.full(shape, value, d))
-        found._rg = requires_grad
-        return found
+        shape = sizes(name, size, **names)
+        found = room(self, shape, lambda shape: np.full(shape, number_as(value, d), d))
+        return found.requires_grad_() if requires_grad else found
 
     new.__name__ = new.__qualname__ = name
     new.__doc__ = f"A tensor of this one's dtype, as ``{name}`` in PyTorch."
     return new
+
+
+def _filling(size: Any, fill_value: Any) -> tuple[tuple[Any], Any]:
+    """The arguments of ``new_full``, which has the value beside the size."""
+    return (size,), fill_value.item() if isinstance(fill_value, Tensor) else fill_value
 
 
 attach(**{name: _new(name) for name in ("new_zeros", "new_ones", "new_empty", "new_full")})
