@@ -6,6 +6,7 @@ test_leaves.py, hooks are in test_hooks.py.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -474,3 +475,26 @@ def test_errors_name_the_operation_and_the_mend() -> None:
     (note,) = caught.value.__notes__
     assert "ExpBackward0" in note
     assert "retain_graph=True" in note
+
+
+# --- inputs by name -----------------------------------------------------------------------------------------
+
+
+def test_gradients_by_name(T: Any) -> None:
+    x, w = vector(T), vector(T)
+    found = T.autograd.grad((x * w * w).sum(), {"x": x, "w": w})
+    assert list(found) == ["x", "w"] and close(found["x"], 1, 4) and close(found["w"], 2, 8)
+    found = T.autograd.grad(x.sum(), {"w": w, "x": x}, allow_unused=True)
+    assert found["w"] is None and close(found["x"], 1, 1)
+    T.autograd.backward((x * w).sum(), inputs={"x": x})
+    assert close(x.grad, 1, 2) and w.grad is None
+
+
+def test_names_are_keys_of_a_dictionary(T: Any) -> None:
+    x, more = vector(T), "Other Mapping types are not supported."
+    with refused(TypeError, f"`inputs` argument to `grad()` must be a dict, not OrderedDict. {more}"):
+        T.autograd.grad(x.sum(), OrderedDict(x=x))
+    with refused(TypeError, f"`inputs` argument to `backward()` must be a dict, not OrderedDict. {more}"):
+        T.autograd.backward(x.sum(), inputs=OrderedDict(x=x))
+    with refused(RuntimeError, "`inputs` argument to `grad()` cannot be empty."):
+        T.autograd.grad(x.sum(), {})

@@ -13,6 +13,7 @@ import chainrule as torch
 from both import T
 from chainrule import primitive
 from chainrule.autograd import gradcheck
+from chainrule.autograd.gradcheck import GradcheckError
 from chainrule.primitive import Primitive
 from every_op import cases, primitives
 
@@ -410,3 +411,11 @@ def test_strict_asks_for_no_more_than_it_knows() -> None:
         return torch.relu(x - 1) ** 2
 
     assert gradcheck(f, torch.tensor(1 + 1e-4, dtype=torch.float64, requires_grad=True), strict=True)
+
+
+def test_integers_may_jump() -> None:
+    """An output that is no floating number has no derivative to be compared, also where differences see a step."""
+    x = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
+    assert gradcheck(lambda x: x.long(), x)
+    with pytest.raises(GradcheckError, match=r"^Numerical gradient for function expected to be zero$"):
+        gradcheck(lambda x: x.long().double(), x)

@@ -286,3 +286,69 @@ def test_metadata(T: Any) -> None:
     node.metadata["seen"] = 1
     assert node.metadata == {"seen": 1}
     assert (vector(T) * 2).grad_fn.metadata == {}
+
+
+# --- a gradient of another dtype -----------------------------------------------------------------------------------
+
+
+def test_the_dtype_of_a_gradient(T: Any) -> None:
+    x = vector(T)
+    assert x.grad_dtype == T.float32
+    x.grad_dtype = T.float64
+    seen: list[Any] = []
+    x.register_hook(lambda g: seen.append(g.dtype))
+    (x * x).sum().backward()
+    (x * x).sum().backward()
+    assert x.grad.dtype == T.float64 and close(x.grad, 4, 8) and seen == [T.float64] * 2
+    assert T.autograd.grad((x * x).sum(), x)[0].dtype == T.float64
+    x.grad = None
+    (x * x).sum().backward(create_graph=True)
+    assert x.grad.dtype == T.float64 and x.grad.requires_grad
+
+
+def test_a_gradient_of_any_dtype(T: Any) -> None:
+    x = vector(T)
+    x.grad_dtype = None
+    assert x.grad_dtype is None
+    x.grad = T.ones(2, dtype=T.float64)
+    (x * 2).sum().backward()
+    assert x.grad.dtype == T.float64 and close(x.grad, 3, 3)
+
+
+def test_what_a_grad_dtype_may_be(T: Any) -> None:
+    x = vector(T)
+    with refused(RuntimeError, "grad_dtype must be a torch.dtype or None, but got int"):
+        x.grad_dtype = 3
+    with refused(RuntimeError, "grad_dtype can only be accessed on leaf tensors."):
+        (x * 2).grad_dtype
+    with refused(RuntimeError, "grad_dtype can only be set on leaf tensors."):
+        (x * 2).grad_dtype = T.float64
+    x.grad = T.ones(2)
+    with refused(
+        RuntimeError, "Cannot set grad_dtype to 'Double' because there is already a gradient with dtype 'float'.", False
+    ):
+        x.grad_dtype = T.float64
+    x.grad, x.grad_dtype = None, T.float64
+    with refused(
+        RuntimeError, "attempting to assign a gradient with dtype 'float' to a tensor with grad_dtype 'Double'.", False
+    ):
+        x.grad = T.ones(2)
+
+
+def test_requires_grad_is_a_truth_value(T: Any) -> None:
+    x = T.ones(2)
+    with refused(RuntimeError, "requires_grad must be a bool"):
+        x.requires_grad = 1
+    with refused(TypeError, "requires_grad_(): argument 'requires_grad' (position 1) must be bool, not int"):
+        x.requires_grad_(1)
+
+
+def test_a_mode_once_more(T: Any) -> None:
+    with T.no_grad().clone():
+        assert not T.is_grad_enabled()
+
+
+def test_the_switch_for_threads_decorates() -> None:
+    switch = chainrule.autograd.set_multithreading_enabled
+    assert not switch(False)(chainrule.autograd.is_multithreading_enabled)()
+    assert chainrule.autograd.is_multithreading_enabled()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -136,7 +136,7 @@ def backward(
                 "`grad_tensors`."
             )
         grad_tensors = grad_variables
-    targets = None if inputs is None else _tuple(inputs)
+    targets = None if inputs is None else _tuple(_values(inputs, "backward"))
     if targets == ():
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     transforms.forbid(transforms.NO_BACKWARD)
@@ -191,8 +191,10 @@ def grad(
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
-) -> tuple[Any, ...]:
+) -> Any:
     """The gradients of the weighted sum of ``outputs`` with respect to each of ``inputs``, as a tuple.
+
+    Of ``inputs`` given by name, in a dictionary, the gradients come by name.
 
     Touches no ``.grad``.  ``create_graph=True`` makes the result differentiable in turn.  An input that the
     outputs do not depend on is an error, or None with ``allow_unused``, or zeros with ``materialize_grads``.
@@ -222,6 +224,9 @@ def grad(
             if not (allow_unused or materialize_grads):
                 raise explained(RuntimeError(errors.unused(0)))
             return _materialized((None,), (inputs,), False) if materialize_grads else (None,)
+    if isinstance(inputs, Mapping):
+        given = (grad_outputs, retain_graph, create_graph, True, allow_unused, is_grads_batched, materialize_grads)
+        return dict(zip(inputs, grad(outputs, tuple(_values(inputs, "grad")), *given), strict=True))
     ys, xs = _standing(_tuple(outputs), grad_outputs), _tuple(inputs)
     if not xs:
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
@@ -340,6 +345,18 @@ def _run(sweep: engine.Sweep, roots: Any, settle: Callable[[engine.Sweep, dict[A
                     enter(mode)
             finally:
                 reset_errors(token)
+
+
+def _values(inputs: Any, function: str) -> Any:
+    """The inputs, also where they were given by name."""
+    if isinstance(inputs, Mapping):
+        if type(inputs) is dict:
+            return inputs.values()
+        raise TypeError(
+            f"`inputs` argument to `{function}()` must be a dict, not {type(inputs).__name__}. Other Mapping types are "
+            "not supported."
+        )
+    return inputs
 
 
 def _tuple(x: Any) -> tuple[Any, ...]:

@@ -58,6 +58,7 @@ class Node:
     pulls: ClassVar[tuple[Any, ...]] = ()
     prim: ClassVar[Any] = None
     place: ClassVar[int | None] = None
+    requires_grad: ClassVar[bool] = True  # PyTorch's nodes have it
     alone: ClassVar[tuple[Any, ...]] = ()  # the one pull, where ``place`` says which
     shown: ClassVar[tuple[int, ...] | None] = None  # the arguments for which PyTorch's node has an edge, if not all
 

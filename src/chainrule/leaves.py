@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from . import errors
-from .arrays.namespace import is_numpy, namespace
+from . import dtypes, errors
+from .arrays.namespace import dtype_of, is_numpy, namespace
 from .engine import Node, RemovableHandle, of_many, of_one
 from .meta import Inference, meta
 from .modes import current
@@ -101,7 +101,8 @@ def collect(sweep: Any, totals: dict[Any, Any]) -> dict[Any, Any]:
 def _replacement(sweep: Any, leaf: Any, g: Any, old: Any) -> Any:
     """What is to stand in ``leaf.grad`` in the place of ``old``; None if ``g`` is to be added to what ``old`` holds."""
     if sweep.create_graph and sweep.recorded:
-        return leaf._wrap(namespace((leaf._a,)).zeros_like(leaf._a)).copy_(g) if old is None else old + g
+        blank = namespace((leaf._a,)).zeros_like(leaf._a, dtype=dtype_of(g._a))
+        return leaf._wrap(blank).copy_(g) if old is None else old + g
     if old is None:
         return wrap(_owned(leaf._a, g, sweep.shared) if type(g) is _ndarray else g, leaf._rank)
     if type(old._v) is Inference and not current().inference:
@@ -125,8 +126,10 @@ def _owned(a: Any, g: Any, shared: set[int]) -> Any:
 
 
 def _own_hooks(sweep: Any, leaf: Any, g: Any) -> Any:
-    """What the leaf's own hooks leave of its cotangent."""
-    hooks = leaf._meta.hooks
+    """The leaf's cotangent in the dtype that it is to have, as its own hooks leave it."""
+    hooks, said = leaf._meta.hooks, leaf._meta.grad_dtype
+    if said is not None and said[0] is not None and said[0] != dtype_of(g):
+        g = sweep.take(sweep.show(g, leaf).to(dtypes._BY_NUMPY[said[0]]))
     return sweep.take(of_one(sweep, hooks, sweep.show(g, leaf))) if hooks else g
 
 

@@ -20,6 +20,7 @@ class Meta:
     views: list[weakref.ref[Any]] | None = None
     behind: list[weakref.ref[Any]] = []  # those of them whose history is of the past
     retains = False
+    grad_dtype: tuple[Any] | None = None  # holds the dtype that a leaf's gradient is to have, if that was said
     hooks: dict[int, Callable[..., Any]] = {}  # a leaf's, by when they are called: on its cotangent,
     pre: dict[int, Callable[..., Any]] = {}  # before it is accumulated (a hook of the node),
     accumulate_hooks: dict[int, Callable[..., Any]] = {}  # when it has been,

@@ -105,7 +105,8 @@ class Setting:
         mode = current()
         _mode.set(before if mode is entered else mode.but(**{name: getattr(before, name) for name in self._changes}))
 
-    def _fresh(self) -> Setting:
+    def clone(self) -> Setting:
+        """Another of the same kind, not entered."""
         fresh = object.__new__(type(self))
         Setting.__init__(fresh, **self._changes)
         return fresh
@@ -123,7 +124,7 @@ class Setting:
 
         @functools.wraps(f)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with self._fresh():
+            with self.clone():
                 return f(*args, **kwargs)
 
         return wrapped  # type: ignore[return-value]
@@ -137,14 +138,14 @@ class Setting:
             step: Callable[[], Any] = functools.partial(next, steps)
             while True:
                 try:
-                    with self._fresh():
+                    with self.clone():
                         found = step()
                 except StopIteration as done:
                     return done.value
                 try:
                     step = functools.partial(steps.send, (yield found))
                 except GeneratorExit:
-                    with self._fresh():
+                    with self.clone():
                         steps.close()
                     raise
                 except BaseException as e:
@@ -163,7 +164,7 @@ class AtOnce(Setting):
     def __enter__(self) -> None:
         pass
 
-    def _fresh(self) -> Setting:
+    def clone(self) -> Setting:
         fresh = object.__new__(type(self))
         AtOnce.__init__(fresh, **self._changes)
         return fresh
@@ -247,7 +248,7 @@ class inference_mode(Setting):
 _multithreading: ContextVar[bool] = ContextVar("chainrule.multithreading", default=True)
 
 
-class set_multithreading_enabled:
+class set_multithreading_enabled(Setting):
     """PyTorch's switch for sweeping in other threads than the caller's.
 
     A sweep runs in the thread that asks for it, whatever this says.
@@ -264,6 +265,15 @@ class set_multithreading_enabled:
 
     def __exit__(self, *exc: object) -> None:
         _multithreading.set(self.prev)
+
+    def clone(self) -> Setting:
+        """Another of the same kind."""
+        return set_multithreading_enabled(self.mode)
+
+    def __call__(self, f: F) -> F:
+        """``f`` as a function that runs under this setting."""
+        self.__exit__()
+        return super().__call__(f)
 
 
 def is_multithreading_enabled() -> bool:

@@ -105,6 +105,8 @@ class Tensor(Holder):
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
+        if type(value) is not bool:
+            raise RuntimeError("requires_grad must be a bool")
         if value and self._dtype.kind not in "fc":
             raise explained(
                 RuntimeError(
@@ -123,12 +125,17 @@ class Tensor(Holder):
             raise RuntimeError(errors.NOT_A_LEAF + errors.DETACH_IT)
         if node is not None:
             raise RuntimeError(errors.NOT_A_LEAF)
-        self._rg = bool(value)
+        self._rg = value
         if self._meta is not None and self._meta.views:
             self._tell_views()
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Ask for gradients of this leaf (in place), and return it."""
+        if type(requires_grad) is not bool:
+            raise TypeError(
+                "requires_grad_(): argument 'requires_grad' (position 1) must be bool, not "
+                f"{type(requires_grad).__name__}"
+            )
         transforms.forbid(transforms.NO_REQUIRES_GRAD)
         if requires_grad and self._dtype.kind not in "fc":
             raise explained(
@@ -180,12 +187,17 @@ class Tensor(Holder):
                     f"attempting to assign a gradient of size '{list(value.shape)}' to a tensor of size "
                     f"'{list(self.shape)}'. Please ensure that the gradient and the tensor are the same size"
                 )
-            if value._dtype != self._dtype:
+            said = None if self._meta is None else self._meta.grad_dtype
+            want = self._dtype if said is None else said[0]
+            if want is not None and value._dtype != want:
                 raise explained(
                     RuntimeError(
                         f"attempting to assign a gradient with dtype '{errors.scalar_type(value._dtype).lower()}' to a "
-                        f"tensor with grad_dtype '{errors.scalar_type(self._dtype)}'. The gradient must match the "
-                        "tensor's grad_dtype (defaults to the tensor's dtype).\nWrite x.grad = g.to(x.dtype)."
+                        f"tensor with grad_dtype '{errors.scalar_type(want)}'. The gradient must match the tensor's "
+                        "grad_dtype (defaults to the tensor's dtype). You can set the tensor's grad_dtype attribute with a "
+                        "specific dtype, or None to allow any dtype. Set grad_dtype with caution. Diverging the dtypes of "
+                        "a tensor and its gradient may break downstream systems that assume they match."
+                        "\nWrite x.grad = g.to(x.grad_dtype)."
                     )
                 )
         self._grad = value
@@ -193,6 +205,31 @@ class Tensor(Holder):
     @grad.deleter
     def grad(self) -> None:
         self._grad = None
+
+    @property
+    def grad_dtype(self) -> dtypes.dtype | None:
+        """The dtype of this leaf's gradient: its own, unless another was set; None if any is allowed."""
+        if not self.is_leaf:
+            raise RuntimeError("grad_dtype can only be accessed on leaf tensors.")
+        said = None if self._meta is None else self._meta.grad_dtype
+        if said is None:
+            return self.dtype
+        return None if said[0] is None else dtypes._BY_NUMPY[said[0]]
+
+    @grad_dtype.setter
+    def grad_dtype(self, value: dtypes.dtype | None) -> None:
+        if not (value is None or isinstance(value, dtypes.dtype)):
+            raise RuntimeError(f"grad_dtype must be a torch.dtype or None, but got {type(value).__name__}")
+        if not self.is_leaf:
+            raise RuntimeError("grad_dtype can only be set on leaf tensors.")
+        want = None if value is None else value.np
+        if want is not None and self._grad is not None and self._grad._dtype != want:
+            raise RuntimeError(
+                f"Cannot set grad_dtype to '{errors.scalar_type(want)}' because there is already a gradient with dtype "
+                f"'{errors.scalar_type(self._grad._dtype).lower()}'. Please clear the gradient (.grad = None) before "
+                "changing grad_dtype, or ensure the new grad_dtype matches the existing gradient's dtype."
+            )
+        meta(self).grad_dtype = (want,)
 
     @property
     def retains_grad(self) -> bool:

@@ -133,7 +133,8 @@ def _grads(outputs: Sequence[Tensor | None], inputs: Tensors, weights: Any = Non
     live = [(y, w) for y, w in pairs if y is not None and y.requires_grad]
     if not live:
         return (None,) * len(inputs)
-    return grad([y for y, _ in live], inputs, [w for _, w in live], allow_unused=True, **options)
+    found: Found = grad([y for y, _ in live], inputs, [w for _, w in live], allow_unused=True, **options)
+    return found
 
 
 def _must_depend(found: Found, words: str) -> None:
@@ -222,7 +223,7 @@ def jvp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool
         call = _Call("jvp", inputs, create_graph, strict)
         direction = call.direction(v, call.inputs, call.several, _ONE_INPUT)
         several, outputs = call.run(func)
-        weights = tuple([zeros_like(y).requires_grad_() for y in outputs])
+        weights = tuple([zeros_like(y, requires_grad=True) for y in outputs])
         swept = _grads(outputs, call.inputs, weights, create_graph=True)
         if strict:
             _must_depend(swept, _GRADIENT)
