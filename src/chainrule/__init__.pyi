@@ -66,6 +66,7 @@ from .ops.shape import broadcast_to as broadcast_to
 from .ops.ordering import bucketize as bucketize
 from .ops.pieces import cartesian_prod as cartesian_prod
 from .ops.shape import cat as cat
+from .ops.distances import cdist as cdist
 from .ops.rounding import ceil as ceil
 from .ops.units import celu as celu
 from .ops.products import chain_matmul as chain_matmul
@@ -111,6 +112,7 @@ from .ops.rearrange import diagonal_copy as diagonal_copy
 from .ops.diagonals import diagonal_scatter as diagonal_scatter
 from .ops.cumulative import diff as diff
 from .ops.special import digamma as digamma
+from .ops.distances import dist as dist
 from .ops.arithmetic import div as div
 from .ops.linalg import dot as dot
 from .ops.pieces import dsplit as dsplit
@@ -281,6 +283,7 @@ from . import optim as optim
 from .ops.spectral import householder_product as orgqr
 from .ops.linalg import outer as outer
 from .ops.units import pairwise_distance as pairwise_distance
+from .ops.distances import pdist as pdist
 from .ops.shape import permute as permute
 from .ops.rearrange import permute_copy as permute_copy
 from .ops.spectral import pinverse as pinverse

@@ -309,7 +309,7 @@ def std(
     >>> torch.masked.std(torch.tensor([1.0, 3.0, 8.0]), unbiased=False, mask=torch.tensor([True, True, False]))
     tensor(1.)
     """
-    return var(input, dim, unbiased, correction=correction, keepdim=keepdim, dtype=dtype, mask=mask).sqrt()
+    return var(input, dim, unbiased, correction=correction, keepdim=keepdim, dtype=dtype, mask=mask).sqrt()  # type: ignore[no-any-return]
 
 
 # --- along a dimension -----------------------------------------------------------------------------------------------
@@ -390,7 +390,7 @@ def normalize(
     tensor([0.6000, 0.8000, 0.0000])
     """
     length = norm(input, ord, dim, keepdim=True, dtype=dtype, mask=mask)
-    return _without(input, mask, 0) / length.maximum(wrap(np.asarray(eps, length._dtype)))
+    return _without(input, mask, 0) / length.maximum(wrap(np.asarray(eps, length._dtype)))  # type: ignore[no-any-return]
 
 
 def logaddexp(

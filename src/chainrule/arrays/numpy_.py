@@ -424,6 +424,14 @@ def qr_parts(a: Any) -> Any:
     return np.concatenate([q.mT, r], -1)
 
 
+def reflections(a: Any) -> Any:
+    """LAPACK's form of a QR decomposition, and as a last row the factors of the reflections."""
+    h, tau = np.linalg.qr(a, "raw")
+    last = np.zeros((*a.shape[:-2], 1, a.shape[-1]), h.dtype)
+    last[..., 0, : tau.shape[-1]] = tau
+    return np.concatenate([h.mT, last], -2)
+
+
 def eigh_parts(a: Any, upper: bool) -> Any:
     w, v = np.linalg.eigh(a, "U" if upper else "L")
     return np.concatenate([v, w[..., None].astype(v.dtype)], -1)

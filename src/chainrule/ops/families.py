@@ -16,6 +16,14 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "diag diag_embed diagflat diagonal diagonal_scatter trace tril tril_indices triu triu_indices",
         "diag diag_embed diagflat diagonal diagonal_scatter trace tril tril_ triu triu_",
     ),
+    "distances": (
+        "cdist dist pdist",
+        "dist",
+    ),
+    "factors": (
+        "geqrf ormqr pca_lowrank svd_lowrank",
+        "geqrf ormqr",
+    ),
     "fft": (
         "",
         "",
