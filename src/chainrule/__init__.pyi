@@ -159,6 +159,7 @@ from . import func as func
 from .ops.index import gather as gather
 from .ops.pointwise import gcd as gcd
 from .ops.comparison import ge as ge
+from .ops.factors import geqrf as geqrf
 from .dtypes import get_default_dtype as get_default_dtype
 from .random.generator import get_rng_state as get_rng_state
 from .ops.cumulative import gradient as gradient
@@ -281,8 +282,10 @@ from .creation import ones as ones
 from .creation import ones_like as ones_like
 from . import optim as optim
 from .ops.spectral import householder_product as orgqr
+from .ops.factors import ormqr as ormqr
 from .ops.linalg import outer as outer
 from .ops.units import pairwise_distance as pairwise_distance
+from .ops.factors import pca_lowrank as pca_lowrank
 from .ops.distances import pdist as pdist
 from .ops.shape import permute as permute
 from .ops.rearrange import permute_copy as permute_copy
@@ -369,6 +372,7 @@ from .device import strided as strided
 from .ops.arithmetic import sub as sub
 from .ops.reduce import sum as sum
 from .ops.spectral import old_svd as svd
+from .ops.factors import svd_lowrank as svd_lowrank
 from .ops.shape import transpose as swapaxes
 from .ops.shape import transpose as swapdims
 from .ops.shape import t as t
