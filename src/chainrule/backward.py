@@ -157,20 +157,21 @@ def backward(
     _run(sweep, roots, deposit)
 
 
-_F32, _ONE32 = np.dtype("float32"), np.float32(1)
+_ONES: dict[Any, Any] = {np.float32: np.float32(1), np.float64: np.float64(1)}
 
 
 def one(y: Tensor) -> Any:
     """The cotangent that ``backward()`` starts from when none is given; None if ``y`` is not one real number."""
     a = y._a
-    if type(a) is not np.ndarray:
-        return None if a.dtype.kind == "c" else type(a)(1)
+    found = _ONES.get(type(a))
+    if found is not None:
+        return found
     if a.dtype.kind == "c":
         return None
+    if type(a) is not np.ndarray:
+        return type(a)(1)
     if not a.shape:
-        if a.dtype is _F32:
-            return _ONE32
-        return a.dtype.type(1)
+        return _ONES.get(a.dtype.type) or a.dtype.type(1)
     return np.ones(a.shape, a.dtype) if a.size == 1 else None
 
 

@@ -352,13 +352,26 @@ class Sweep:
                             saved = node.unpack(saved)
                         if not keep:
                             node.saved = node.tensors = None
-                    if node.place is None:
-                        edges, pulls = node.next, node.pulls
-                    else:
-                        edges, pulls = (node.next,), node.alone
-                    params, several = node.params, None
-                    if not pulls or careful or (extra is not None and not extra.plain):
+                    params, several, place = node.params, None, node.place
+                    if careful or (extra is not None and not extra.plain) or not node.pulls:
                         several = cotangents(self, node, extra, g, saved)
+                    elif place is not None:  # one edge, and most often the way goes on there
+                        edge, g = node.next, node.alone[0](xp, g, saved, params)
+                        seq = -edge._seq
+                        if g is not None:
+                            if not seq:
+                                leaves[edge] = leaves[edge] + g if edge in leaves else g
+                            elif not heap or seq < heap[0]:
+                                node = edge
+                                continue
+                            elif seq in pending:
+                                slot = pending[seq]
+                                slot[1] = slot[1] + g
+                            else:
+                                pending[seq] = [edge, g]
+                                heappush(heap, seq)
+                        break
+                    edges, pulls = (node.next, node.pulls) if place is None else ((node.next,), ())
                     follow = follow_g = None
                     for i, edge in enumerate(edges):
                         if edge is None:

@@ -37,15 +37,15 @@ def inner_edge(of: GradientEdge) -> Any:
 def reachable(edges: Sequence[Any], targets: Any) -> set[Any] | None:
     """The nodes on a path from ``edges`` to one of ``targets`` (nodes or leaves); None if that is all of them."""
     if len(edges) == 1:  # a chain to a leaf needs no bookkeeping
-        node, live = edges[0], 1
-        while node._seq and live == 1 and node not in targets:
-            live = 0
-            for e in node.next if node.place is None else (node.next,):
-                if e is not None:
-                    live += 1
-                    following = e
-            if live == 1:
-                node = following
+        node = edges[0]
+        while node._seq and node not in targets:
+            if node.place is None:
+                live = [e for e in node.next if e is not None]
+                if len(live) != 1:
+                    break
+                (node,) = live
+            else:
+                node = node.next
         if not node._seq and node in targets:
             return None
     seen = {e for e in edges if e._seq}
