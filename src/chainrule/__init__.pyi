@@ -77,6 +77,8 @@ from .ops.solvers import cholesky_inverse as cholesky_inverse
 from .ops.solvers import cholesky_solve as cholesky_solve
 from .ops.pieces import chunk as chunk
 from .ops.choice import clamp as clamp
+from .ops.choice import clamp_max as clamp_max
+from .ops.choice import clamp_min as clamp_min
 from .ops.choice import clamp as clip
 from .ops.convert import clone as clone
 from .ops.pieces import column_stack as column_stack
@@ -136,6 +138,7 @@ from . import explain as explain
 from .ops.exponential import expm1 as expm1
 from .creation import eye as eye
 from . import fft as fft
+from .ops.filling import fill as fill
 from .dtypes import finfo as finfo
 from .ops.pointwise import trunc as fix
 from .ops.shape import flatten as flatten
@@ -327,6 +330,7 @@ from .ops.rounding import round as round
 from .ops.pieces import vstack as row_stack
 from .ops.units import rrelu as rrelu
 from .ops.exponential import rsqrt as rsqrt
+from .ops.arithmetic import rsub as rsub
 from .serialization.files import save as save
 from .creation import scalar_tensor as scalar_tensor
 from .ops.scatter import scatter as scatter

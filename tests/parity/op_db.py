@@ -137,7 +137,8 @@ def counterpart(op: Any) -> Callable[..., Any]:
         at = getattr(at, part, None)
         if at is None:
             break
-    if at is None and hasattr(cr.Tensor, name):
+    at = getattr(cr, getattr(f, "__name__", ""), None) if at is None else at
+    if (at is None or isinstance(at, cr.dtype)) and hasattr(cr.Tensor, name):
         at = getattr(cr.Tensor, name)
     if at is None and hasattr(operator, name.strip("_")) and name.startswith("__"):
         at = getattr(operator, name.strip("_"))

@@ -265,7 +265,8 @@ class Reciprocal(Elementwise):
 
 
 reciprocal = unary(Reciprocal)
-attach(__rtruediv__=lambda self, other: reciprocal(self) * other)  # as PyTorch has it, in the last digit and the graph
+_divided = lambda self, other: reciprocal(self) * other  # as PyTorch has it, in the last digit and the graph
+attach(__rtruediv__=_divided, __rdiv__=_divided)
 
 
 class AddScaled(Elementwise):
@@ -301,6 +302,24 @@ def _check_alpha(alpha: Any, *arguments: Any) -> None:
 
 AddScaled()
 add, sub = _with_alpha("add", 1, "AddBackward0"), _with_alpha("sub", -1, "SubBackward0")
+
+_rsub = Sub("RsubBackward0")
+
+
+def rsub(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
+    """``other - alpha * input``.
+
+    Source: ``torch.rsub``.
+
+    >>> import chainrule as torch
+    >>> torch.rsub(torch.tensor([1.0, 2.0]), 10)
+    tensor([9., 8.])
+    """
+    _check_alpha(alpha, input, other)
+    return general(_rsub, (other, input), None, {}) if alpha == 1 else public["sub"](other, input, alpha=alpha)  # type: ignore[no-any-return]
+
+
+export("rsub", rsub, method=False)
 
 addcmul_ = in_place_of(lambda x, tensor1, tensor2, *, value=1: x + value * tensor1 * tensor2, "addcmul")
 

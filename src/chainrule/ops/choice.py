@@ -149,6 +149,30 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     return _clamp(input, min=min, max=max)  # type: ignore[no-any-return]
 
 
+def clamp_min(input: Tensor, min: Any) -> Tensor:
+    """Elements that are ``min``, a number or a tensor, at least.
+
+    Source: ``torch.clamp_min``.
+
+    >>> import chainrule as torch
+    >>> torch.clamp_min(torch.tensor([1.0, 3.0]), 2)
+    tensor([2., 3.])
+    """
+    return clamp(input, min)
+
+
+def clamp_max(input: Tensor, max: Any) -> Tensor:
+    """Elements that are ``max``, a number or a tensor, at most.
+
+    Source: ``torch.clamp_max``.
+
+    >>> import chainrule as torch
+    >>> torch.clamp_max(torch.tensor([1.0, 3.0]), 2)
+    tensor([1., 2.])
+    """
+    return clamp(input, None, max)
+
+
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """``value`` where the mask holds, else input's elements.
 
@@ -163,6 +187,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 
 export("where", where, method=False)
 attach(where=lambda self, condition, other: where(condition, self, other))
-for _name, _f in {"clamp": clamp, "clip": clamp, "masked_fill": masked_fill}.items():
-    export(_name, _f, in_place=True)
+for _f in (clamp, clamp_min, clamp_max, masked_fill):
+    export(_f.__name__, _f, in_place=True)
+export("clip", clamp, in_place=True)
 export("nonzero", nonzero)

@@ -106,6 +106,21 @@ for _method, _dtype in _NAMES.items():
     attach(**{_method: _converter(_dtype)})
 
 
+def _refused(name: str, why: str) -> Any:
+    def refuse(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        raise TypeError(f"{name}() is not supported: {why}")
+
+    refuse.__doc__ = f"Refused: {why}"
+    return refuse
+
+
+attach(
+    bfloat16=_refused("bfloat16", "NumPy has no such dtype. Use x.float(), which has its range and more digits."),
+    chalf=_refused("chalf", "NumPy has no such dtype. Use x.cfloat(), which has more digits."),
+    to_sparse=_refused("to_sparse", "a tensor holds all its entries here. Go on with the dense one; x.nonzero() says where."),
+)  # fmt: skip
+
+
 def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     """The tensor's old-style type name, or the tensor converted to ``dtype``."""
     if dtype is None:

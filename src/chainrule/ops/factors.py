@@ -119,6 +119,7 @@ def ldl_factor_ex(A: Tensor, *, hermitian: bool = False, check_errors: bool = Fa
 
     Source: ``torch.linalg.ldl_factor_ex``.
 
+    >>> import chainrule as torch
     >>> ldl_factor_ex(torch.tensor([[2.0, 1.0], [1.0, 2.0]])).info
     tensor(0, dtype=torch.int32)
     """
@@ -145,6 +146,7 @@ def ldl_factor(A: Tensor, *, hermitian: bool = False, out: Any = None) -> Any:
 
     Source: ``torch.linalg.ldl_factor``.
 
+    >>> import chainrule as torch
     >>> a = torch.tensor([[2.0, 1.0], [1.0, 2.0]])
     >>> LD, pivots = ldl_factor(a)
     >>> ldl_solve(LD, pivots, torch.tensor([[3.0], [3.0]]))
@@ -160,6 +162,7 @@ def ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, *, hermitian: bool = False,
 
     Source: ``torch.linalg.ldl_solve``.
 
+    >>> import chainrule as torch
     >>> LD, pivots = ldl_factor(torch.tensor([[4.0]]))
     >>> ldl_solve(LD, pivots, torch.tensor([[2.0]]))
     tensor([[0.5000]])

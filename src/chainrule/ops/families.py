@@ -8,6 +8,10 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "",
         "",
     ),
+    "counting": (
+        "hash_tensor histogramdd nonzero_static",
+        "hash_tensor nonzero_static",
+    ),
     "cumulative": (
         "cummax cummin cumprod cumulative_trapezoid diff gradient logcumsumexp trapezoid trapz",
         "cummax cummin cumprod cumprod_ cumsum_ diff logcumsumexp",
@@ -43,7 +47,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "nanquantile quantile sort topk unique unique_consecutive",
     ),
     "padding": (
-        "",
+        "constant_pad_nd",
         "",
     ),
     "pieces": (
@@ -74,6 +78,10 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "addbmm addbmm_ addmm_ addmv addmv_ addr addr_ aminmax baddbmm baddbmm_ corrcoef cov inner nanmean "
         "nansum renorm renorm_ vdot",
     ),
+    "queries": (
+        "can_cast is_nonzero is_same_size is_signed numel promote_types result_type",
+        "is_nonzero is_same_size is_signed",
+    ),
     "random": (
         "bernoulli multinomial poisson",
         "bernoulli bernoulli_ cauchy_ exponential_ geometric_ log_normal_ multinomial normal_ random_ "
@@ -81,8 +89,8 @@ FAMILIES: dict[str, tuple[str, str]] = {
     ),
     "rearrange": (
         "alias_copy diagonal_copy expand_copy fliplr flipud kron narrow_copy permute_copy repeat_interleave "
-        "roll rot90 select_copy split_with_sizes_copy squeeze_copy t_copy tile transpose_copy unbind_copy "
-        "unflatten unfold_copy unsqueeze_copy view_copy zero_",
+        "roll rot90 select_copy slice_copy split_with_sizes_copy squeeze_copy t_copy tile transpose_copy "
+        "unbind_copy unflatten unfold_copy unsqueeze_copy view_copy zero_",
         "fliplr flipud kron narrow_copy new_empty new_full new_ones new_zeros repeat repeat_interleave roll "
         "rot90 squeeze_ sum_to_size swapaxes_ swapdims_ t_ tile transpose_ unflatten unfold unsqueeze_",
     ),
@@ -92,6 +100,10 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "index_add index_add_ index_copy index_copy_ index_fill index_fill_ index_put index_put_ index_reduce "
         "index_reduce_ masked_scatter masked_scatter_ masked_select put put_ scatter scatter_ scatter_add "
         "scatter_add_ scatter_reduce scatter_reduce_ take take_along_dim",
+    ),
+    "segments": (
+        "segment_reduce",
+        "",
     ),
     "solvers": (
         "cholesky cholesky_inverse cholesky_solve det inverse logdet lu lu_solve lu_unpack slogdet "

@@ -16,7 +16,7 @@ from ..primitive import Elementwise
 from ..tensor import Tensor, wrap
 from ..transforms import batches
 from ..writes import assign, check_writable, compute_into
-from .kinds import attach
+from .kinds import attach, export
 
 
 class _InPlaceOfX(Elementwise):
@@ -56,6 +56,7 @@ class Copy(_InPlaceOfX):
 Copy()
 
 _copy = Copy("torch::autograd::CopyBackwards")
+_full, _full_tensor = Fill("FillBackward0"), Fill("FillBackward1")
 _zero, _fill, _fill_tensor = Fill("ZeroBackward0"), Fill("FillBackward2"), Fill("FillBackward3")
 
 
@@ -84,6 +85,21 @@ def fill_(self: Tensor, value: Any) -> Tensor:
 _ZERO = object()
 
 
+def fill(input: Tensor, value: Any) -> Tensor:
+    """A tensor of input's shape and dtype, full of ``value``: a number, or a tensor of one that has a gradient.
+
+    Source: ``torch.fill``.
+
+    >>> import chainrule as torch
+    >>> torch.fill(torch.zeros(2), 3)
+    tensor([3., 3.])
+    """
+    tensor = isinstance(value, Tensor)
+    if tensor and value.ndim:
+        raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
+    return (_full_tensor if tensor else _full)(input, value if tensor else dtypes.number_as(value, input._dtype))  # type: ignore[no-any-return]
+
+
 def zero_(self: Tensor) -> Tensor:
     """Every element set to 0."""
     return fill_(self, _ZERO)
@@ -110,4 +126,5 @@ def _fitting_copy(x: Tensor, src: Tensor) -> Tensor:
     return _copy(x, src)  # type: ignore[no-any-return]
 
 
+export("fill", fill, method=False)
 attach(fill_=fill_, zero_=zero_, copy_=copy_)

@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import explained
 from ..primitive import Primitive
 from ..tensor import Tensor
+from .kinds import export
 from .shape import cat
 
 Widths = tuple[tuple[int, int], ...]  # before and after each of the last axes; negative ones cut off
@@ -102,6 +103,9 @@ def constant_pad_nd(input: Tensor, pad: Sequence[int], value: float = 0) -> Tens
                 )
             )
     return _pad(input, widths=widths, value=value)  # type: ignore[no-any-return]
+
+
+export("constant_pad_nd", constant_pad_nd, method=False)
 
 
 def _check(mode: str, x: Tensor, axis: int, a: int, b: int) -> None:

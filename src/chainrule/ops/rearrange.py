@@ -278,6 +278,21 @@ def alias_copy(input: Tensor) -> Tensor:
 export("alias_copy", alias_copy, method=False)
 
 
+def slice_copy(input: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Tensor:
+    """Every ``step``-th slice from ``start`` to ``end`` along ``dim``, with memory of their own.
+
+    Source: ``torch.slice_copy``.
+
+    >>> import chainrule as torch
+    >>> torch.slice_copy(torch.arange(6), 0, 1, 6, 2)
+    tensor([1, 3, 5])
+    """
+    return input[(*(slice(None),) * input._dim(dim), slice(start, end, step))].clone()
+
+
+export("slice_copy", slice_copy, method=False)
+
+
 def _adjoint(self: Tensor) -> Tensor:
     if self.ndim == 1:
         raise RuntimeError("tensor.mH is only supported on matrices or batches of matrices. Got 1-D tensor.")
