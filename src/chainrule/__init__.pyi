@@ -64,6 +64,7 @@ from .ops.pieces import broadcast_shapes as broadcast_shapes
 from .ops.pieces import broadcast_tensors as broadcast_tensors
 from .ops.shape import broadcast_to as broadcast_to
 from .ops.ordering import bucketize as bucketize
+from .ops.queries import can_cast as can_cast
 from .ops.pieces import cartesian_prod as cartesian_prod
 from .ops.shape import cat as cat
 from .ops.distances import cdist as cdist
@@ -88,6 +89,7 @@ from .ops.complex import complex as complex
 from .ops.shape import cat as concat
 from .ops.complex import conj as conj
 from .ops.complex import conj_physical as conj_physical
+from .ops.padding import constant_pad_nd as constant_pad_nd
 from .device import contiguous_format as contiguous_format
 from .ops.pointwise import copysign as copysign
 from .ops.products import corrcoef as corrcoef
@@ -170,9 +172,11 @@ from .ops.comparison import gt as gt
 from .ops.windows import hamming_window as hamming_window
 from .ops.windows import hann_window as hann_window
 from .ops.units import hardshrink as hardshrink
+from .ops.counting import hash_tensor as hash_tensor
 from .ops.pointwise import heaviside as heaviside
 from .ops.ordering import histc as histc
 from .ops.ordering import histogram as histogram
+from .ops.counting import histogramdd as histogramdd
 from .ops.pieces import hsplit as hsplit
 from .ops.pieces import hstack as hstack
 from .ops.pointwise import hypot as hypot
@@ -200,6 +204,9 @@ from .modes import is_grad_enabled as is_grad_enabled
 from .modes import is_inference as is_inference
 from .modes import is_inference_mode_enabled as is_inference_mode_enabled
 from .ops.complex import is_neg as is_neg
+from .ops.queries import is_nonzero as is_nonzero
+from .ops.queries import is_same_size as is_same_size
+from .ops.queries import is_signed as is_signed
 from .creation import is_tensor as is_tensor
 from .ops.pointwise import isclose as isclose
 from .ops.pointwise import isfinite as isfinite
@@ -279,8 +286,10 @@ from .ops.pointwise import nextafter as nextafter
 from . import nn as nn
 from .modes import no_grad as no_grad
 from .ops.choice import nonzero as nonzero
+from .ops.counting import nonzero_static as nonzero_static
 from .ops.statistics import norm as norm
 from .sampling import normal as normal
+from .ops.queries import numel as numel
 from .creation import ones as ones
 from .creation import ones_like as ones_like
 from . import optim as optim
@@ -301,6 +310,7 @@ from .ops.arithmetic import pow as pow
 from .ops.units import prelu as prelu
 from .device import preserve_format as preserve_format
 from .ops.reduce import prod as prod
+from .ops.queries import promote_types as promote_types
 from .ops.scatter import put as put
 from .ops.spectral import old_qr as qr
 from .ops.ordering import quantile as quantile
@@ -324,6 +334,7 @@ from .ops.shape import reshape as reshape
 from .ops.strided import resize_as_ as resize_as_
 from .ops.complex import resolve_conj as resolve_conj
 from .ops.complex import resolve_neg as resolve_neg
+from .ops.queries import result_type as result_type
 from .ops.rearrange import roll as roll
 from .ops.rearrange import rot90 as rot90
 from .ops.rounding import round as round
@@ -338,6 +349,7 @@ from .ops.scatter import scatter_add as scatter_add
 from .ops.scatter import scatter_reduce as scatter_reduce
 from .ops.ordering import searchsorted as searchsorted
 from .random.generator import seed as seed
+from .ops.segments import segment_reduce as segment_reduce
 from .ops.pieces import select as select
 from .ops.rearrange import select_copy as select_copy
 from .ops.pieces import select_scatter as select_scatter
@@ -356,6 +368,7 @@ from .ops.pointwise import signbit as signbit
 from .ops.trigonometric import sin as sin
 from .ops.special import sinc as sinc
 from .ops.trigonometric import sinh as sinh
+from .ops.rearrange import slice_copy as slice_copy
 from .ops.pieces import slice_scatter as slice_scatter
 from .ops.solvers import slogdet as slogdet
 from .ops.activation import softmax as softmax
