@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from ..creation import empty
@@ -98,3 +99,38 @@ class Flatten(Module):
     def extra_repr(self) -> str:
         """The dimensions."""
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Module):
+    """One dimension made several, the inverse of :class:`Flatten`: (n, 60) to (n, 3, 4, 5).
+
+    One of ``unflattened_size`` may be -1: what is left.  TypeError unless they are whole numbers.
+
+    Source: ``torch.nn.Unflatten``.
+
+    >>> import chainrule as torch
+    >>> torch.nn.Unflatten(1, (3, 4))(torch.zeros(2, 12)).shape
+    torch.Size([2, 3, 4])
+    """
+
+    _shown = ("dim", "unflattened_size")
+
+    def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
+        super().__init__()
+        if not isinstance(dim, int):
+            raise TypeError("named tensor dimensions are not supported: dim must be an int")
+        if not isinstance(unflattened_size, (tuple, list)):
+            raise TypeError(
+                f"unflattened_size must be a tuple of ints, but found type {type(unflattened_size).__name__}"
+            )
+        for i, n in enumerate(unflattened_size):
+            if not isinstance(n, int):
+                raise TypeError(
+                    f"unflattened_size must be tuple of ints, but found element of type {type(n).__name__} at pos {i}"
+                )
+        self.dim = dim
+        self.unflattened_size = unflattened_size
+
+    def forward(self, input: Tensor) -> Tensor:
+        """``input`` with more dimensions, sharing its memory; RuntimeError if the sizes do not fit."""
+        return input.unflatten(self.dim, self.unflattened_size)

@@ -151,3 +151,114 @@ class BCEWithLogitsLoss(_Loss):
         return functional.binary_cross_entropy_with_logits(
             input, target, self.weight, pos_weight=self.pos_weight, reduction=self.reduction
         )
+
+
+class SmoothL1Loss(_Loss):
+    """:class:`L1Loss`, but within ``beta`` of the target a parabola, ``(input - target)² / (2 * beta)``.
+
+    Source: ``torch.nn.SmoothL1Loss``.
+
+    >>> import chainrule as torch
+    >>> torch.nn.SmoothL1Loss()(torch.tensor([1.0, 2.5]), torch.tensor([1.5, 4.5]))
+    """
+
+    def __init__(
+        self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean", beta: float = 1.0
+    ) -> None:
+        super().__init__(size_average, reduce, reduction)
+        self.beta = beta
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss of two tensors of one shape."""
+        return functional.smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
+
+
+class HuberLoss(_Loss):
+    """``delta`` times :class:`SmoothL1Loss`: a parabola within ``delta``, beyond it a line of slope ``delta``.
+
+    Source: ``torch.nn.HuberLoss``.
+
+    >>> import chainrule as torch
+    >>> torch.nn.HuberLoss(delta=2.0)(torch.tensor([1.0, 2.0]), torch.tensor([2.0, 5.0]))
+    """
+
+    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        super().__init__(reduction=reduction)
+        self.delta = delta
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss of two tensors of one shape."""
+        return functional.huber_loss(input, target, reduction=self.reduction, delta=self.delta)
+
+
+class KLDivLoss(_Loss):
+    """``target * (log(target) - input)``, of log-probabilities ``input``; with ``log_target`` the target is one too.
+
+    The reduction "batchmean" divides the sum by the number of samples.
+
+    Source: ``torch.nn.KLDivLoss``.
+
+    >>> import chainrule as torch
+    >>> torch.nn.KLDivLoss(reduction="sum")(torch.tensor([-1.0, -2.0]), torch.tensor([0.5, 0.5]))
+    """
+
+    def __init__(
+        self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
+        log_target: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(size_average, reduce, reduction)
+        self.log_target = log_target
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss of two tensors of one shape."""
+        return functional.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
+
+
+class PoissonNLLLoss(_Loss):
+    """``exp(x) - target * x``, averaged: of counts, whose expectation's logarithm is x (or x itself, ``log_input`` off).
+
+    ``full`` adds Stirling's approximation of the logarithm of target!.
+
+    Source: ``torch.nn.PoissonNLLLoss``.
+
+    >>> import chainrule as torch
+    >>> torch.nn.PoissonNLLLoss()(torch.tensor([0.0, 1.0]), torch.tensor([1.0, 2.0]))
+    """
+
+    def __init__(
+        self, log_input: bool = True, full: bool = False, size_average: bool | None = None, eps: float = 1e-8,
+        reduce: bool | None = None, reduction: str = "mean",
+    ) -> None:  # fmt: skip
+        super().__init__(size_average, reduce, reduction)
+        self.log_input = log_input
+        self.full = full
+        self.eps = eps
+
+    def forward(self, log_input: Tensor, target: Tensor) -> Tensor:
+        """The loss of two tensors of one shape."""
+        return functional.poisson_nll_loss(
+            log_input, target, log_input=self.log_input, full=self.full, eps=self.eps, reduction=self.reduction
+        )
+
+
+class GaussianNLLLoss(_Loss):
+    """``(log(var) + (input - target)² / var) / 2``, averaged; ``var`` counts as ``eps`` at least.
+
+    ``full`` adds half the logarithm of 2π.
+
+    Source: ``torch.nn.GaussianNLLLoss``.
+
+    >>> import chainrule as torch
+    >>> torch.nn.GaussianNLLLoss()(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0]), torch.tensor([1.0, 2.0]))
+    """
+
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
+        super().__init__(reduction=reduction)
+        self.full = full
+        self.eps = eps
+
+    def forward(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor:
+        """The loss of three tensors of one shape; ``var`` may lack the last axis, or be a number."""
+        return functional.gaussian_nll_loss(
+            input, target, var, full=self.full, eps=self.eps, reduction=self.reduction
+        )

@@ -19,6 +19,7 @@ class Tree:
     """The part of :class:`Module` that keeps things under names and walks over them."""
 
     training: bool
+    _shown: tuple[str, ...] = ()  # options of a layer's own, as its repr shows them
     call_super_init = False  # for a class that inherits from Module and from others which want their __init__
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Tensor | None]
@@ -297,7 +298,7 @@ class Tree:
 
     def extra_repr(self) -> str:
         """What stands between the parentheses of this module's ``repr``; override it in a layer of your own."""
-        return ""
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown)
 
     def __repr__(self) -> str:
         own = self.extra_repr()
