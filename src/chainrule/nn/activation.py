@@ -29,6 +29,7 @@ class Sigmoid(Module):
 
     >>> import chainrule as torch
     >>> torch.nn.Sigmoid()(torch.tensor([0.0]))
+    tensor([0.5000])
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -43,6 +44,7 @@ class LogSigmoid(Module):
 
     >>> import chainrule as torch
     >>> torch.nn.LogSigmoid()(torch.tensor([0.0]))
+    tensor([-0.6931])
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -57,6 +59,7 @@ class Tanh(Module):
 
     >>> import chainrule as torch
     >>> torch.nn.Tanh()(torch.tensor([0.0]))
+    tensor([0.])
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -71,6 +74,7 @@ class Tanhshrink(Module):
 
     >>> import chainrule as torch
     >>> torch.nn.Tanhshrink()(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.2384])
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -85,6 +89,7 @@ class Softsign(Module):
 
     >>> import chainrule as torch
     >>> torch.nn.Softsign()(torch.tensor([-1.0, 3.0]))
+    tensor([-0.5000,  0.7500])
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -99,6 +104,7 @@ class Softplus(Module):
 
     >>> import chainrule as torch
     >>> torch.nn.Softplus()(torch.tensor([0.0]))
+    tensor([0.6931])
     """
 
     _shown = ("beta", "threshold")
@@ -120,6 +126,7 @@ class ELU(_InPlace):
 
     >>> import chainrule as torch
     >>> torch.nn.ELU()(torch.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
     """
 
     _shown = ("alpha",)
@@ -140,6 +147,7 @@ class CELU(_InPlace):
 
     >>> import chainrule as torch
     >>> torch.nn.CELU(2.0)(torch.tensor([-1.0, 2.0]))
+    tensor([-0.7869,  2.0000])
     """
 
     _shown = ("alpha",)
@@ -160,6 +168,7 @@ class SELU(_InPlace):
 
     >>> import chainrule as torch
     >>> torch.nn.SELU()(torch.tensor([-1.0, 2.0]))
+    tensor([-1.1113,  2.1014])
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -174,6 +183,7 @@ class SiLU(_InPlace):
 
     >>> import chainrule as torch
     >>> torch.nn.SiLU()(torch.tensor([-1.0, 2.0]))
+    tensor([-0.2689,  1.7616])
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -188,6 +198,7 @@ class Mish(_InPlace):
 
     >>> import chainrule as torch
     >>> torch.nn.Mish()(torch.tensor([-1.0, 2.0]))
+    tensor([-0.3034,  1.9440])
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -202,6 +213,7 @@ class GELU(Module):
 
     >>> import chainrule as torch
     >>> torch.nn.GELU()(torch.tensor([-1.0, 2.0]))
+    tensor([-0.1587,  1.9545])
     """
 
     def __init__(self, approximate: str = "none") -> None:
@@ -224,6 +236,7 @@ class GLU(Module):
 
     >>> import chainrule as torch
     >>> torch.nn.GLU()(torch.tensor([1.0, 0.0]))
+    tensor([0.5000])
     """
 
     _shown = ("dim",)

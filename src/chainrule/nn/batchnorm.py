@@ -113,7 +113,10 @@ class BatchNorm1d(_BatchNorm):
     >>> import chainrule as torch
     >>> layer = torch.nn.BatchNorm1d(1, affine=False)
     >>> layer(torch.tensor([[1.0], [3.0]]))
+    tensor([[-1.0000],
+            [ 1.0000]])
     >>> layer.running_mean
+    tensor([0.2000])
     """
 
     _axes = (2, 3)
@@ -126,6 +129,7 @@ class BatchNorm2d(_BatchNorm):
 
     >>> import chainrule as torch
     >>> torch.nn.BatchNorm2d(3)(torch.zeros(2, 3, 4, 4)).shape
+    torch.Size([2, 3, 4, 4])
     """
 
     _axes = (4,)
@@ -138,6 +142,7 @@ class BatchNorm3d(_BatchNorm):
 
     >>> import chainrule as torch
     >>> torch.nn.BatchNorm3d(3)(torch.zeros(2, 3, 4, 4, 4)).shape
+    torch.Size([2, 3, 4, 4, 4])
     """
 
     _axes = (5,)
@@ -183,6 +188,7 @@ class InstanceNorm1d(_InstanceNorm):
 
     >>> import chainrule as torch
     >>> torch.nn.InstanceNorm1d(1)(torch.tensor([[[1.0, 3.0]]]))
+    tensor([[[-1.0000,  1.0000]]])
     """
 
     _axes = (2, 3)
@@ -195,6 +201,7 @@ class InstanceNorm2d(_InstanceNorm):
 
     >>> import chainrule as torch
     >>> torch.nn.InstanceNorm2d(3)(torch.zeros(2, 3, 4, 4)).shape
+    torch.Size([2, 3, 4, 4])
     """
 
     _axes = (3, 4)
@@ -207,6 +214,7 @@ class InstanceNorm3d(_InstanceNorm):
 
     >>> import chainrule as torch
     >>> torch.nn.InstanceNorm3d(3)(torch.zeros(2, 3, 4, 4, 4)).shape
+    torch.Size([2, 3, 4, 4, 4])
     """
 
     _axes = (4, 5)

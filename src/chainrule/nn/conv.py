@@ -112,9 +112,7 @@ class _Conv(_ConvNd):
         padding: Any = self.padding
         if self.padding_mode != "zeros":
             input, padding = F.pad(input, self._around(), mode=self.padding_mode), 0
-        return type(self)._compute(
-            input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
-        )
+        return type(self)._compute(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
 class Conv1d(_Conv):
@@ -130,6 +128,7 @@ class Conv1d(_Conv):
 
     >>> import chainrule as torch
     >>> torch.nn.Conv1d(16, 33, 3, stride=2)(torch.zeros(20, 16, 50)).shape
+    torch.Size([20, 33, 24])
     """
 
     _rank, _compute = 1, staticmethod(F.conv1d)
@@ -144,6 +143,7 @@ class Conv2d(_Conv):
 
     >>> import chainrule as torch
     >>> torch.nn.Conv2d(16, 33, (3, 5), stride=(2, 1), padding=(4, 2))(torch.zeros(2, 16, 50, 10)).shape
+    torch.Size([2, 33, 28, 10])
     """
 
     _rank, _compute = 2, staticmethod(F.conv2d)
@@ -156,6 +156,7 @@ class Conv3d(_Conv):
 
     >>> import chainrule as torch
     >>> torch.nn.Conv3d(2, 3, 3, stride=2)(torch.zeros(1, 2, 5, 7, 9)).shape
+    torch.Size([1, 3, 2, 3, 4])
     """
 
     _rank, _compute = 3, staticmethod(F.conv3d)
@@ -217,6 +218,7 @@ class ConvTranspose1d(_ConvTranspose):
 
     >>> import chainrule as torch
     >>> torch.nn.ConvTranspose1d(16, 33, 3, stride=2)(torch.zeros(20, 16, 50)).shape
+    torch.Size([20, 33, 101])
     """
 
     _rank, _compute = 1, staticmethod(F.conv_transpose1d)
@@ -230,6 +232,7 @@ class ConvTranspose2d(_ConvTranspose):
     >>> import chainrule as torch
     >>> up = torch.nn.ConvTranspose2d(4, 4, 3, stride=2, padding=1)
     >>> up(torch.zeros(1, 4, 6, 6), output_size=(12, 12)).shape
+    torch.Size([1, 4, 12, 12])
     """
 
     _rank, _compute = 2, staticmethod(F.conv_transpose2d)
@@ -242,6 +245,7 @@ class ConvTranspose3d(_ConvTranspose):
 
     >>> import chainrule as torch
     >>> torch.nn.ConvTranspose3d(4, 2, 3)(torch.zeros(1, 4, 2, 3, 4)).shape
+    torch.Size([1, 2, 4, 5, 6])
     """
 
     _rank, _compute = 3, staticmethod(F.conv_transpose3d)

@@ -14,6 +14,7 @@ class CosineSimilarity(Module):
 
     >>> import chainrule as torch
     >>> torch.nn.CosineSimilarity()(torch.tensor([[1.0, 0.0]]), torch.tensor([[3.0, 4.0]]))
+    tensor([0.6000])
     """
 
     def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
@@ -33,6 +34,7 @@ class PairwiseDistance(Module):
 
     >>> import chainrule as torch
     >>> torch.nn.PairwiseDistance()(torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0]]))
+    tensor([5.0000])
     """
 
     def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:

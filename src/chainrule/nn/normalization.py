@@ -23,6 +23,8 @@ class LayerNorm(Module):
 
     >>> import chainrule as torch
     >>> torch.nn.LayerNorm(2, elementwise_affine=False)(torch.tensor([[1.0, 3.0], [0.0, 8.0]]))
+    tensor([[-1.0000,  1.0000],
+            [-1.0000,  1.0000]])
     """
 
     weight: Parameter | None
@@ -70,6 +72,7 @@ class RMSNorm(Module):
 
     >>> import chainrule as torch
     >>> torch.nn.RMSNorm(2, elementwise_affine=False)(torch.tensor([1.0, 7.0]))
+    tensor([0.2000, 1.4000])
     """
 
     weight: Parameter | None
@@ -111,6 +114,7 @@ class GroupNorm(Module):
 
     >>> import chainrule as torch
     >>> torch.nn.GroupNorm(2, 4, affine=False)(torch.tensor([[1.0, 3.0, 0.0, 8.0]]))
+    tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])
     """
 
     weight: Parameter | None
@@ -145,9 +149,7 @@ class GroupNorm(Module):
 
     def extra_repr(self) -> str:
         """The options."""
-        return (
-            f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, bias={self.bias is not None}"
-        )
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, bias={self.bias is not None}"
 
 
 class LocalResponseNorm(Module):
@@ -157,6 +159,7 @@ class LocalResponseNorm(Module):
 
     >>> import chainrule as torch
     >>> torch.nn.LocalResponseNorm(2, alpha=1.0, beta=1.0)(torch.tensor([[[2.0], [4.0]]])).flatten()
+    tensor([0.6667, 0.3636])
     """
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:

@@ -59,6 +59,7 @@ class ConstantPad1d(_ConstantPad):
 
     >>> import chainrule as torch
     >>> torch.nn.ConstantPad1d(2, 3.5)(torch.zeros(1, 2))
+    tensor([[3.5000, 3.5000, 0.0000, 0.0000, 3.5000, 3.5000]])
     """
 
     _rank = 1
@@ -71,6 +72,7 @@ class ConstantPad2d(_ConstantPad):
 
     >>> import chainrule as torch
     >>> torch.nn.ConstantPad2d(1, 3.5)(torch.zeros(1, 2, 2)).shape
+    torch.Size([1, 4, 4])
     """
 
     _rank = 2
@@ -83,6 +85,7 @@ class ConstantPad3d(_ConstantPad):
 
     >>> import chainrule as torch
     >>> torch.nn.ConstantPad3d(1, 3.5)(torch.zeros(1, 2, 2, 2)).shape
+    torch.Size([1, 4, 4, 4])
     """
 
     _rank = 3
@@ -95,6 +98,7 @@ class ZeroPad1d(_ZeroPad):
 
     >>> import chainrule as torch
     >>> torch.nn.ZeroPad1d((1, 2))(torch.ones(1, 2))
+    tensor([[0., 1., 1., 0., 0.]])
     """
 
     _rank = 1
@@ -107,6 +111,7 @@ class ZeroPad2d(_ZeroPad):
 
     >>> import chainrule as torch
     >>> torch.nn.ZeroPad2d(1)(torch.zeros(1, 2, 2)).shape
+    torch.Size([1, 4, 4])
     """
 
     _rank = 2
@@ -119,6 +124,7 @@ class ZeroPad3d(_ZeroPad):
 
     >>> import chainrule as torch
     >>> torch.nn.ZeroPad3d(1)(torch.zeros(1, 2, 2, 2)).shape
+    torch.Size([1, 4, 4, 4])
     """
 
     _rank = 3
@@ -131,6 +137,7 @@ class ReflectionPad1d(_Pad):
 
     >>> import chainrule as torch
     >>> torch.nn.ReflectionPad1d(2)(torch.tensor([[1.0, 2.0, 3.0]]))
+    tensor([[3., 2., 1., 2., 3., 2., 1.]])
     """
 
     _rank = 1
@@ -144,6 +151,7 @@ class ReflectionPad2d(_Pad):
 
     >>> import chainrule as torch
     >>> torch.nn.ReflectionPad2d(1)(torch.zeros(1, 2, 2)).shape
+    torch.Size([1, 4, 4])
     """
 
     _rank = 2
@@ -157,6 +165,7 @@ class ReflectionPad3d(_Pad):
 
     >>> import chainrule as torch
     >>> torch.nn.ReflectionPad3d(1)(torch.zeros(1, 2, 2, 2)).shape
+    torch.Size([1, 4, 4, 4])
     """
 
     _rank = 3
@@ -170,6 +179,7 @@ class ReplicationPad1d(_Pad):
 
     >>> import chainrule as torch
     >>> torch.nn.ReplicationPad1d(2)(torch.tensor([[1.0, 2.0, 3.0]]))
+    tensor([[1., 1., 1., 2., 3., 3., 3.]])
     """
 
     _rank = 1
@@ -183,6 +193,7 @@ class ReplicationPad2d(_Pad):
 
     >>> import chainrule as torch
     >>> torch.nn.ReplicationPad2d(1)(torch.zeros(1, 2, 2)).shape
+    torch.Size([1, 4, 4])
     """
 
     _rank = 2
@@ -196,6 +207,7 @@ class ReplicationPad3d(_Pad):
 
     >>> import chainrule as torch
     >>> torch.nn.ReplicationPad3d(1)(torch.zeros(1, 2, 2, 2)).shape
+    torch.Size([1, 4, 4, 4])
     """
 
     _rank = 3
@@ -210,9 +222,7 @@ class _CircularPad(_Pad):
         if input.ndim - self._rank not in (1, 2):
             wanted = f"{self._rank + 1}D or {self._rank + 2}D"
             raise explained(
-                ValueError(
-                    f"expected {wanted} input (got {input.ndim}D input)\nThe axes are (batch, channels, ...)."
-                )
+                ValueError(f"expected {wanted} input (got {input.ndim}D input)\nThe axes are (batch, channels, ...).")
             )
         return super().forward(input)
 
@@ -224,6 +234,7 @@ class CircularPad1d(_CircularPad):
 
     >>> import chainrule as torch
     >>> torch.nn.CircularPad1d(2)(torch.tensor([[1.0, 2.0, 3.0]]))
+    tensor([[2., 3., 1., 2., 3., 1., 2.]])
     """
 
     _rank = 1
@@ -236,6 +247,7 @@ class CircularPad2d(_CircularPad):
 
     >>> import chainrule as torch
     >>> torch.nn.CircularPad2d(1)(torch.zeros(1, 2, 2)).shape
+    torch.Size([1, 4, 4])
     """
 
     _rank = 2
@@ -248,6 +260,7 @@ class CircularPad3d(_CircularPad):
 
     >>> import chainrule as torch
     >>> torch.nn.CircularPad3d(1)(torch.zeros(1, 2, 2, 2)).shape
+    torch.Size([1, 4, 4, 4])
     """
 
     _rank = 3

@@ -21,6 +21,7 @@ class ReLU(_InPlace):
 
     >>> import chainrule as torch
     >>> torch.nn.ReLU()(torch.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -35,6 +36,7 @@ class LeakyReLU(_InPlace):
 
     >>> import chainrule as torch
     >>> torch.nn.LeakyReLU(0.1)(torch.tensor([-1.0, 2.0]))
+    tensor([-0.1000,  2.0000])
     """
 
     _shown = ("negative_slope",)
@@ -55,6 +57,7 @@ class RReLU(_InPlace):
 
     >>> import chainrule as torch
     >>> torch.nn.RReLU(0.1, 0.3).eval()(torch.tensor([-1.0, 2.0]))
+    tensor([-0.2000,  2.0000])
     """
 
     _shown = ("lower", "upper")
@@ -106,6 +109,7 @@ class Threshold(_InPlace):
 
     >>> import chainrule as torch
     >>> torch.nn.Threshold(1.0, -3.0)(torch.tensor([0.5, 2.0]))
+    tensor([-3.,  2.])
     """
 
     _shown = ("threshold", "value")
@@ -132,7 +136,7 @@ class Hardtanh(_InPlace):
     tensor([-1.0000,  0.5000,  1.0000])
     """
 
-    _shown = ("min_val", "max_val")
+    _shown: tuple[str, ...] = ("min_val", "max_val")
 
     def __init__(
         self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False, min_value: float | None = None,
@@ -147,7 +151,7 @@ class Hardtanh(_InPlace):
         self.min_val = min_val if min_value is None else min_value
         self.max_val = max_val if max_value is None else max_value
         if self.max_val <= self.min_val:
-            raise AssertionError("max_val must be greater than min_val")
+            raise AssertionError(f"max_val ({self.max_val}) must be greater than min_val ({self.min_val})")
 
     def forward(self, input: Tensor) -> Tensor:
         """The function of each entry."""
@@ -177,6 +181,7 @@ class Hardsigmoid(_InPlace):
 
     >>> import chainrule as torch
     >>> torch.nn.Hardsigmoid()(torch.tensor([-5.0, 0.0]))
+    tensor([0.0000, 0.5000])
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -191,6 +196,7 @@ class Hardswish(_InPlace):
 
     >>> import chainrule as torch
     >>> torch.nn.Hardswish()(torch.tensor([-1.0, 3.0]))
+    tensor([-0.3333,  3.0000])
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -205,6 +211,7 @@ class Hardshrink(Module):
 
     >>> import chainrule as torch
     >>> torch.nn.Hardshrink()(torch.tensor([0.25, 2.0]))
+    tensor([0., 2.])
     """
 
     def __init__(self, lambd: float = 0.5) -> None:
@@ -227,6 +234,7 @@ class Softshrink(Module):
 
     >>> import chainrule as torch
     >>> torch.nn.Softshrink()(torch.tensor([0.25, 2.0]))
+    tensor([0.0000, 1.5000])
     """
 
     def __init__(self, lambd: float = 0.5) -> None:

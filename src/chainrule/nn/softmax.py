@@ -14,6 +14,7 @@ class Softmax(Module):
 
     >>> import chainrule as torch
     >>> torch.nn.Softmax(dim=0)(torch.tensor([1.0, 1.0]))
+    tensor([0.5000, 0.5000])
     """
 
     _shown = ("dim",)
@@ -34,6 +35,7 @@ class LogSoftmax(Module):
 
     >>> import chainrule as torch
     >>> torch.nn.LogSoftmax(dim=0)(torch.tensor([1.0, 1.0]))
+    tensor([-0.6931, -0.6931])
     """
 
     _shown = ("dim",)
@@ -54,6 +56,7 @@ class Softmin(Module):
 
     >>> import chainrule as torch
     >>> torch.nn.Softmin(dim=0)(torch.tensor([1.0, 3.0]))
+    tensor([0.8808, 0.1192])
     """
 
     _shown = ("dim",)

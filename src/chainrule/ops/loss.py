@@ -238,13 +238,15 @@ def nll_loss(
         logp = input if input.ndim == 2 else input.movedim(1, -1).reshape(-1, input._shape[1])
         flat = target.reshape(-1)
     classes = logp._shape[1]
+    ignored = flat == ignore_index
     if flat._rank == 2 and isinstance(flat._a, np.ndarray):
+        if ignored._a.all():  # the mean is 0 / 0, but nothing depends on the input
+            logp = logp.masked_fill(ignored.unsqueeze(-1), 0.0)
         bad = (flat._a != ignore_index) & ((flat._a < 0) | (flat._a >= classes))
         if bad.any():
             raise explained(
                 IndexError(f"Target {int(flat._a[bad][0])} is out of bounds.\nClasses are 0 to {classes - 1}.")
             )
-    ignored = flat == ignore_index
     safe = flat.masked_fill(ignored, 0)
     if weight is None:
         w = (~ignored).to(input.dtype)
@@ -275,11 +277,12 @@ def cross_entropy(
         return hard
     keep = target != ignore_index
     if weight is None:
-        smooth = -logp.sum(axis) * keep
+        smooth = -logp.sum(axis)
         total = keep.sum()
     else:
-        smooth = -(logp * weight.reshape(*(-1 if i == axis else 1 for i in range(input.ndim)))).sum(axis) * keep
+        smooth = -(logp * weight.reshape(*(-1 if i == axis else 1 for i in range(input.ndim)))).sum(axis)
         total = (weight[target.masked_fill(~keep, 0)] * keep).sum()
+    smooth = smooth.masked_fill(~keep, 0.0)
     soft = smooth if reduction == "none" else smooth.sum() / (total if reduction == "mean" else 1)
     return (1 - label_smoothing) * hard + label_smoothing / input._shape[axis] * soft
 

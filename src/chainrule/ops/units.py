@@ -137,7 +137,7 @@ class Hardtanh(Unit):
 class Hardsigmoid(Unit):
     """``x / 6 + 1/2`` kept between 0 and 1."""
 
-    forward = lambda xp, x: xp.where(x <= -3, 0 * x, xp.where(x >= 3, 0 * x + 1, (x + 3) / 6))
+    forward = lambda xp, x: xp.where(x <= -3, 0.0, xp.where(x >= 3, 1.0, (x + 3) / 6))
     d_x = lambda xp, x: marked(xp, (x > -3) & (x < 3), x, 1 / 6)
     real_only = no_kernel("hardsigmoid")
     samples = sample()
