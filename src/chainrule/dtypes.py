@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .errors import explained, scalar_type
+
 __all__ = ["Size", "dtype", "finfo", "get_default_dtype", "iinfo", "set_default_dtype"]
 
 
@@ -93,9 +95,11 @@ def set_default_dtype(d: dtype) -> None:
     if not isinstance(d, dtype):
         raise TypeError(f"invalid dtype object: expected a floating point dtype such as torch.float32, got {d!r}")
     if not d.is_floating_point:
-        raise TypeError(
-            "only floating-point types are supported as the default type, "
-            f"but got {d}; write torch.set_default_dtype(torch.float64), say"
+        raise explained(
+            TypeError(
+                f"only floating-point types are supported as the default type\nThis is {d}; write "
+                "torch.set_default_dtype(torch.float64), say."
+            )
         )
     _default[0] = d
     float_type[0] = d.np.type
@@ -144,11 +148,21 @@ def number_as(value: Any, d: np.dtype[Any]) -> Any:
     return value
 
 
+_FEW_KERNELS = {"uint16", "uint32", "uint64"}
+
+
 def promote(a: np.dtype[Any], b: np.dtype[Any]) -> np.dtype[Any]:
     """PyTorch's ``promote_types``: as NumPy's, but an integer never widens a float."""
     if a == b:
         return a
     ra, rb = kind_rank(a), kind_rank(b)
+    if max(ra, rb) != 2 and (_FEW_KERNELS & {a.name, b.name}):
+        raise explained(
+            RuntimeError(
+                "Promotion for uint16, uint32, uint64 types is not supported, attempted to promote "
+                f"{scalar_type(a)} and {scalar_type(b)}\nConvert one of them: x.to(torch.int64), say."
+            )
+        )
     if ra != rb and max(ra, rb) >= 2:
         high, low = (a, b) if ra > rb else (b, a)
         if kind_rank(low) < 2 or high.kind != "c":
@@ -174,7 +188,7 @@ def result_dtype(dims: list[tuple[np.dtype[Any], int]], scalars: list[Any]) -> n
             if best is None or kind_rank(common) > kind_rank(best):
                 if best is not None and common.kind == "c" and best.kind == "f":
                     common = from_numpy(best).to_complex().np
-                best = common
+                best = promote(best, common) if best is not None and best.kind == "b" else common
     assert best is not None
     return best
 
@@ -202,36 +216,48 @@ class Size(tuple[int, ...]):
     def __add__(self, other: Any) -> Any:
         return Size(tuple.__add__(self, other))
 
+    def __mul__(self, times: Any) -> Any:
+        return Size(tuple.__mul__(self, times))
 
-def sizes(function: str, given: tuple[Any, ...], size: Any = None) -> tuple[int, ...]:
-    """The shape that a user gave, number by number or as a sequence, or by the name ``size``; PyTorch's errors."""
-    if size is not None and given:
-        raise TypeError(f"{function}() got multiple values for argument 'size'")
-    if size is None and not given:
-        raise TypeError(f'{function}() missing 1 required positional arguments: "size"')
-    listed = size if size is not None else given[0] if len(given) == 1 else given
-    if isinstance(listed, (tuple, list)):
-        given = tuple(listed)
-    elif size is not None:
-        raise TypeError(f"{function}(): argument 'size' must be tuple of ints, not {type(size).__name__}")
-    shape = []
+    __rmul__ = __mul__
+
+
+def ints(function: str, argument: str, given: tuple[Any, ...]) -> tuple[int, ...]:
+    """Integers that a user gave, one by one or as a sequence; PyTorch's errors for what is none."""
+    if not given:
+        raise TypeError(f'{function}() missing 1 required positional arguments: "{argument}"')
+    listed = len(given) > 1 or isinstance(given[0], (tuple, list))
+    given = tuple(given[0]) if len(given) == 1 and listed else given
+    found = []
     for i, n in enumerate(given):
         try:
-            shape.append(index(None if type(n) is bool else n))  # type: ignore[arg-type]
+            found.append(index(None if type(n) is bool else n))  # type: ignore[arg-type]
         except TypeError:
-            how, wrong = "must be tuple of ints, not", type(n).__name__
-            if isinstance(listed, (tuple, list)):
+            wrong = type(n).__name__
+            if not listed:
                 raise TypeError(
-                    f"{function}(): argument 'size' failed to unpack the object at pos {i + 1} with error \"type must be "
-                    f'tuple of ints,but got {wrong}"'
+                    f"{function}(): argument '{argument}' (position 1) must be tuple of ints, not {wrong}"
                 ) from None
-            raise TypeError(f"{function}(): argument 'size' (position 1) {how} {wrong}") from None
+            raise TypeError(
+                f"{function}(): argument '{argument}' failed to unpack the object at pos {i + 1} with error \"type must be "
+                f'tuple of ints,but got {wrong}"'
+            ) from None
+    return tuple(found)
+
+
+def sizes(function: str, given: tuple[Any, ...], size: Any = None) -> tuple[int, ...]:
+    """The shape that a user gave, also by the name ``size``."""
+    if size is not None and given:
+        raise TypeError(f"{function}() got multiple values for argument 'size'")
+    if size is not None and not isinstance(size, (tuple, list)):
+        raise TypeError(f"{function}(): argument 'size' must be tuple of ints, not {type(size).__name__}")
+    shape = ints(function, "size", given if size is None else (size,))
     for n in shape:
         if n < 0 and function == "zeros":
             raise RuntimeError("zeros: Dimension size must be non-negative.")
         if n < 0:
-            raise RuntimeError(f"Trying to create tensor with negative dimension {n}: {shape}")
-    return tuple(shape)
+            raise RuntimeError(f"Trying to create tensor with negative dimension {n}: {list(shape)}")
+    return shape
 
 
 def _limits(d: dtype | None) -> dtype:

@@ -54,6 +54,13 @@ def scalar_type(d: Any) -> str:
     return _TYPES[np.dtype(d).name]
 
 
+def c_name(d: np.dtype[Any]) -> str:
+    """The name of a dtype in C, as few of PyTorch's errors give it."""
+    return {"int64": "long int", "int16": "short int", "int8": "signed char", "uint8": "unsigned char"}.get(
+        d.name, scalar_type(d).lower()
+    )
+
+
 def freed_graph(node: Any) -> str:
     return (
         "Trying to backward through the graph a second time (or directly access saved tensors after they have "

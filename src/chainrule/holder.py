@@ -66,6 +66,8 @@ class Holder(TensorMethods, Box):
     def dim(self) -> int:
         return len(self._shape)
 
+    ndimension = dim
+
     def size(self, dim: int | None = None) -> Any:
         return self.shape if dim is None else self._shape[self._dim(dim)]
 
@@ -94,7 +96,7 @@ class Holder(TensorMethods, Box):
 
     def stride(self, dim: int | None = None) -> Any:
         a = self._a
-        plain = is_numpy(a) and a.ndim == len(self._shape)  # inside vmap an array has an axis more
+        plain = is_numpy(a) and a.size and a.ndim == len(self._shape)  # inside vmap an array has an axis more
         strides = tuple(s // a.itemsize for s in a.strides) if plain else _dense(self.shape)
         return strides if dim is None else strides[self._dim(dim)]
 
@@ -109,6 +111,12 @@ class Holder(TensorMethods, Box):
 
     def is_complex(self) -> bool:
         return self._dtype.kind == "c"
+
+    @property
+    def layout(self) -> Any:
+        from .device import strided
+
+        return strided
 
     @property
     def device(self) -> Any:
@@ -162,6 +170,13 @@ class Holder(TensorMethods, Box):
         return bool(self.item() if a is None else a)
 
     def _scalar(self, stacklevel: int = 3) -> Any:
+        if self.numel() != 1:
+            raise explained(
+                ValueError(
+                    "only one element tensors can be converted to Python scalars"
+                    f"\nThis one has {self.numel()}. Reduce it first, float(x.sum()), or take all: x.tolist()."
+                )
+            )
         if self._rg:
             warnings.warn(
                 "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
@@ -174,7 +189,8 @@ class Holder(TensorMethods, Box):
         return float(dtypes.number_as(self._scalar(), dtypes.float64.np))
 
     def __int__(self) -> int:
-        return int(dtypes.number_as(self._scalar(), dtypes.int64.np))
+        value = self._scalar()
+        return int(dtypes.number_as(value, dtypes.int64.np) if isinstance(value, complex) else value)
 
     def __complex__(self) -> complex:
         return complex(self._scalar())
@@ -195,6 +211,10 @@ class Holder(TensorMethods, Box):
         return iter(self.unbind(0))
 
     def __contains__(self, value: Any) -> bool:
+        if not isinstance(value, (Box, bool, int, float, complex)):
+            raise RuntimeError(
+                f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(value)}."
+            )
         return bool((self == value).any())
 
     __hash__ = object.__hash__
@@ -218,5 +238,10 @@ def _dense(shape: tuple[int, ...]) -> tuple[int, ...]:
     strides, n = [], 1
     for length in reversed(shape):
         strides.append(n)
-        n *= length
+        n *= max(length, 1)
     return tuple(reversed(strides))
+
+
+for _name, _member in list(vars(Holder).items()):  # a TypeError about arguments names the class that users know
+    if callable(_member) and hasattr(_member, "__code__"):
+        _member.__qualname__ = f"Tensor.{_name}"

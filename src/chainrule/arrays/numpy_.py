@@ -198,7 +198,7 @@ def softplus(x: Any) -> Any:
 def peak(x: Any, *, axis: Any) -> Any:
     """What to take off x before ``exp`` so that it cannot overflow.  The result must not depend on it."""
     if not x.size:
-        return x
+        return _add(x, axis, None, None, True)
     return x[x.argmax()] if x.ndim == 1 else _max(x, axis, None, None, True)
 
 

@@ -178,6 +178,13 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 
     Source: ``torch.Tensor.masked_fill``.
     """
+    if isinstance(mask, Tensor) and mask._dtype.kind != "b":
+        raise explained(
+            RuntimeError(
+                f"masked_fill_ only supports boolean masks, but got mask with dtype {errors.c_name(mask._dtype)}"
+                "\nMake truths of the numbers: mask != 0."
+            )
+        )
     if isinstance(value, Tensor):
         value = value.to(input.dtype)
     else:

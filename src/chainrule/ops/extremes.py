@@ -90,12 +90,25 @@ _amax, _amin, _max, _min = Amax(), Amin(), Max("MaxBackward1"), Min("MinBackward
 _argmax, _argmin = ArgMax(), ArgMin()
 
 
+def _filled(x: Tensor, axis: tuple[int, ...], name: str) -> tuple[int, ...]:
+    """``axis``, if there is something along it: nothing is the largest of none."""
+    if not x.numel() and len(axis) == x.ndim:
+        raise RuntimeError(
+            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
+            "'dim' argument."
+        )
+    for a in axis:
+        if not x._shape[a]:
+            raise IndexError(f"{name}(): Expected reduction dim {a + x.ndim} to have non-zero size.")
+    return axis
+
+
 def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     """The largest element over ``dim``; ties share the gradient.
 
     Source: ``torch.amax``.
     """
-    return _amax(input, axis=axes(input, dim), keepdims=keepdim)  # type: ignore[no-any-return]
+    return _amax(input, axis=_filled(input, axes(input, dim), "amax"), keepdims=keepdim)  # type: ignore[no-any-return]
 
 
 def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
@@ -103,7 +116,7 @@ def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
 
     Source: ``torch.amin``.
     """
-    return _amin(input, axis=axes(input, dim), keepdims=keepdim)  # type: ignore[no-any-return]
+    return _amin(input, axis=_filled(input, axes(input, dim), "amin"), keepdims=keepdim)  # type: ignore[no-any-return]
 
 
 def return_type(name: str, *fields: str) -> Any:
@@ -125,19 +138,14 @@ def _extreme(name: str, x: Tensor, dim: Any, keepdim: bool) -> Any:
     if isinstance(dim, Tensor):
         return table["Maximum" if name == "max" else "Minimum"](x, dim)
     if dim is None:
-        if not x.numel():
-            raise RuntimeError(
-                f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
-                "with the 'dim' argument."
-            )
-        return whole(x, axis=axes(x, None), keepdims=False)
+        return whole(x, axis=_filled(x, axes(x, None), name), keepdims=False)
     n = x.ndim
     if not n:
         return result(x.clone(), table["Cast"](x.detach() * 0, dtype=dtypes.int64.np))
     if x._dtype.kind == "c":
         refused = RuntimeError(f"{name}(): does not support complex input")
         raise errors.not_of_complex(refused, x._dtype)
-    at = x._dim(dim) - n
+    (at,) = _filled(x, (x._dim(dim) - n,), name)
     indices = arg(x, axis=at, keepdims=True)
     values = table[f"{name.capitalize()}Backward0"](x, indices, axis=at)
     return result(values, indices) if keepdim else result(values.squeeze(at), indices.squeeze(at))
@@ -182,10 +190,16 @@ def _arg(prim: Primitive, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
                 f"{prim.name.lower()}(): does not support bool input\nCount instead: x.long().{prim.name.lower()}()."
             )
         )
+    name = prim.name.lower()
     if dim is None:
+        if not x.numel():
+            raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
         flat = prim(x.detach().reshape(-1), axis=-1, keepdims=False)
         return flat.reshape((1,) * x.ndim) if keepdim else flat  # type: ignore[no-any-return]
-    return prim(x, axis=x._dim(dim) - x.ndim, keepdims=keepdim)  # type: ignore[no-any-return]
+    axis = x._dim(dim) - x.ndim
+    if x.ndim:
+        _filled(x, (axis,), name)
+    return prim(x, axis=axis, keepdims=keepdim)  # type: ignore[no-any-return]
 
 
 for _f in (amax, amin, max, min, argmax, argmin):

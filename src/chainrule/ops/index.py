@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import namespace as ns
+from ..arrays.namespace import is_numpy
 from ..modes import current
 from ..primitive import Primitive, bind, table
 from ..recording import record_one
@@ -164,6 +165,8 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
 
     Source: ``torch.gather``.
     """
+    if not isinstance(index, Tensor):
+        raise TypeError(f"gather(): argument 'index' (position 2) must be Tensor, not {type(index).__name__}")
     at = input._dim(dim)
     if index._dtype.kind not in "iu":
         raise RuntimeError("gather(): Expected dtype int32/int64 for index")
@@ -173,10 +176,26 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
         return _advanced(input.reshape(-1), key=(np.zeros(index._shape, np.int64), ...))  # type: ignore[no-any-return]
     if index.ndim != input.ndim:
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
+    for i, (n, m) in enumerate(zip(index._shape, input._shape, strict=True)):
+        if i != at and n > m:
+            raise RuntimeError(
+                f"Size does not match at dimension {i} expected index {list(index.shape)} to be no larger than self "
+                f"{list(input.shape)} apart from dimension {at}"
+            )
+    if (beyond := outside(index, input._shape[at])) is not None:
+        raise RuntimeError(f"index {beyond} is out of bounds for dimension {at} with size {input._shape[at]}")
     cut = tuple(slice(0, n) if i != at else slice(None) for i, n in enumerate(index._shape))
     if any(i != at and n != m for i, (n, m) in enumerate(zip(index._shape, input._shape, strict=True))):
         input = input[cut]
     return _gather(input, index, axis=at - input.ndim)  # type: ignore[no-any-return]
+
+
+def outside(index: Tensor, size: int) -> int | None:
+    """The first index that is not from 0 to ``size - 1``, where there are numbers to look at."""
+    a = index._a
+    if not is_numpy(a) or not a.size or (a.min() >= 0 and a.max() < size):
+        return None
+    return int(a[(a < 0) | (a >= size)].flat[0])
 
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
@@ -186,6 +205,10 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """
     if index.ndim > 1:
         raise IndexError("index_select(): Index is supposed to be a vector")
+    if index._dtype not in (np.int32, np.int64):
+        raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
+    if outside(index, input._shape[input._dim(dim)] if input.ndim else 1) is not None:
+        raise IndexError("index out of range in self")
     if not input.ndim:
         return index_select(input.reshape(1), dim, index).reshape(())
     index = index if index.ndim else index.reshape(1)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from operator import index as index_of
 from typing import Any
 
 import numpy as np
@@ -37,8 +40,10 @@ def normal_key(key: Any, shape: tuple[int, ...]) -> tuple[Key, str]:
             dim += 1
         elif isinstance(k, slice):
             if any(isinstance(v, Tensor) for v in (k.start, k.stop, k.step)):
-                k = slice(*(None if v is None else int(v) for v in (k.start, k.stop, k.step)))
-            if k.step is not None and k.step <= 0:
+                k = slice(*(None if v is None else index_of(v) for v in (k.start, k.stop, k.step)))
+            if k.step == 0:
+                raise ValueError("slice step cannot be zero")
+            if k.step is not None and k.step < 0:
                 raise explained(
                     ValueError("step must be greater than zero\nReverse with torch.flip(x, [dim]) instead of x[::-1].")
                 )
@@ -54,6 +59,8 @@ def normal_key(key: Any, shape: tuple[int, ...]) -> tuple[Key, str]:
         else:
             k, advanced = _array_key(k)
             label = "IndexBackward0" if advanced else "SelectBackward0"
+            if advanced and k.dtype.kind == "b":
+                _check_mask(k, shape, dim)
             dim += _width(k)
         found.append(k)
     if not dots:
@@ -79,10 +86,27 @@ def _array_key(k: Any) -> tuple[Any, bool]:
         k = k._a
     elif isinstance(k, np.integer):
         return int(k), False
+    elif not isinstance(k, (bool, Sequence, np.ndarray, np.generic)) or isinstance(k, str):
+        raise explained(
+            IndexError(
+                "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
+                f"{type(k).__name__})\nA place is an integer: int(i), or i // 2 instead of i / 2."
+            )
+        )
     a = np.asarray(k)
     if a.dtype.kind not in "iub" and a.size:
         raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
     return a.astype(np.int64) if a.dtype.kind != "b" else a, True
+
+
+def _check_mask(mask: Any, shape: tuple[int, ...], dim: int) -> None:
+    """PyTorch's error unless a mask fits the dimensions from ``dim`` on that it takes."""
+    for i, (n, m) in enumerate(zip(mask.shape, shape[dim:], strict=False)):
+        if n != m:
+            raise IndexError(
+                f"The shape of the mask {list(mask.shape)} at index {i} does not match the shape of the indexed tensor "
+                f"{list(shape)} at index {dim + i}"
+            )
 
 
 def in_turn(parts: Key) -> tuple[Key, Key]:
@@ -107,4 +131,8 @@ def index_error(e: IndexError, x: Tensor) -> str:
             return ("invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to "
                     "convert a 0-dim tensor to a number")  # fmt: skip
         return f"too many indices for tensor of dimension {x.ndim}"
+    if text.startswith("shape mismatch"):
+        shapes = ", ".join(f"[{s.rstrip(',')}]" for s in re.findall(r"\(([\d,]*)\)", text))
+        shapes = shapes.replace(",", ", ").replace(",  ", ", ")
+        return f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}"
     return text.replace("for axis", "for dimension").replace("axis", "dimension")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from .. import errors
@@ -116,9 +117,10 @@ def _c(name: str) -> str:
 
 def _check_mm(a: Any, b: Any) -> None:
     if a._shape[-1] != b._shape[-2]:
+        rows = math.prod(a._shape[:-1]) if b.ndim == 2 else a._shape[-2]
         raise explained(
             RuntimeError(
-                f"mat1 and mat2 shapes cannot be multiplied ({a.shape[-2]}x{a.shape[-1]} and {b.shape[-2]}x{b.shape[-1]})"
+                f"mat1 and mat2 shapes cannot be multiplied ({rows}x{a.shape[-1]} and {b.shape[-2]}x{b.shape[-1]})"
                 f"\nThe columns of the first ({a.shape[-1]}) must be as many as the rows of the second ({b.shape[-2]}); "
                 "perhaps one of them is to be transposed: y.t()."
             )
@@ -152,6 +154,13 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     left = input.unsqueeze(0) if n == 1 else input
     right = other.unsqueeze(-1) if m == 1 else other
     _check_mm(left, right)
+    for x, y, d in zip(
+        reversed(left._shape[:-2]), reversed(right._shape[:-2]), range(max(n, m) - 3, -1, -1), strict=False
+    ):
+        if x != y and 1 not in (x, y):
+            raise RuntimeError(
+                f"The size of tensor a ({x}) must match the size of tensor b ({y}) at non-singleton dimension {d}"
+            )
     out: Tensor = _bmm(left, right)
     return out.squeeze(-2) if n == 1 else out.squeeze(-1) if m == 1 else out
 
@@ -161,6 +170,8 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
 
     Source: ``torch.mm``.
     """
+    if not isinstance(mat2, Tensor):
+        raise TypeError(f"mm(): argument 'mat2' (position 2) must be Tensor, not {type(mat2).__name__}")
     if input.ndim != 2 or mat2.ndim != 2:
         raise RuntimeError(f"{'self' if input.ndim != 2 else 'mat2'} must be a matrix")
     return matmul(input, mat2)
@@ -173,7 +184,15 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """
     if input.ndim != 3 or mat2.ndim != 3:
         raise RuntimeError(f"{'batch1' if input.ndim != 3 else 'batch2'} must be a 3D tensor")
-    _check_mm(input, mat2)
+    wanted, found = [input._shape[0], input._shape[2]], list(mat2._shape[:2])
+    if wanted != found:
+        raise explained(
+            RuntimeError(
+                f"Expected size for first two dimensions of batch2 tensor to be: {wanted} but got: {found}."
+                "\nA batch of (n, k) goes with a batch of (k, m), as many."
+            )
+        )
+    _same_dtype("bmm", input, mat2)
     return _bmm(input, mat2)  # type: ignore[no-any-return]
 
 
@@ -266,4 +285,10 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: 
 
 for _f in (matmul, mm, bmm, mv, dot, outer, addmm):
     export(_f.__name__, _f)
-attach(__matmul__=matmul, __rmatmul__=lambda self, other: matmul(other, self))
+
+
+def _times(self: Tensor, other: Any) -> Any:
+    return matmul(self, other) if isinstance(other, Tensor) else NotImplemented
+
+
+attach(__matmul__=_times)

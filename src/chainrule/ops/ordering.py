@@ -115,6 +115,8 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
     Source: ``torch.kthvalue``.
     """
     at = input._dim(dim)
+    if input.ndim and not input._shape[at]:
+        raise IndexError(f"kthvalue(): Expected reduction dim {at} to have non-zero size.")
     if not 1 <= k <= (input._shape[at] if input.ndim else 1):
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {at}")
     if not input.ndim:

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import errors
 from ..errors import explained
+from ..lanes import check_broadcast
 from ..primitive import Primitive
 from ..tensor import Tensor, wrap
 from .index import GetItem, Put, PutAdd, put_add
@@ -384,6 +385,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     Source: ``torch.masked_select``.
     """
     where = _mask("masked_select", mask)
+    check_broadcast((input, mask))
     shape = np.broadcast_shapes(input._shape, where.shape)
     x = input if input._shape == shape else input.expand(*shape)
     return _masked_select(x.reshape(-1), key=(np.flatnonzero(np.broadcast_to(where, shape)), ...))  # type: ignore[no-any-return]
@@ -394,12 +396,19 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
 
     Source: ``torch.masked_scatter``.
     """
-    where = _mask("masked_scatter_ only supports boolean masks, but got mask with dtype", mask)
+    if mask._dtype.kind != "b":
+        named = errors.c_name(mask._dtype)
+        raise RuntimeError(f"masked_scatter_ only supports boolean masks, but got mask with dtype {named}")
+    where = mask.detach().numpy()
+    check_broadcast((input, mask))
     shape = np.broadcast_shapes(input._shape, where.shape)
     at = np.flatnonzero(np.broadcast_to(where, shape))
     if len(at) > source.numel():
-        raise RuntimeError(
-            "masked_scatter: expected self and source to have same dtypes but got fewer elements in source"
+        raise explained(
+            RuntimeError(
+                "Number of elements of source < number of ones in mask"
+                f"\nThe mask holds in {len(at)} places, and source has {source.numel()} elements."
+            )
         )
     x = input if input._shape == shape else input.expand(*shape)
     flat = x.reshape(-1)

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import errors
 from ..arrays.namespace import is_numpy
+from ..dtypes import ints
 from ..errors import explained
 from ..primitive import Primitive, bind, table
 from ..recording import record_one
@@ -125,12 +126,6 @@ _expand, _flip, _cat, _stack = Expand(), Flip(), Cat(), Stack()
 Reshape()
 
 
-def _sizes(args: tuple[Any, ...]) -> tuple[int, ...]:
-    if len(args) == 1 and isinstance(args[0], (tuple, list)):
-        args = tuple(args[0])
-    return tuple([int(n) for n in args])
-
-
 def _filled(x: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
     """``shape`` with its -1 worked out, or PyTorch's error."""
     n = x.numel()
@@ -138,6 +133,11 @@ def _filled(x: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
         rest = math.prod(s for s in shape if s != -1)
         if shape.count(-1) > 1:
             raise RuntimeError("only one dimension can be inferred")
+        if not n and not rest:
+            raise RuntimeError(
+                f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 can "
+                "be any value and is ambiguous"
+            )
         if rest and n % rest == 0:
             shape = tuple([n // rest if s == -1 else s for s in shape])
     if math.prod(shape) != n or any(s < 0 for s in shape):
@@ -155,7 +155,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 
     Source: ``torch.reshape``.
     """
-    return _reshaped(input, _filled(input, _sizes(shape)))
+    return _reshaped(input, _filled(input, ints("reshape", "shape", shape)))
 
 
 def _reshaped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -171,7 +171,7 @@ def view(self: Tensor, *shape: Any) -> Tensor:
     """The same memory under another shape; an error where that would need a copy."""
     if len(shape) == 1 and not isinstance(shape[0], (int, tuple, list)):
         raise TypeError("view(dtype) is not supported: use x.to(dtype)")
-    sizes = _filled(self, _sizes(shape))
+    sizes = _filled(self, ints("view", "size", shape))
     out: Tensor = _view(self, shape=sizes)
     if out._base is None and out._rank == 2 and is_numpy(out._a):
         raise RuntimeError(
@@ -235,7 +235,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
 
     Source: ``torch.permute``.
     """
-    order = _sizes(dims)
+    order = ints("permute", "dims", dims)
     n = input.ndim
     if len(order) != n:
         raise RuntimeError(
@@ -278,20 +278,24 @@ def t(input: Tensor) -> Tensor:
 
 def expand(self: Tensor, *sizes: Any) -> Tensor:
     """Broadcast to ``sizes`` without copying; -1 keeps a size."""
-    want, have = _sizes(sizes), tuple(self._shape)
+    want, have = ints("expand", "size", sizes), tuple(self._shape)
     lead = len(want) - len(have)
+    if lead < 0:
+        raise RuntimeError(
+            f"expand(torch.{errors.scalar_type(self._dtype)}Tensor{{{list(have)}}}, size={list(want)}): the number of sizes "
+            f"provided ({len(want)}) must be greater or equal to the number of dimensions in the tensor ({len(have)})"
+        )
     for i, n in enumerate(want):
-        old = have[i - lead] if i >= lead else None
-        if lead < 0 or (n == -1 and old is None) or (old is not None and n not in (-1, old) and old != 1):
+        old = have[i - lead] if i >= lead else 1
+        if n < 0 and i < lead:
+            raise RuntimeError(
+                f"The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing dimension {i}"
+            )
+        if (old not in (1, n) and n != -1) or n < -1:
             raise RuntimeError(
                 f"The expanded size of the tensor ({n}) must match the existing size ({old}) at non-singleton "
                 f"dimension {i}.  Target sizes: {list(want)}.  Tensor sizes: {list(have)}"
             )
-    if lead < 0:
-        raise RuntimeError(
-            f"expand(torch.FloatTensor{{{list(have)}}}, size={list(want)}): the number of sizes provided ({len(want)}) "
-            f"must be greater or equal to the number of dimensions in the tensor ({len(have)})"
-        )
     shape = tuple(have[i - lead] if n == -1 else n for i, n in enumerate(want))
     return _expand(self, shape=shape)  # type: ignore[no-any-return]
 
@@ -324,7 +328,7 @@ def flip(input: Tensor, *args: Any, dims: Any = None) -> Tensor:
     Source: ``torch.flip``.
     """
     dims = args if dims is None else (dims,)
-    return _flip(input, axis=tuple(input._dim(d) - input.ndim for d in _sizes(dims)))  # type: ignore[no-any-return]
+    return _flip(input, axis=tuple(input._dim(d) - input.ndim for d in ints("flip", "dims", dims)))  # type: ignore[no-any-return]
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
@@ -333,9 +337,15 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> 
     Source: ``torch.cat``.
     """
     dim = dim if axis is None else axis
+    if not isinstance(tensors, (tuple, list)):
+        wrong = type(tensors).__name__
+        raise TypeError(f"cat(): argument 'tensors' (position 1) must be tuple of Tensors, not {wrong}")
     xs = list(tensors)
     if not xs:
-        raise RuntimeError("torch.cat(): expected a non-empty list of Tensors")
+        raise ValueError("torch.cat(): expected a non-empty list of Tensors")
+    for i, x in enumerate(xs):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(x).__name__}")
     full = [x for x in xs if x._shape != (0,)] or xs[:1]  # PyTorch skips legacy empty tensors
     n, at = full[0].ndim, full[0]._dim(dim)
     if not n:
@@ -376,6 +386,12 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return _stack(*promote(tuple(xs)), axis=dim % n - n)  # type: ignore[no-any-return]
 
 
+def _matrices_turned(self: Tensor) -> Tensor:
+    if self.ndim < 2:
+        raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {self.ndim}-D tensor.")
+    return _swap(_transpose, self, -2, -1)
+
+
 for _f in (reshape, flatten, ravel, unsqueeze, squeeze, permute, transpose, movedim, t, broadcast_to, flip):
     export(_f.__name__, _f)
 export("cat", cat, method=False)
@@ -388,7 +404,7 @@ attach(
     view_as=lambda self, other: view(self, *other.shape),
     reshape_as=lambda self, other: reshape(self, *other.shape),
     expand_as=lambda self, other: expand(self, *other.shape),
-    mT=property(lambda self: _swap(_transpose, self, -2, -1)),
+    mT=property(_matrices_turned),
 )  # fmt: skip
 
 

@@ -197,8 +197,17 @@ def norm(
                 f"Got {errors.scalar_type(x._dtype)}\nConvert it first: x.float()."
             )
         )
-    order = 2.0 if p in ("fro", None) else float(p)
-    found: Tensor = _norm(x, axis=axes(x, dim), keepdims=keepdim, order=order)
+    order, along = 2.0 if p in ("fro", None) else float(p), axes(x, dim)
+    if order in (math.inf, -math.inf) and not count(x._shape, along):
+        gone = (
+            "an empty tensor because"
+            if dim is None
+            else f"the dimension {along[0] + x.ndim}because this dimension is empty and"
+        )
+        raise RuntimeError(
+            f"linalg.vector_norm cannot compute the {p} norm on {gone} the operation does not have an identity"
+        )
+    found: Tensor = _norm(x, axis=along, keepdims=keepdim, order=order)
     return found if out is None else out.copy_(found)
 
 
