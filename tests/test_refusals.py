@@ -50,7 +50,7 @@ REFUSED: dict[str, tuple[type[Exception], str]] = {
     "T.ones(0, 3).reshape(-1, 0)": (RuntimeError, "cannot reshape tensor of 0 elements into shape [-1, 0] because the "
         "unspecified dimension size -1 can be any value and is ambiguous"),
     "T.ones(2, 3).reshape('a')": (TypeError, "reshape(): argument 'shape' (position 1) must be tuple of ints, not str"),
-    "T.ones(2, 3).permute()": (TypeError, 'permute() missing 1 required positional arguments: "dims"'),
+    "T.ones(T.tensor(2.0))": (TypeError, "ones(): argument 'size' (position 1) must be tuple of ints, not Tensor"),
     "T.ones(3).expand(-1, 3)": (RuntimeError, "The expanded size of the tensor (-1) isn't allowed in a leading, "
         "non-existing dimension 0"),
     "T.ones(2, 3).expand(3)": (RuntimeError, "expand(torch.FloatTensor{[2, 3]}, size=[3]): the number of sizes provided (1) "

@@ -224,31 +224,36 @@ class Size(tuple[int, ...]):
 
 def ints(function: str, argument: str, given: tuple[Any, ...]) -> tuple[int, ...]:
     """Integers that a user gave, one by one or as a sequence; PyTorch's errors for what is none."""
-    if not given:
-        raise TypeError(f'{function}() missing 1 required positional arguments: "{argument}"')
-    listed = len(given) > 1 or isinstance(given[0], (tuple, list))
+    listed = len(given) != 1 or isinstance(given[0], (tuple, list))
     given = tuple(given[0]) if len(given) == 1 and listed else given
-    found = []
-    for i, n in enumerate(given):
-        try:
-            found.append(index(None if type(n) is bool else n))  # type: ignore[arg-type]
-        except TypeError:
-            wrong = type(n).__name__
-            if not listed:
-                raise TypeError(
-                    f"{function}(): argument '{argument}' (position 1) must be tuple of ints, not {wrong}"
-                ) from None
-            raise TypeError(
-                f"{function}(): argument '{argument}' failed to unpack the object at pos {i + 1} with error \"type must be "
-                f'tuple of ints,but got {wrong}"'
-            ) from None
-    return tuple(found)
+    try:
+        if bool not in map(type, given):
+            return tuple(map(index, given))
+    except TypeError:
+        pass
+    at, n = next((i, n) for i, n in enumerate(given) if not _is_int(n))
+    wrong = type(n).__name__
+    if not listed:
+        raise TypeError(f"{function}(): argument '{argument}' (position 1) must be tuple of ints, not {wrong}")
+    raise TypeError(
+        f"{function}(): argument '{argument}' failed to unpack the object at pos {at + 1} with error \"type must be tuple of "
+        f'ints,but got {wrong}"'
+    )
+
+
+def _is_int(n: Any) -> bool:
+    try:
+        return type(n) is not bool and index(n) is not None
+    except TypeError:
+        return False
 
 
 def sizes(function: str, given: tuple[Any, ...], size: Any = None) -> tuple[int, ...]:
     """The shape that a user gave, also by the name ``size``."""
     if size is not None and given:
         raise TypeError(f"{function}() got multiple values for argument 'size'")
+    if size is None and not given:
+        raise TypeError(f'{function}() missing 1 required positional arguments: "size"')
     if size is not None and not isinstance(size, (tuple, list)):
         raise TypeError(f"{function}(): argument 'size' must be tuple of ints, not {type(size).__name__}")
     shape = ints(function, "size", given if size is None else (size,))
