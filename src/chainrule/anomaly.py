@@ -24,9 +24,12 @@ def forward_lines() -> list[str]:
     return frames.format()
 
 
-def note(node: Node, parent: Any) -> None:
-    """Note in ``node`` the lines that led here, and whose rule it was made in, if in one's."""
+def note(node: Node, parent: Any, inner: tuple[Any, ...] = ()) -> None:
+    """Note in ``node`` the lines that led here, the constants it was given, and whose rule it was made in, if in one's."""
     node.metadata["traceback_"] = forward_lines()
+    if inner:
+        pairs = zip(node.edges, inner, strict=True)
+        node.metadata["constants_"] = tuple([a if edge is None else None for edge, a in pairs])
     if parent is not None:
         node.metadata["parent_"] = parent
 

@@ -67,11 +67,11 @@ def record(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[Any
     if prim.view:
         note_view(prim, arrays[0], out, params, mode.grad)
     if mode is not _ON:
-        observe(mode, out._node, out)
+        observe(mode, out._node, inner, out)
     return out
 
 
-def observe(mode: modes.Mode, node: Node | None, *outs: Tensor) -> None:
+def observe(mode: modes.Mode, node: Node | None, inner: tuple[Any, ...], *outs: Tensor) -> None:
     """Do what the mode asks for beyond recording: the node's saved values packed, its birth noted, or outputs marked."""
     if mode.inference:
         for out in outs:
@@ -81,7 +81,7 @@ def observe(mode: modes.Mode, node: Node | None, *outs: Tensor) -> None:
         if mode.hooks is not None:
             pack(node, mode.hooks, outs[0])
         if mode.anomaly is not None:
-            anomaly.note(node, mode.within)
+            anomaly.note(node, mode.within, inner)
 
 
 def record_one(prim: Primitive, x: Tensor, a: Any, params: dict[str, Any], raw: Any) -> Tensor:
@@ -112,7 +112,7 @@ def record_one(prim: Primitive, x: Tensor, a: Any, params: dict[str, Any], raw: 
     if prim.view:
         note_view(prim, x, out, params, mode.grad)
     if mode is not _ON:
-        observe(mode, out._node, out)
+        observe(mode, out._node, (a,), out)
     return out
 
 
@@ -201,7 +201,7 @@ def _record_several(prim: Primitive, rank: int, arrays: Any, inner: Any, params:
             if dtype_of(out._a).kind in "fc":
                 out._node, out._rg = Port(parent, i), True
     if mode is not _ON:
-        observe(mode, parent, *outs)
+        observe(mode, parent, inner, *outs)
     return outs
 
 

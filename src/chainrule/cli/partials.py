@@ -19,10 +19,10 @@ import chainrule as torch
 from ..autograd import grad
 from ..creation import tensor, zeros_like
 from ..dtypes import float64
+from ..explain.differences import Array, Check, Stencil
 from ..explain.expression import Expression
 from ..func import taylor
 from ..tensor import Tensor
-from .differences import Array, Check, Stencil
 
 Orders = tuple[int, ...]  # how many times by each variable
 

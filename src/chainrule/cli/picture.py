@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from ..explain.differences import Array
 from ..explain.expression import Expression
 from ..extras import load
 from .derive import NoAnswerError, symbol
-from .differences import Array
 from .partials import table
 
 _COLOURS: Final = ("#1f5fa8", "#c8553d", "#2f8f5b", "#8a5aa8")

@@ -1,1 +1,36 @@
-"""Explanations of a gradient: formulas, traces and pictures."""
+"""Explanations of a derivative: formulas, steps with their numbers, and evidence.
+
+The module can be called: ``chainrule.explain(y)`` is ``chainrule.explain.explain(y)``.
+"""
+
+from __future__ import annotations
+
+import importlib as _importlib
+import sys as _sys
+from types import ModuleType as _ModuleType
+from typing import TYPE_CHECKING
+from typing import Any as _Any
+
+if TYPE_CHECKING:
+    from .explanation import Explanation, explain
+
+# Loaded when first asked for: the command line needs fonts and formulas as text without the rest.
+_LAZY = {"Explanation": "explanation", "explain": "explanation"}
+
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY:
+        return getattr(_importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class _Callable(_ModuleType):
+    def __call__(self, *args: _Any, **kwargs: _Any) -> Explanation:
+        from .explanation import explain
+
+        return explain(*args, **kwargs)
+
+
+_sys.modules[__name__].__class__ = _Callable
+
+__all__ = ["Explanation", "explain"]
