@@ -38,6 +38,7 @@ INVARIANT: dict[str, Callable[[Any], Any]] = {
     "Svd": lambda y: y.abs() if y.is_complex() else y,
 }
 SYMMETRIC = {"Cholesky", "Eigh"}
+NORMALISED = {"CtcLoss"}  # whose gradient is that of log-probabilities
 PARTICULAR = {*SYMMETRIC, "SolveTriangular"}  # whose entries are not to be shuffled
 
 
@@ -76,6 +77,8 @@ class Case:
         kind = self.prim.name.removeprefix("Planted")
         if kind in SYMMETRIC:
             full = [(a + a.mH) / 2 for a in full]
+        if kind in NORMALISED:
+            full = [full[0].log_softmax(-1), *full[1:]]
         y = INVARIANT.get(kind, lambda y: y)(self.prim(*full, **self.params))
         if y.is_complex() and not any(x.is_complex() for x in full if isinstance(x, torch.Tensor)):
             return torch.stack([y.real, y.imag], -1)  # so that real numbers, which the readings are about, come out

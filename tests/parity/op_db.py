@@ -97,6 +97,8 @@ def here(a: Any) -> Any:
         return cr.Size(a)
     if isinstance(a, types.FunctionType):
         return ours(a)
+    if isinstance(a, torch.nn.PairwiseDistance):
+        return cr.nn.functional.pairwise_distance
     return a
 
 

@@ -177,7 +177,12 @@ def put(x: Any, value: Any, key: tuple[Any, ...]) -> Any:
 
 
 def take_along_axis(x: Any, indices: Any, *, axis: int) -> Any:
-    return np.take_along_axis(x, indices, axis=axis)
+    n = x.shape[axis]
+    last = axis == -1 or axis == x.ndim - 1
+    if not last or x.ndim == 1 or not indices.size or indices.min() < 0 or indices.max() >= n:
+        return np.take_along_axis(x, indices, axis=axis)
+    rows = np.arange(0, x.size, n).reshape(*x.shape[:-1], 1)  # one index is much quicker than several
+    return np.take(x.reshape(-1), indices + rows)
 
 
 def stop(x: Any) -> Any:
@@ -281,13 +286,14 @@ def view_as_complex(x: Any) -> Any:
 
 def put_along_axis(x: Any, index: Any, axis: int, size: int) -> Any:
     """Zeros with ``x`` added at ``index`` along ``axis``, there of length ``size``."""
-    shape = list(x.shape)
-    shape[axis] = size
-    out = np.zeros(shape, x.dtype)
-    grid = list(np.ogrid[tuple(slice(n) for n in x.shape)])
-    grid[axis] = index
-    np.add.at(out, tuple(grid), x)
-    return out
+    x, index = np.moveaxis(x, axis, -1), np.moveaxis(np.broadcast_to(index, x.shape), axis, -1)
+    lead = x.shape[:-1]
+    if index.min(initial=0) < 0:
+        index = np.where(index < 0, index + size, index)
+    out: Any = np.zeros(math.prod(lead) * size, x.dtype)
+    rows = np.arange(0, len(out), size).reshape(*lead, 1) if size else index  # one index is much quicker than several
+    np.add.at(out, (index + rows).ravel(), x.ravel())
+    return np.moveaxis(out.reshape(*lead, size), -1, axis)
 
 
 def combine_at(x: Any, src: Any, key: tuple[Any, ...], reduce: str) -> Any:

@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import explained
 from ..primitive import Primitive, conj
 from ..tensor import Tensor
+from .kinds import export_all
 from .padding import pad
 
 Ints = tuple[int, ...]
@@ -464,3 +465,6 @@ def fold(
     x = input.unsqueeze(0) if input.ndim == 2 else input
     y: Tensor = _col2im(x, grid=grid)
     return y.squeeze(0) if input.ndim == 2 else y
+
+
+export_all(conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d, method=False)

@@ -12,7 +12,8 @@ from ..errors import explained
 from ..modes import no_grad
 from ..primitive import Primitive
 from ..tensor import Tensor
-from .kinds import no_kernel, only_floats
+from ..transforms import batches
+from .kinds import export, no_kernel, only_floats
 from .padding import pad
 from .reduce import count
 from .statistics import centred
@@ -240,6 +241,14 @@ def _follow(
     x: Tensor, axis: tuple[int, ...], running_mean: Tensor | None, running_var: Tensor | None, momentum: float
 ) -> None:
     """Move the running mean and variance towards those over ``axis``, averaged over samples that keep their own."""
+    if any(set(batches(x)) - set(batches(r)) for r in (running_mean, running_var) if r is not None):
+        raise explained(
+            RuntimeError(
+                "Batch norm got a batched tensor as input while the running_mean or running_var, which will be updated in "
+                "place, were not batched."
+                "\nEach sample of the vmap would write its own; do without them, track_running_stats=False, or batch them."
+            )
+        )
     with no_grad():
         x = x.detach()
         mean, var = x.mean(axis), x.var(axis)
@@ -303,3 +312,6 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     total = squares.unfold(1, size, 1).sum(-1)
     mean = total / size if total.is_floating_point() else total // size
     return input / (mean * alpha + k) ** beta
+
+
+export("rms_norm", rms_norm, method=False)

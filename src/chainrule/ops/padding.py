@@ -168,3 +168,5 @@ def _circular(x: Tensor, axis: int, a: int, b: int) -> Tensor:
 
 
 _ENDS = {"reflect": _reflect, "replicate": _replicate, "circular": _circular}
+
+export("constant_pad_nd", constant_pad_nd, method=False)

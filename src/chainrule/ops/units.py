@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import float64
+from ..draws import at, nested
 from ..lanes import general
 from ..primitive import Elementwise, Primitive
-from ..tensor import Tensor, wrap
+from ..random import drawing
+from ..tensor import Tensor
 from ..writes import compute_into
 from .kinds import export, no_kernel, public
 from .pieces import broadcast_tensors
@@ -261,13 +262,11 @@ def rrelu(
     """
     if not training:
         return _of(_rrelu, input, inplace, slope=(lower + upper) / 2)
-    from ..creation import empty
-
-    low = (input.detach() <= 0).numpy()  # a number is drawn for these alone, in double precision
-    drawn = empty(int(low.sum()), dtype=float64).uniform_(lower, upper).numpy()
+    a, levels = at(input.detach(), "rrelu")
+    low = a <= 0  # a number is drawn for these alone, in double precision
     noise = np.ones(low.shape, input._dtype)
-    noise[low] = drawn
-    slopes = wrap(noise)
+    noise[low] = drawing(None).uniform((int(low.sum()),), np.float64, lower, upper)
+    slopes = nested(noise, levels)
 
     def f(x: Tensor) -> Tensor:
         return public["where"](x <= 0, x * slopes, x)  # type: ignore[no-any-return]
