@@ -14,7 +14,6 @@ import warnings
 from typing import Any
 
 from ..creation import arange, zeros_like
-from ..draws import fresh
 from ..errors import explained
 from ..ops import activation as _activation
 from ..ops import loss as _loss
@@ -94,6 +93,7 @@ from ..ops.pooling import (
     max_unpool2d,
     max_unpool3d,
 )
+from ..ops.random import fresh
 from ..ops.resampling import interpolate, upsample, upsample_bilinear, upsample_nearest
 from ..ops.sampler import affine_grid, grid_sample
 from ..ops.trigonometric import tanh

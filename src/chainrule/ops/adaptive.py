@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ..draws import fresh
 from ..errors import explained
 from ..primitive import Primitive
 from ..random import drawing
@@ -16,6 +15,7 @@ from ..tensor import Tensor
 from . import sliding
 from .kinds import export
 from .pooling import AvgPool, MaxPool, maxima, per_axis, put_back, read, refuse_kinds
+from .random import fresh
 
 Ints = tuple[int, ...]
 

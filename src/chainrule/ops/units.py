@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ..draws import at, nested
 from ..lanes import general
 from ..primitive import Elementwise, Primitive
 from ..random import drawing
@@ -15,6 +14,7 @@ from ..tensor import Tensor
 from ..writes import compute_into
 from .kinds import export, no_kernel, public
 from .pieces import broadcast_tensors
+from .random import at, nested
 
 AWAY: Any = (([[0.7, -1.25, 2.2], [-0.4, 3.6, -3.4]],), {})
 ROOT_2 = math.sqrt(2)
