@@ -1,4 +1,4 @@
-"""Explanations of a derivative: formulas, steps with their numbers, and evidence.
+"""Explanations of a derivative: formulas, steps with their numbers, evidence, and pictures.
 
 The module can be called: ``chainrule.explain(y)`` is ``chainrule.explain.explain(y)``.
 """
@@ -13,9 +13,10 @@ from typing import Any as _Any
 
 if TYPE_CHECKING:
     from .explanation import Explanation, explain
+    from .picture import Picture, graph
 
 # Loaded when first asked for: the command line needs fonts and formulas as text without the rest.
-_LAZY = {"Explanation": "explanation", "explain": "explanation"}
+_LAZY = {"Explanation": "explanation", "explain": "explanation", "Picture": "picture", "graph": "picture"}
 
 
 def __getattr__(name: str) -> object:
@@ -33,4 +34,4 @@ class _Callable(_ModuleType):
 
 _sys.modules[__name__].__class__ = _Callable
 
-__all__ = ["Explanation", "explain"]
+__all__ = ["Explanation", "Picture", "explain", "graph"]

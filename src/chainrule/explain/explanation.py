@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from .evidence import Row
 from .formulas import Formulas, Local, formulas, local
 from .surprises import Surprise, surprises
 from .tape import Item, Tape, read, sweep
+
+if TYPE_CHECKING:
+    from .picture import Picture
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,12 @@ class Explanation:
         from .markup import as_dict
 
         return as_dict(self)
+
+    def graph(self, *, collapse: bool | None = None, values: bool = True, gradients: bool = True) -> Picture:
+        """The picture of the graph, as :func:`chainrule.explain.graph` draws it."""
+        from .picture import Picture
+
+        return Picture(self, collapse=collapse, values=values, gradients=gradients)
 
     def derivative(self, name: str) -> Any:
         """The derivative by an input as numbers, an array of its shape; KeyError if there is no such input."""
