@@ -27,7 +27,7 @@ def loss(name: str) -> Any:
 
     def of(z: torch.Tensor) -> torch.Tensor:
         y = FUNCTIONS[name](torch, z)
-        weights = torch.arange(1.0, y.numel() + 1, dtype=y.dtype).reshape(y.shape) / 4
+        weights = torch.arange(1.0, y.numel() + 1, dtype=y.real.dtype).reshape(y.shape) / 4
         return real((y * weights * (1 - 0.3j if y.is_complex() else 1)).sum())
 
     return of

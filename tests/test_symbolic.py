@@ -107,7 +107,7 @@ def test_writing_in_place() -> None:
 
 
 def test_huge_powers_take_no_time() -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     x, n = symbols("x"), 10**9
     assert formula(x**n) == "x**1000000000"
     assert "e+301029995" in formula((2 * x) ** n)
@@ -118,7 +118,7 @@ def test_huge_powers_take_no_time() -> None:
     for _ in range(60):
         y = y * y * 3
     assert formula(y).endswith("x**1152921504606846976")
-    assert time.perf_counter() - started < 5
+    assert time.thread_time() - started < 5
 
 
 def test_indices_that_are_formulas() -> None:

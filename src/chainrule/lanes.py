@@ -17,7 +17,7 @@ from .arrays import numpy_
 from .engine import Box, Extra
 from .errors import explained
 from .meta import Inference
-from .primitive import Elementwise, Primitive, alone, bind
+from .primitive import Elementwise, Primitive, alone, bind, compute_numpy
 from .quiet import quietly, reset_errors
 from .tensor import Tensor, _new, wrap
 from .writes import assign
@@ -90,7 +90,7 @@ def unary_lane(prim: Elementwise) -> Callable[..., Any]:
                 return t
         return general(prim, (input,), out)
 
-    return lane if prim.differentiable else (lambda input, *, out=None: general(prim, (input,), out))
+    return lane if prim.differentiable else flat_unary_lane(prim)
 
 
 def _extra(out: Tensor, x: Tensor, keep_out: bool, keep_x: bool, place: int) -> Extra:
@@ -115,8 +115,7 @@ def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tupl
     tt, ts, st = prim.variants
     otherwise = _operator if method else general
     if not prim.differentiable:
-        return (lambda input, other, *, out=None: otherwise(prim, (input, other), out),
-                lambda input, other: otherwise(prim, (other, input), None))  # fmt: skip
+        return flat_binary_lane(prim, otherwise), lambda input, other: otherwise(prim, (other, input), None)
     node, node_ts, node_st = tt.node, alone(ts.node, 0), alone(st.node, 1)
     (out_x, x_x, x_y), (out_y, y_x, y_y) = prim.keeps((True, False))[0], prim.keeps((False, True))[0]
     out_xy = out_x or out_y
@@ -247,6 +246,51 @@ def binary_lane(prim: Elementwise, fn: Any = None, method: bool = False) -> tupl
     return lane, swapped
 
 
+def flat_unary_lane(prim: Elementwise) -> Callable[..., Any]:
+    """:func:`unary_lane` where there are no slopes, and so no histories."""
+    takes = flat_kinds(prim)
+
+    def lane(input: Any, *, out: Any = None) -> Any:
+        if type(input) is Tensor and out is None:
+            a = input._a
+            if (a.dtype if type(a) is _ndarray else type(a)) in takes:
+                return wrap(compute_numpy(prim, (a,), {}))
+        return general(prim, (input,), out)
+
+    return lane
+
+
+def flat_binary_lane(prim: Elementwise, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+    """:func:`binary_lane` where there are no slopes, and so no histories."""
+    takes = flat_kinds(prim)
+
+    def lane(input: Any, other: Any, *, out: Any = None) -> Any:
+        if type(input) is Tensor and out is None:
+            a, b = input._a, other
+            kind = a.dtype if type(a) is _ndarray else type(a)
+            if kind in takes:
+                if type(other) is Tensor:
+                    b = other._a
+                    if (b.dtype if type(b) is _ndarray else type(b)) is kind and a.shape == b.shape:
+                        return wrap(compute_numpy(prim, (a, b), {}))
+                elif type(b) is int or (type(b) is float and kind in _FLOATS):
+                    if kind in _FLOATS or -(2**63) <= b < 2**63:
+                        return wrap(compute_numpy(prim, (a, b), {}))
+        return otherwise(prim, (input, other), out)
+
+    return lane
+
+
+def flat_kinds(prim: Elementwise) -> frozenset[Any]:
+    """The types of scalars and arrays for which neither promotion nor a refusal is to be thought of."""
+    refused = prim.refused if prim.real_only is not None else ""
+    if prim.floats:
+        refused += "i"
+    return (frozenset() if "f" in refused else _FLOATS) | (frozenset() if "i" in refused else _INTEGERS)
+
+
+_FLOATS = frozenset([_S32, _F32, _S64, _F64])
+_INTEGERS: frozenset[Any] = frozenset([np.int64, np.dtype("int64")])
 _OPERANDS = (Box, int, float, complex)
 
 

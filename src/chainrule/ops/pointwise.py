@@ -510,6 +510,7 @@ class Lcm(Elementwise):
 class BitwiseLeftShift(Elementwise):
     """``x << y`` of integers."""
 
+    real_only, refused = no_kernel("lshift_cpu"), "fcb"
     forward = lambda xp, x, y: x << y
     formula = False
     samples = [(([12, 18], [2, 1]), {})]
@@ -518,6 +519,7 @@ class BitwiseLeftShift(Elementwise):
 class BitwiseRightShift(Elementwise):
     """``x >> y`` of integers."""
 
+    real_only, refused = no_kernel("rshift_cpu"), "fcb"
     forward = lambda xp, x, y: x >> y
     formula = False
     samples = [(([12, 18], [2, 1]), {})]
