@@ -13,7 +13,7 @@ from ..lanes import general
 from ..primitive import Elementwise, Primitive, table
 from ..tensor import Tensor
 from .extremes import return_type
-from .kinds import attach, binary, export, public, unary
+from .kinds import attach, binary, export, no_kernel, public, unary
 from .samples import BESIDE_ZERO, BETWEEN_STEPS, ONE, TWO
 
 LN2 = math.log(2)
