@@ -45,12 +45,16 @@ def race(contestants: dict[str, Callable[[], Any]], rounds: int, target: float =
         start = time.perf_counter()
         f()
         counts[name] = max(1, int(target / max(time.perf_counter() - start, 1e-9)))
-    for _ in range(rounds):
-        for name, f in contestants.items():
-            n = counts[name]
-            gc.collect()
-            start = time.perf_counter()
-            for _ in range(n):
-                f()
-            times[name].append((time.perf_counter() - start) / n)
+    gc.collect()
+    gc.disable()  # as timeit: what one contestant leaves behind is not to be collected in another's time
+    try:
+        for _ in range(rounds):
+            for name, f in contestants.items():
+                n = counts[name]
+                start = time.perf_counter()
+                for _ in range(n):
+                    f()
+                times[name].append((time.perf_counter() - start) / n)
+    finally:
+        gc.enable()
     return {name: statistics.median(t) for name, t in times.items()}

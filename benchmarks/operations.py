@@ -10,14 +10,14 @@ from compare import Row, race
 
 UNARY = """abs acos acosh asin asinh atan atanh ceil cos cosh deg2rad digamma erf erfc erfinv exp exp2 expm1 floor frac
 isfinite isinf isnan lgamma log log10 log1p log2 logical_not logit nan_to_num neg positive rad2deg reciprocal relu round
-rsqrt sigmoid sign signbit sin sinc sinh sqrt square tan tanh trunc""".split()
+rsqrt sigmoid sign signbit sin sinc sinh sqrt square tan tanh trunc"""
 BINARY = """add atan2 copysign div eq fmax fmin fmod ge gt hypot le logaddexp lt maximum minimum mul ne pow remainder sub
-xlogy""".split()
+xlogy"""
 FUNCTIONAL = """celu elu gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu logsigmoid mish relu6 selu silu softplus
-softshrink softsign tanhshrink""".split()
+softshrink softsign tanhshrink"""
 REDUCTIONS = """all amax amin any argmax argmin count_nonzero logsumexp max mean median min nansum norm prod std sum
-var""".split()
-ALONG = "cummax cumprod cumsum logcumsumexp softmax log_softmax sort argsort flip diff".split()
+var"""
+ALONG = "cummax cumprod cumsum logcumsumexp softmax log_softmax sort argsort flip diff"
 POSITIVE = {"acosh", "digamma", "lgamma", "log", "log10", "log1p", "log2", "pow", "rsqrt", "sqrt", "xlogy"}
 BETWEEN = {"acos", "asin", "atanh", "erfinv", "logit"}  # 0 and 1
 DIM = {"logsumexp", "argmax", "argmin"}
@@ -49,17 +49,17 @@ def tasks(n: int) -> Iterator[tuple[str, Callable[[Any], Callable[[], Any]]]]:
 
         return of
 
-    for name in UNARY:
+    for name in UNARY.split():
         yield name, call(name, array(name))
-    for name in BINARY:
+    for name in BINARY.split():
         yield name, call(name, array(name), np.abs(other) + 1 if name in POSITIVE else other)
-    for name in FUNCTIONAL:
+    for name in FUNCTIONAL.split():
         yield name, call(f"nn.functional.{name}", plain)
-    for name in REDUCTIONS:
+    for name in REDUCTIONS.split():
         yield name, call(name, plain, **({"dim": 0} if name in DIM else {}))
         if name not in ("median", "norm", "any", "all", "count_nonzero", "max", "min", "prod"):
             yield f"{name}, rows", call(name, matrix, dim=1)
-    for name in ALONG:
+    for name in ALONG.split():
         options = {"dims": (0,)} if name == "flip" else {} if name == "diff" else {"dim": 0}
         yield name, call(name, plain, **options)
     yield "where", call("where", plain > 0, plain, other)
