@@ -34,7 +34,7 @@ class PixelShuffle(Primitive):
     forward = lambda xp, x, *, r: shuffled(xp, x, r)
     vjp_x = lambda xp, g, r: unshuffled(xp, g, r)
     linear = ("x",)
-    samples = [(((2, 8, 1, 3),), {"r": 2})]
+    samples = [(((2, 4, 1, 1),), {"r": 2})]
 
 
 class PixelUnshuffle(Primitive):
@@ -62,7 +62,7 @@ class ChannelShuffle(Primitive):
     forward = lambda xp, x, *, groups, axis: regrouped(xp, x, groups, axis)
     vjp_x = lambda xp, g, x_shape, groups, axis: regrouped(xp, g, x_shape[axis] // groups, axis)
     linear = ("x",)
-    samples = [(((2, 6, 2),), {"groups": 2, "axis": -2})]
+    samples = [(((6, 1),), {"groups": 2, "axis": -2})]
 
 
 _shuffle, _unshuffle, _channels = PixelShuffle(), PixelUnshuffle(), ChannelShuffle()

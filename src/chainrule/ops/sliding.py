@@ -92,7 +92,7 @@ def _all_axes(fold: Any, x: Any, windows: Sequence[Axis], begin: Any) -> Any:
     out = x
     for at, axis in enumerate(windows, -len(windows)):
         out = _folded(fold, out, at, axis, begin)
-    return out if out.base is None and out is not x else np.array(out)
+    return np.array(out) if out is x or np.may_share_memory(out, x) else out
 
 
 def largest(x: Any, windows: Sequence[Axis]) -> Any:
@@ -151,7 +151,7 @@ def places(x: Any, windows: Sequence[Axis]) -> Any:
             better |= v != v
         np.maximum(now, v, out=now)
         np.maximum(there, better * number.dtype.type(i), out=there)
-        if now.base is None:
+        if not isinstance(has[-1], slice):
             best[has], number[has] = now, there
     size = [axis.size for axis in windows]
     steps = _joined([np.arange(k) * axis.step for k, axis in zip(kernel, windows, strict=True)], size)
