@@ -124,6 +124,28 @@ ESCAPED = (
 )
 
 
+_ONE_SHAPE = (
+    "\nThe results of all samples must have one shape. Keep all entries and choose among them, torch.where(mask, x, 0.0); "
+    "or loop over the samples."
+)
+BY_MASK = (
+    "vmap: We do not support batching operators that can support dynamic shape. Attempting to batch over indexing with a "
+    "boolean mask." + _ONE_SHAPE
+)
+
+
+def one_shape(operation: str, *tensors: Any) -> None:
+    """PyTorch's error for an operation whose result's shape depends on values, if these differ from sample to sample."""
+    if any(batches(t) for t in tensors):
+        raise explained(
+            RuntimeError(
+                "vmap: We do not support batching operators that can output dynamic shape. Attempted to vmap over "
+                f"aten::{operation}. Please file an issue at https://github.com/pytorch/pytorch/issues if you need this "
+                "feature." + _ONE_SHAPE
+            )
+        )
+
+
 def one_for_many(operation: str) -> str:
     return (
         f"vmap: {operation}(self, *extra_args) is not possible because there exists a Tensor `other` in extra_args that "

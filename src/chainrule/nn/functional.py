@@ -125,6 +125,7 @@ from ..ops.units import (
 )  # fmt: skip
 from ..random import drawing
 from ..tensor import Tensor
+from ..transforms import batches
 
 _threshold = threshold
 
@@ -243,7 +244,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     if not tensor.numel():
         if num_classes < 1:
             raise RuntimeError("Can not infer total number of classes from empty tensor.")
-    else:
+    elif num_classes < 1 or not batches(tensor):
         if tensor.min() < 0:
             raise RuntimeError("Class values must be non-negative.")
         most = int(tensor.max())

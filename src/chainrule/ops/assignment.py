@@ -16,10 +16,11 @@ from ..primitive import Primitive, bind, table
 from ..recording import make_node
 from ..tensor import Tensor, wrap
 from ..views import follow_chain, unrecorded
-from ..writes import _store, check_writable, overlap, written
+from ..writes import _store, assign, check_writable, overlap, written
 from .index import GetItem, Put, by_name, getitem, saves_index
 from .keys import in_turn, index_error, normal_key
 from .kinds import attach
+from .places import computed, write
 from .shape import Reshape
 
 CHAIN = ((GetItem(), {"key": (slice(None), 1, ...)}), (Reshape(), {"shape": (2,)}))
@@ -93,6 +94,9 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
         return setitem(getitem(self, basic), rest, value)
     if not isinstance(value, Box):
         value = as_value(value, self)
+    if computed(parts):
+        assign(self, write(self, value if value._dtype == self._dtype else value.to(self.dtype), parts))
+        return None
     plain = self._rank == value._rank == 2 and is_numpy(self._own()) and is_numpy(value._a)
     if plain and label != "IndexBackward0":
         return write_part(self if label == "AliasBackward0" else getitem(self, key), value)

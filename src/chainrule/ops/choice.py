@@ -12,6 +12,7 @@ from ..errors import explained
 from ..lanes import check_broadcast
 from ..primitive import Elementwise, Primitive, table
 from ..tensor import Tensor, wrap
+from ..transforms import one_shape
 from .kinds import attach, binary, export
 
 
@@ -106,6 +107,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     Source: ``torch.where``.
     """
     if input is None and other is None:
+        one_shape("where", condition)
         return nonzero(condition, as_tuple=True)
     lifted: Any = tuple(
         a if isinstance(a, (Box, int, float, complex)) else wrap(np.asarray(a)) for a in (condition, input, other)
@@ -125,6 +127,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
 
     Source: ``torch.nonzero``.
     """
+    one_shape("nonzero", input)
     a = input.detach().numpy()
     if not a.ndim and not as_tuple:
         return wrap(np.zeros((int(bool(a)), 0), np.int64))

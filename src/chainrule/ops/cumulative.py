@@ -9,9 +9,9 @@ import numpy as np
 from ..primitive import Primitive, conj
 from ..tensor import Tensor, wrap
 from .extremes import return_type
-from .index import Gather
 from .kinds import attach, export, export_all, in_place_of, public
 from .ordering import Position
+from .places import Gather
 from .reduce import _to_dtype
 
 cat, cumsum = public["cat"], public["cumsum"]

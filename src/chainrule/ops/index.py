@@ -15,6 +15,7 @@ from ..recording import record_one
 from ..tensor import Tensor
 from .keys import Key, batch_place, in_turn, index_error, normal_key
 from .kinds import attach, export
+from .places import Gather, add, computed, read, write
 
 _rows = np.array([2, 0, 2])
 
@@ -58,6 +59,11 @@ def put_add(xp: Any, g: Any, key: Key, shape: tuple[int, ...]) -> Any:
 class PutAdd(Primitive):
     """Zeros of ``shape`` with x added at ``key``: the transpose of ``GetItem``."""
 
+    def __call__(self, *arrays: Any, **params: Any) -> Any:
+        if computed(params["key"]):
+            return add(arrays[0], params["key"], params["shape"])
+        return super().__call__(*arrays, **params)
+
     forward = lambda xp, x, *, key, shape, repeats: xp.put_add(x, key, shape, repeats)
     vjp_x = lambda xp, g, key: xp.getitem(g, key)
     linear = ("x",)
@@ -78,6 +84,11 @@ class PutAdd(Primitive):
 
 class Put(Primitive):
     """x with ``value`` at ``key``."""
+
+    def __call__(self, *arrays: Any, **params: Any) -> Any:
+        if computed(params["key"]):
+            return write(arrays[0], arrays[1], params["key"])
+        return super().__call__(*arrays, **params)
 
     forward = lambda xp, x, value, *, key: xp.put(x, value, key)
     vjp_x = lambda xp, g, key: xp.put(g, 0, key)
@@ -104,32 +115,12 @@ class Put(Primitive):
         return bind(self, (x, value), {"key": (slice(None), *params["key"])})
 
 
-class Gather(Primitive):
-    """Entries of x along ``axis`` at ``index``, which has x's rank."""
-
-    forward = lambda xp, x, index, *, axis: xp.take_along_axis(x, index, axis=axis)
-    vjp_x = lambda xp, g, index, x_shape, axis: xp.put_along_axis(g, index, axis, x_shape[axis])
-    linear = ("x",)
-    depends = lambda xp, x, index, axis, out_shape: xp.broadcast_to(xp.sum(x, axis=axis, keepdims=True), out_shape)
-    samples = [(((2, 3), [[0, 2], [1, 1]]), {"axis": -1}), (((3, 2), [[2, 0]]), {"axis": -2})]
-
-
-class PutAlong(Primitive):
-    """Zeros with x added at ``index`` along ``axis``, of length ``size``: the transpose of ``Gather``."""
-
-    forward = lambda xp, x, index, *, axis, size: xp.put_along_axis(x, index, axis, size)
-    vjp_x = lambda xp, g, index, axis: xp.take_along_axis(g, index, axis=axis)
-    linear = ("x",)
-    depends = lambda xp, x, index, axis, out_shape: xp.broadcast_to(xp.sum(x, axis=axis, keepdims=True), out_shape)
-    samples = [(((2, 2), [[0, 2], [1, 1]]), {"axis": -1, "size": 3})]
-
-
 _nodes = ("SelectBackward0", "SliceBackward0", "UnsqueezeBackward0", "AliasBackward0", "IndexBackward0")
 by_name = {name: GetItem(name) for name in _nodes}  # of the key that makes it, as normal_key names it
 _select, _advanced, _unbind = by_name["SelectBackward0"], by_name["IndexBackward0"], GetItem("UnbindBackward0")
 
-_gather = Gather()
-PutAdd(), Put(), PutAlong(), Gather("MaxBackward0"), Gather("MinBackward0")
+_gather: Primitive = table["Gather"]  # type: ignore[assignment]
+PutAdd(), Put(), Gather("MaxBackward0"), Gather("MinBackward0")
 
 
 def getitem(self: Tensor, key: Any) -> Tensor:
@@ -142,9 +133,12 @@ def getitem(self: Tensor, key: Any) -> Tensor:
     parts, label = normal_key(key, self._shape)
     if label == "AliasBackward0" and isinstance(key, slice):
         label = "SliceBackward0"
-    if label == "IndexBackward0" and int in map(type, parts):
-        basic, rest = in_turn(parts)
-        return getitem(getitem(self, basic), rest)
+    if label == "IndexBackward0":
+        if int in map(type, parts):
+            basic, rest = in_turn(parts)
+            return getitem(getitem(self, basic), rest)
+        if computed(parts):
+            return read(self, parts)
     prim = by_name[label]
     try:
         out: Tensor = prim(self, key=parts)

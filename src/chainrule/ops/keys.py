@@ -12,8 +12,13 @@ import numpy as np
 from .. import dtypes
 from ..errors import allocating, explained
 from ..tensor import Tensor
+from ..transforms import BY_MASK, batches
 
 Key = tuple[Any, ...]
+_UNKNOWN_MASK = (
+    "how many entries a mask selects is not known here, where it has no values yet: choose among all entries, "
+    "torch.where(mask, x, 0.0), instead of x[mask]"
+)
 
 
 def batch_place(key: Key) -> int:
@@ -73,14 +78,20 @@ def _width(k: Any) -> int:
     return 0 if k is None else k.ndim if hasattr(k, "ndim") and k.dtype in (np.bool_, dtypes.bool_) else 1
 
 
+def hidden(t: Tensor) -> bool:
+    """Whether a tensor has no numbers here: a transform stands behind it, or another library."""
+    return t._rank != 2 or not isinstance(t._a, (np.ndarray, np.generic))
+
+
 @allocating("an index")
 def _array_key(k: Any) -> tuple[Any, bool]:
     if isinstance(k, Tensor):
-        if k._rank != 2 or not isinstance(k._a, (np.ndarray, np.generic)):
-            raise RuntimeError(
-                "an index that depends on the input cannot be used here: inside vmap or compile write "
-                "torch.gather(x, dim, index) instead of x[index]"
-            )
+        if hidden(k):
+            if k._dtype.kind == "b":
+                raise explained(RuntimeError(BY_MASK if batches(k) else _UNKNOWN_MASK))
+            if k._dtype.kind not in "iu":
+                raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+            return k, True
         if k._dtype.kind in "iu" and not k._shape:
             return int(k._a), False
         k = k._a
@@ -114,8 +125,8 @@ def in_turn(parts: Key) -> tuple[Key, Key]:
     basic: list[Any] = []
     rest: list[Any] = []
     for k in parts:
-        if type(k) is np.ndarray:
-            basic.extend([slice(None)] * (k.ndim if k.dtype.kind == "b" else 1))
+        if isinstance(k, (np.ndarray, Tensor)):
+            basic.extend([slice(None)] * _width(k))
             rest.append(k)
         else:
             basic.append(k)

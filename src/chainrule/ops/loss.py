@@ -66,6 +66,8 @@ def nll_forward(xp: Any, logp: Any, target: Any, weight: Any, reduction: str) ->
 def nll_cotangent(xp: Any, g: Any, weight: Any, reduction: str) -> Any:
     if reduction == "mean":
         g = g / xp.sum(weight, axis=(-1,), keepdims=False)
+    if reduction != "none":
+        g = xp.expand_dims(g, axis=-1)
     return xp.expand_dims(-g * weight, axis=-1)
 
 

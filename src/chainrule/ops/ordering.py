@@ -10,10 +10,12 @@ import numpy as np
 from ..arrays.namespace import is_numpy
 from ..primitive import Primitive
 from ..tensor import Tensor, wrap
+from ..transforms import one_shape
 from .extremes import return_type
-from .index import Gather
 from .kinds import export_all, public
+from .places import Gather
 from .reduce import Reduction, axes, spread
+from .samplewise import by_sample
 
 
 class Position(Primitive):
@@ -293,6 +295,7 @@ def unique(
 
     Source: ``torch.unique``.
     """
+    one_shape("_unique2", input)
     axis = None if dim is None else input._dim(dim)
     out, inverse, counts = np.unique(
         _values(input), return_inverse=True, return_counts=True, axis=axis, equal_nan=False
@@ -310,6 +313,7 @@ def unique_consecutive(
 
     Source: ``torch.unique_consecutive``.
     """
+    one_shape("unique_consecutive", input)
     a = _values(input)
     rows = a.reshape(-1) if dim is None else np.moveaxis(a, input._dim(dim), 0)
     new = np.ones(len(rows), np.bool_)
@@ -324,6 +328,7 @@ def unique_consecutive(
     return tensors[0] if len(tensors) == 1 else tensors
 
 
+@by_sample
 def searchsorted(
     sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None,
     sorter: Tensor | None = None,
@@ -365,6 +370,7 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right:
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
+@by_sample
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
     """Whether each of ``elements`` is among ``test_elements``.
 
@@ -383,6 +389,7 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
     return found
 
 
+@by_sample
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often each number from 0 on is there, or the sum of its ``weights``.
 
@@ -395,6 +402,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     return wrap(out if w is None else out.astype(np.float32 if w.dtype == np.float32 else np.float64))
 
 
+@by_sample
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     """How many entries lie in each of ``bins`` equal intervals from ``min`` to ``max`` (of the data, if both are 0).
 
@@ -416,6 +424,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
 _Histogram = return_type("histogram", "hist", "bin_edges")
 
 
+@by_sample
 def histogram(
     input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None, density: bool = False
 ) -> Any:
@@ -443,6 +452,7 @@ def argwhere(input: Tensor) -> Tensor:
     return input.nonzero()  # type: ignore[no-any-return]
 
 
+@by_sample
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     """The coordinates, in a tensor of this shape, of places in the flattened tensor.
 

@@ -39,7 +39,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     >>> torch.roll(torch.tensor([1, 2, 3]), 1)
     tensor([3, 1, 2])
     """
-    shift = (shifts,) if isinstance(shifts, int) else tuple(shifts)
+    shift = (int(shifts),) if isinstance(shifts, (int, Tensor)) and not getattr(shifts, "ndim", 0) else tuple(shifts)
     if not shift:
         raise RuntimeError("`shifts` required")
     if dims is None or dims == ():

@@ -6,6 +6,7 @@ the others the grid's own numbers.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,11 @@ from ..errors import explained
 from ..lanes import check_broadcast
 from ..primitive import Primitive
 from ..tensor import Tensor, wrap
+from ..transforms import batches
 from .index import GetItem, Put, PutAdd, put_add
+from .keys import hidden, normal_key
 from .kinds import export, export_all
+from .places import add, computed
 from .pointwise import not_of_complex
 
 _put, _put_add = Put("ScatterBackward0"), PutAdd("ScatterAddBackward0")
@@ -26,17 +30,19 @@ _masked_select, _masked_scatter = GetItem("MaskedSelectBackward0"), Put("MaskedS
 
 
 def positions(name: str, index: Tensor) -> Any:
-    """An index tensor as an array of int64."""
+    """An index tensor as an array of int64; or as it is, if only the places beneath a transform have numbers."""
     if index._dtype not in (np.int64, np.int32):
         kind = errors.scalar_type(index._dtype)
         raise RuntimeError(
             f"{name}(): Expected dtype int32/int64 for index" + ("" if "_" not in name else f" but got: {kind}")
         )
-    return index.detach().numpy().astype(np.int64)
+    return index if hidden(index) else index.detach().numpy().astype(np.int64)
 
 
 def in_range(index: Any, n: int, dim: int, error: type[Exception] = RuntimeError) -> Any:
     """``index`` from 0 on; PyTorch's error if an entry is not below n."""
+    if isinstance(index, Tensor):
+        return index  # looked at when its numbers are there
     outside = (index < -n) | (index >= n)
     if outside.any():
         raise error(f"index {int(index[outside].flat[0])} is out of bounds for dimension {dim} with size {n}")
@@ -57,10 +63,10 @@ def _scattered(name: str, x: Tensor, dim: int, index: Tensor, src: Any) -> tuple
     if not x.ndim:
         x, where = x.reshape(1), where.reshape(1)
         src = src.reshape(1) if isinstance(src, Tensor) else src
-    elif where.ndim != x.ndim and where.size:
+    elif where.ndim != x.ndim and math.prod(where.shape):
         raise RuntimeError("Index tensor must have the same number of dimensions as self tensor")
     if isinstance(src, Tensor):
-        if src.ndim != x.ndim and where.size:
+        if src.ndim != x.ndim and math.prod(where.shape):
             raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
         large = any(m > n for m, n in zip(where.shape, src._shape, strict=False))
         if large or any(m > n for i, (m, n) in enumerate(zip(where.shape, x._shape, strict=False)) if i != at):
@@ -72,7 +78,7 @@ def _scattered(name: str, x: Tensor, dim: int, index: Tensor, src: Any) -> tuple
             raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype")
         if where.shape != src._shape and where.ndim == src.ndim:
             src = src[tuple(slice(0, n) for n in where.shape)]
-    if not where.size:
+    if not math.prod(where.shape):
         return x, None, None
     key = along(in_range(where, x._shape[at], at), at, x.ndim)
     return x, key, src
@@ -171,20 +177,32 @@ ScatterReduce()
 
 def _reduced(prim: Primitive, x: Tensor, src: Tensor, key: Any, reduce: str, include_self: bool) -> Tensor:
     """x with ``src`` combined into the places of ``key``; without ``include_self`` what was there does not count."""
-    hit = np.zeros(x._shape, np.bool_)
-    hit[key] = True
+    many = _counted(x._shape, key)
+    hit = many > 0
     if not include_self:
         neutral = {"prod": 1, "amax": _least(x._dtype), "amin": _most(x._dtype)}.get(reduce, 0)
-        x = x.masked_fill(wrap(hit), neutral)
+        x = x.masked_fill(hit, neutral)
     if reduce in ("sum", "mean"):
         total = x + _put_add(src, key=key, shape=x._shape, repeats=True)
         if reduce == "sum":
             return total  # type: ignore[no-any-return]
-        many = np.full(x._shape, 1 if include_self else 0, np.int64)
-        np.add.at(many, key, 1)
-        counts = wrap(np.where(hit, np.maximum(many, 1), 1))
+        counts = (many + include_self).masked_fill(~hit, 1)
         return total / counts if x._dtype.kind in "fc" else total // counts  # type: ignore[no-any-return]
+    if computed(key):
+        raise RuntimeError(
+            f'scatter_reduce: reduce="{reduce}" is not possible where the index differs from sample to sample, inside vmap. '
+            "Loop over the samples: torch.stack([f(x, i) for x, i in zip(xs, indices)])."
+        )
     return prim(x, src, key=key, reduce=reduce)  # type: ignore[no-any-return]
+
+
+def _counted(shape: tuple[int, ...], key: Any) -> Tensor:
+    """How often ``key`` names each place."""
+    if computed(key):
+        return add(wrap(np.ones((), np.int64)), key, shape)
+    many = np.zeros(shape, np.int64)
+    np.add.at(many, key, 1)
+    return wrap(many)
 
 
 def _least(d: Any) -> Any:
@@ -303,6 +321,8 @@ def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = Fa
         out = input.clone()
         out[key] = values
         return out
+    if computed(parts := normal_key(key, input._shape)[0]):
+        return input + add(values, parts, input._shape)
     at = np.arange(input.numel()).reshape(input._shape)[
         tuple([k.detach().numpy() if isinstance(k, Tensor) else k for k in key])
     ]
@@ -333,6 +353,8 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
 
 
 def _inside(where: Any, n: int) -> None:
+    if isinstance(where, Tensor):
+        return
     outside = (where < -n) | (where >= n)
     if outside.any():
         raise IndexError(f"out of range: tried to access index {int(where[outside][0])} on a tensor of {n} elements.")
@@ -345,6 +367,8 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     """
     where = positions("take", index)
     _inside(where, input.numel())
+    if isinstance(where, Tensor):
+        return input.reshape(-1)[where]
     return _take(input.reshape(-1), key=(where, ...))  # type: ignore[no-any-return]
 
 
@@ -384,6 +408,15 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 
     Source: ``torch.masked_select``.
     """
+    if batches(mask):
+        raise explained(
+            RuntimeError(
+                "vmap: Attempted to vmap over `mask` in torch.masked_select(self, mask) We cannot support this because for "
+                "each batch this would return a differently shaped Tensor. Please file an issue at "
+                "https://github.com/pytorch/pytorch/issues if you need this feature."
+                "\nKeep all entries and choose among them: torch.where(mask, x, 0.0)."
+            )
+        )
     where = _mask("masked_select", mask)
     check_broadcast((input, mask))
     shape = np.broadcast_shapes(input._shape, where.shape)

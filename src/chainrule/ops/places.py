@@ -1,0 +1,158 @@
+"""Indices that are computed: inside ``vmap`` each sample has its own, and ``compile`` does not know them beforehand.
+
+A key of arrays is a parameter of its operation.  Where it holds tensors that a transform stands behind, it becomes
+an argument: the places in the flattened tensor, as numbers that are computed like any others.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..arrays import namespace as ns
+from ..primitive import Primitive, bind
+from ..tensor import Tensor, wrap
+from .keys import Key
+
+
+class Gather(Primitive):
+    """Entries of x along ``axis`` at ``index``, which has x's rank."""
+
+    forward = lambda xp, x, index, *, axis: xp.take_along_axis(x, index, axis=axis)
+    vjp_x = lambda xp, g, index, x_shape, axis: xp.put_along_axis(g, index, axis, x_shape[axis])
+    linear = ("x",)
+    depends = lambda xp, x, index, axis, out_shape: xp.broadcast_to(xp.sum(x, axis=axis, keepdims=True), out_shape)
+    samples = [(((2, 3), [[0, 2], [1, 1]]), {"axis": -1}), (((3, 2), [[2, 0]]), {"axis": -2})]
+
+    def batch(self, size: int, arrays: Any, batched: Any, params: dict[str, Any]) -> Any:
+        x, index = arrays
+        if batched[0] or len(x.shape) > 1:
+            return super().batch(size, arrays, batched, params)
+        flat = bind(
+            self, (x, ns.boxes.reshape(index, (-1,))), params
+        )  # from one vector, without a copy for each sample
+        return ns.boxes.reshape(flat, index.shape)
+
+
+class PutAlong(Primitive):
+    """Zeros with x added at ``index`` along ``axis``, of length ``size``: the transpose of ``Gather``."""
+
+    forward = lambda xp, x, index, *, axis, size: xp.put_along_axis(x, index, axis, size)
+    vjp_x = lambda xp, g, index, axis: xp.take_along_axis(g, index, axis=axis)
+    linear = ("x",)
+    depends = lambda xp, x, index, axis, out_shape: xp.broadcast_to(xp.sum(x, axis=axis, keepdims=True), out_shape)
+    samples = [(((2, 2), [[0, 2], [1, 1]]), {"axis": -1, "size": 3})]
+
+
+class PutAt(Primitive):
+    """x with ``value`` at ``index`` along the last axis; of two entries for one place, one is there."""
+
+    forward = lambda xp, x, value, index: xp.put(x, value, _along_last(index))
+    vjp_x = lambda xp, g, index: _put_at(g, xp.zeros_like(xp.take_along_axis(g, index, axis=-1)), index)
+    vjp_value = lambda xp, g, index: xp.take_along_axis(g, index, axis=-1)
+    jvp_x = lambda xp, t, index: _put_at(t, xp.zeros_like(xp.take_along_axis(t, index, axis=-1)), index)
+    jvp_value = lambda xp, t, index, x_shape: xp.put_along_axis(t, index, -1, x_shape[-1])
+    depends = lambda xp, x, value, index: x + xp.sum(value, axis=-1, keepdims=True)
+    formula = False
+    samples = [(((2, 3), (2, 2), [[0, 2], [1, 0]]), {})]
+
+
+def _along_last(index: Any) -> Key:
+    return (*np.ogrid[tuple([slice(n) for n in index.shape])][:-1], index)
+
+
+class Within(Primitive):
+    """Indices counted from 0 on; an error if one is not below ``n``.  ``at``: the dimension that it is about."""
+
+    forward = lambda xp, x, *, n, at: _within(xp, x, n, at)
+    differentiable = False
+    formula = False
+    samples = [(([0, -1, 2],), {"n": 3, "at": 0})]
+
+
+def _within(xp: Any, x: Any, n: int, at: int) -> Any:
+    wrong = (x < -n) | (x >= n)
+    if bool(xp.any(wrong)):
+        found = np.asarray(x)[np.asarray(wrong)].flat[0]
+        raise IndexError(f"index {found} is out of bounds for dimension {at} with size {n}")
+    return xp.where(x < 0, x + n, x)
+
+
+_within_bounds, _read, _added = Within(), Gather("IndexBackward0"), PutAlong("IndexPutBackward0")
+_put_at: Primitive = PutAt()
+Gather(), PutAlong()
+
+
+def computed(key: Key) -> bool:
+    """Whether a key's parts depend on what transforms or compile do not know yet."""
+    return any(isinstance(k, Tensor) for k in key)
+
+
+def places(shape: tuple[int, ...], key: Key) -> Tensor:
+    """Where in a flattened tensor of ``shape`` the entries that ``key`` selects are, arranged as they come out."""
+    parts = _full(key, len(shape))
+    arrays = [i for i, k in enumerate(parts) if isinstance(k, (Tensor, np.ndarray))]
+    together = np.broadcast_shapes(*[tuple(parts[i].shape) for i in arrays])
+    apart = arrays[-1] - arrays[0] != len(arrays) - 1
+    first = 0 if apart else arrays[0]  # the axis that theirs come out at
+    rank = len(parts) - len(arrays) + len(together)
+    strides = [math.prod(shape[d + 1 :]) for d in range(len(shape))]
+    known: Any = np.zeros((1,) * rank, np.int64)
+    unknown: Any = 0
+    dim = axis = 0
+    for i, k in enumerate(parts):
+        if i == arrays[0]:
+            axis = axis if apart else axis + len(together)
+        if k is None:
+            axis += 1
+            continue
+        n, stride = shape[dim], strides[dim]
+        if isinstance(k, slice):
+            place = axis if not apart else axis + len(together)
+            own = np.arange(*k.indices(n)) * stride
+            known = known + own.reshape((-1,) + (1,) * (rank - place - 1))
+            axis += 1
+        else:
+            index = k if isinstance(k, Tensor) else wrap(k)
+            unknown = unknown + _within_bounds(index.long(), n=n, at=dim) * stride
+        dim += 1
+    tail = rank - first - len(together)
+    return unknown.reshape(*unknown.shape, *(1,) * tail) + wrap(known)  # type: ignore[no-any-return]
+
+
+def _full(key: Key, dims: int) -> list[Any]:
+    """The key with a slice for each dimension that its ``...`` stands for, and numbers for masks."""
+    parts: list[Any] = []
+    for k in key:
+        if isinstance(k, np.ndarray) and k.dtype.kind == "b":
+            parts.extend(k.nonzero())
+        elif type(k) is int:
+            parts.append(np.asarray(k))
+        else:
+            parts.append(k)
+    taken = sum(k is not None and k is not Ellipsis for k in parts)
+    if taken > dims:
+        raise IndexError(f"too many indices for tensor of dimension {dims}")
+    at = next(i for i, k in enumerate(parts) if k is Ellipsis)
+    return [*parts[:at], *[slice(None)] * (dims - taken), *parts[at + 1 :]]
+
+
+def read(x: Tensor, key: Key) -> Tensor:
+    """``x[key]`` for a key that is computed."""
+    at = places(x._shape, key)
+    return _read(x.reshape(-1), at.reshape(-1), axis=-1).reshape(at._shape)  # type: ignore[no-any-return]
+
+
+def write(x: Tensor, value: Tensor, key: Key) -> Tensor:
+    """x with ``value`` at ``key``."""
+    at = places(x._shape, key)
+    return _put_at(x.reshape(-1), value.expand(at._shape).reshape(-1), at.reshape(-1)).reshape(x._shape)  # type: ignore[no-any-return]
+
+
+def add(value: Tensor, key: Key, shape: tuple[int, ...]) -> Tensor:
+    """Zeros of ``shape`` with ``value`` added at ``key``."""
+    at = places(shape, key)
+    flat = _added(value.expand(at._shape).reshape(-1), at.reshape(-1), axis=-1, size=math.prod(shape))
+    return flat.reshape(shape)  # type: ignore[no-any-return]
