@@ -119,7 +119,7 @@ _nodes = ("SelectBackward0", "SliceBackward0", "UnsqueezeBackward0", "AliasBackw
 by_name = {name: GetItem(name) for name in _nodes}  # of the key that makes it, as normal_key names it
 _select, _advanced, _unbind = by_name["SelectBackward0"], by_name["IndexBackward0"], GetItem("UnbindBackward0")
 
-_gather: Primitive = table["Gather"]  # type: ignore[assignment]
+_gather: Primitive = table["Gather"]
 PutAdd(), Put(), Gather("MaxBackward0"), Gather("MinBackward0")
 
 
