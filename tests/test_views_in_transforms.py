@@ -86,9 +86,32 @@ def a_view_of_a_view_plainly(y: torch.Tensor) -> torch.Tensor:
     return (torch.stack([torch.stack([y[0, 0], y[1, 0] * 2]), y[1]]).exp()) ** 2
 
 
+def products(y: torch.Tensor) -> torch.Tensor:
+    other = 1 * y
+    y.mul_(other).add_(other.sum())  # the tangent of the product needs the value that is written over
+    return y.sigmoid()
+
+
+def products_plainly(y: torch.Tensor) -> torch.Tensor:
+    return (y * y + y.sum()).sigmoid()
+
+
+def a_product_in_part(y: torch.Tensor) -> torch.Tensor:
+    total = (1 * y).sum()
+    y.view(-1)[:1].mul_(total)
+    y.t()[1].div_(total)
+    return y * y
+
+
+def a_product_in_part_plainly(y: torch.Tensor) -> torch.Tensor:
+    total = y.sum()
+    return torch.stack([torch.stack([y[0, 0] * total, y[0, 1] / total]), torch.stack([y[1, 0], y[1, 1] / total])]) ** 2
+
+
 PAIRS = [
     (row, row_plainly), (transposed, transposed_plainly), (base, base_plainly), (two_views, two_views_plainly),
     (flat, flat_plainly), (a_copy, a_copy_plainly), (a_view_of_a_view, a_view_of_a_view_plainly),
+    (products, products_plainly), (a_product_in_part, a_product_in_part_plainly),
 ]  # fmt: skip
 
 
@@ -107,6 +130,11 @@ READINGS: dict[str, Callable[[Function], Any]] = {
     "grad of jvp": lambda f: func.grad(lambda x: func.jvp(f, (x,), (V,))[1].sum())(X),
     "grad of grad": lambda f: func.grad(lambda x: func.grad(squares(f))(x).sum())(X),
     "grad of vmap of grad": lambda f: func.grad(lambda x: func.vmap(func.grad(squares(f)))(x).sum())(BATCH),
+    "grad of grad of jvp": lambda f: func.grad(
+        lambda x: func.grad(lambda x: func.jvp(f, (x,), (V,))[1].sum())(x).sin().sum()
+    )(X),
+    "grad of jvp along itself": lambda f: func.grad(lambda x: func.jvp(f, (x,), (x.cos(),))[1].sum())(X),
+    "jacrev of jacfwd": lambda f: func.jacrev(func.jacfwd(f))(X),
     "jvp of jvp": lambda f: func.jvp(lambda x: func.jvp(f, (x,), (V,))[1], (X,), (V,))[1],
     "taylor": lambda f: func.taylor(lambda t: f(X + t * V), torch.zeros((), dtype=torch.float64), 3),
 }
@@ -117,3 +145,31 @@ READINGS: dict[str, Callable[[Function], Any]] = {
 def test_writing_is_as_computing_anew(writing: Function, plain: Function, reading: str) -> None:
     run = READINGS[reading]
     close(run(lambda y: writing(y.clone())).numpy(), run(plain).numpy(), 1e-12)
+
+
+def test_a_constant_that_a_variable_is_written_into() -> None:
+    """The pullback is called when the transform is over, and the constant is one again."""
+
+    def f(y: torch.Tensor) -> torch.Tensor:
+        z = X.clone()
+        z.add_(y.sum())
+        return (z * z).sum() * y.prod()
+
+    y = torch.tensor([1.0, 2.0], dtype=torch.float64)
+    _, pull = func.vjp(f, y)
+    (found,) = pull(torch.ones((), dtype=torch.float64))
+    close(found.numpy(), func.grad(lambda y: ((X + y.sum()) ** 2).sum() * y.prod())(y).numpy(), 1e-12)
+    close(func.jacrev(f)(y).numpy(), found.numpy(), 1e-12)
+
+
+def test_what_is_tracked_outside_is_swept_later() -> None:
+    w = torch.tensor(3.0, requires_grad=True)
+
+    def f(y: torch.Tensor) -> torch.Tensor:
+        z = torch.ones(2)
+        z.add_(y.sum())
+        return (z * w).sum()
+
+    gradient, value = func.grad_and_value(f)(torch.tensor([1.0, 2.0]))
+    (gradient.sum() + value).backward()
+    assert w.grad.item() == 4 + 8

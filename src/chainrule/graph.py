@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -67,16 +67,22 @@ def reachable(edges: Sequence[Any], targets: Any) -> set[Any] | None:
 _sequence = attrgetter("_seq")
 
 
-def free(edge: Any) -> None:
-    """Drop what the graph behind ``edge`` saved; a later sweep through it raises the freed-graph error."""
+def behind(*edges: Any) -> Iterator[Node]:
+    """The nodes of the graph behind ``edges``, each once."""
     seen: set[Any] = set()
-    stack = [edge]
+    stack = list(edges)
     while stack:
         node = stack.pop()
         if node is None or not node._seq or type(node) is Nowhere or node in seen:
             continue
         seen.add(node)
         stack.extend(node.edges)
+        yield node
+
+
+def free(edge: Any) -> None:
+    """Drop what the graph behind ``edge`` saved; a later sweep through it raises the freed-graph error."""
+    for node in behind(edge):
         node.release()
 
 

@@ -84,6 +84,11 @@ def compute_into(x: Tensor, function: Callable[..., Tensor], args: tuple[Any, ..
         old._rg, old._node = x._rg, x._node
         if x._first:
             x._lend(old)
+    elif isinstance(x._a, Tensor):  # what transforms around this one have saved of it, the write below must not change
+        old = alias(x)
+        old._a, old._v = x._a.clone(), None
+        if x._first:
+            x._lend(old)
     try:
         result = function(old, *args, **kwargs)
     except RuntimeError:
@@ -176,7 +181,7 @@ def _hold(self: Tensor, result: Tensor) -> bool:
     if result._rank > rank:  # a transform's value is written into a tensor from outside, which becomes one of its kind
         transforms.welcome(self, tuple(result.__dict__))
         if rank > 2 or self._rg:
-            self._a = _alias(self)
+            self._a = alias(self)
         self.__class__ = type(result)
         self.__dict__.update(result.__dict__)
     a, value = self._a, result._a if result._rank >= rank else result
@@ -200,7 +205,7 @@ def _hold(self: Tensor, result: Tensor) -> bool:
 setattr(Tensor, "_hold", _hold)  # noqa: B010
 
 
-def _alias(x: Tensor) -> Tensor:
+def alias(x: Tensor) -> Tensor:
     """Another tensor that is what ``x`` is now."""
     found: Tensor = init(object.__new__(type(x)), x._a, x._rg)
     found._node, found._v = x._node, x._cell()

@@ -14,9 +14,11 @@ from typing import Any
 from .. import backward as _backward
 from ..arrays import namespace as ns
 from ..errors import explained
+from ..graph import behind
 from ..modes import is_grad_enabled
 from ..primitive import table
 from ..tensor import Tensor, init, lower, wrap
+from ..writes import alias
 from . import tree
 from .arguments import Argnums, aux_tensor, chosen, only_tensors, replaced, with_aux
 from .levels import Differentiation, recording
@@ -111,6 +113,15 @@ class Reverse(Differentiation):
         )
         return [_zeros(v) if g is None else self.out(g) for g, v in zip(found, self.variables, strict=True)]
 
+    def keep(self, outputs: Sequence[Tensor]) -> None:
+        """Let the graph be swept when this is over: what was written into tensors, which then lose it, stays saved."""
+        guests = {id(x): x for ref, _ in self.guests if (x := ref()) is not None}
+        twins: dict[int, Any] = {}
+        for node in behind(*[_backward.edge_of(y) for y in outputs]) if guests else ():
+            if node.tensors is not None and any(id(x) in guests for x in node.tensors):
+                twins.update({i: alias(x) for x in node.tensors if (i := id(x)) in guests and i not in twins})
+                node.tensors = tuple([twins.get(id(x), x) for x in node.tensors])
+
     def out(self, g: Tensor) -> Tensor:
         """A result without the wrapper of this transform."""
         if self.rank > 2 and g._rank == self.rank and not g._rg:
@@ -151,8 +162,9 @@ def grad_and_value(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool
             if has_aux:
                 out, aux = with_aux(out, "grad_and_value(f)(*args)")
             _check_scalar(out)
-            found = spec.unflatten(t.pull([out], None, False, t.outer))
-            value = t.value(out)
+            found = t.pull([out], None, False, t.outer)
+            t.keep([out, *found])
+            found, value = spec.unflatten(found), t.value(out)
             return found, (value, tree.tree_map(t.value, aux)) if has_aux else value
 
     return wrapped
@@ -259,6 +271,7 @@ def _pullback(t: Reverse, out: Any, primals: tree.TreeSpec, has_aux: bool) -> An
         create = is_grad_enabled() if create_graph is None else create_graph
         return primals.unflatten(t.pull(ys, cs, retain_graph, create))
 
+    t.keep(ys)
     value = spec.unflatten([t.value(y) for y in ys])
     return (value, pull, aux) if has_aux else (value, pull)
 
