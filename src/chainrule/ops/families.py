@@ -4,8 +4,20 @@ Families of operations that are imported when one of their names is first used: 
 """
 
 FAMILIES: dict[str, tuple[str, str]] = {
-    "convolution": (
+    "adaptive": (
+        "adaptive_avg_pool1d adaptive_max_pool1d",
         "",
+    ),
+    "alignment": (
+        "ctc_loss",
+        "",
+    ),
+    "attention": (
+        "",
+        "",
+    ),
+    "convolution": (
+        "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
         "",
     ),
     "counting": (
@@ -24,6 +36,15 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "cdist dist pdist",
         "dist",
     ),
+    "dropout": (
+        "alpha_dropout dropout dropout_ feature_alpha_dropout feature_dropout native_dropout "
+        "native_dropout_backward",
+        "",
+    ),
+    "embedding": (
+        "embedding embedding_renorm_",
+        "",
+    ),
     "factors": (
         "geqrf ormqr pca_lowrank svd_lowrank",
         "geqrf ormqr",
@@ -36,8 +57,13 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "",
         "",
     ),
-    "normalisation": (
+    "native": (
+        "_batch_norm_with_update _native_batch_norm_legit batch_norm conv_tbc convolution group_norm "
+        "instance_norm layer_norm native_batch_norm native_group_norm native_layer_norm",
         "",
+    ),
+    "normalisation": (
+        "rms_norm",
         "",
     ),
     "ordering": (
@@ -50,6 +76,10 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "constant_pad_nd",
         "",
     ),
+    "pairs": (
+        "bilinear",
+        "",
+    ),
     "pieces": (
         "atleast_1d atleast_2d atleast_3d block_diag broadcast_shapes broadcast_tensors cartesian_prod chunk "
         "column_stack combinations dsplit dstack hsplit hstack meshgrid narrow row_stack select "
@@ -57,6 +87,10 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "unsafe_split_with_sizes vsplit vstack",
         "chunk dsplit hsplit narrow select select_scatter slice_scatter split split_with_sizes tensor_split "
         "unsafe_chunk unsafe_split unsafe_split_with_sizes vsplit",
+    ),
+    "pixels": (
+        "channel_shuffle native_channel_shuffle pixel_shuffle pixel_unshuffle",
+        "",
     ),
     "pointwise": (
         "addcdiv addcmul arctan2 atan2 bitwise_left_shift bitwise_right_shift copysign deg2rad exp2 fix "
@@ -71,6 +105,10 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "logaddexp2 logaddexp2_ logaddexp_ logical_and logical_and_ logical_not logical_not_ logical_or "
         "logical_or_ logical_xor logical_xor_ nan_to_num nan_to_num_ nextafter nextafter_ positive rad2deg "
         "rad2deg_ signbit true_divide true_divide_ trunc trunc_",
+    ),
+    "pooling": (
+        "avg_pool1d max_pool1d max_pool1d_with_indices max_pool2d max_pool3d",
+        "",
     ),
     "products": (
         "addbmm addmv addr aminmax baddbmm chain_matmul corrcoef cov einsum inner nanmean nansum renorm "
@@ -94,6 +132,14 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "fliplr flipud kron narrow_copy new_empty new_full new_ones new_zeros repeat repeat_interleave roll "
         "rot90 squeeze_ sum_to_size swapaxes_ swapdims_ t_ tile transpose_ unflatten unfold unsqueeze_",
     ),
+    "resampling": (
+        "",
+        "",
+    ),
+    "sampler": (
+        "affine_grid_generator grid_sampler grid_sampler_2d grid_sampler_3d",
+        "",
+    ),
     "samplewise": (
         "",
         "",
@@ -107,6 +153,10 @@ FAMILIES: dict[str, tuple[str, str]] = {
     ),
     "segments": (
         "segment_reduce",
+        "",
+    ),
+    "sliding": (
+        "",
         "",
     ),
     "solvers": (

@@ -12,8 +12,8 @@ import numpy as np
 
 from ..errors import explained, scalar_type
 from ..tensor import Tensor, wrap
-from .index import Gather
 from .kinds import export, export_all, public
+from .places import Gather
 from .resampling import cubic_weights
 
 where = public["where"]
