@@ -10,6 +10,7 @@ import pytest
 import chainrule as torch
 from chainrule import modes
 from chainrule.autograd.forward_ad import exit_dual_level
+from chainrule.language import set_language
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +37,14 @@ def no_trace() -> Iterator[None]:
         torch.default_generator.set_state(state)
     if changed:
         pytest.fail("this test left changed " + "; ".join(changed), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    """Errors and explanations are worded in English, whatever the locale."""
+    set_language("en")
+    yield
+    set_language(None)
 
 
 @pytest.fixture

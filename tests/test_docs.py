@@ -178,7 +178,8 @@ def test_commands(block: Block, tmp_path: Path) -> None:
     for other in ALL:
         if other.page == block.page and other.file:
             (tmp_path / other.file).write_text(other.text, encoding="utf-8")
-    env = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "COLUMNS": "100", "MPLBACKEND": "agg"}
+    env = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "COLUMNS": "100", "MPLBACKEND": "agg",
+           "LC_ALL": "C.UTF-8"}  # fmt: skip
     for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
         command, _, want = part.replace("\\\n", "").partition("\n")
         words = shlex.split(command, comments=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -16,13 +15,6 @@ from chainrule.explain.tape import number_like
 from chainrule.language import get_language, set_language
 
 sympy = pytest.importorskip("sympy")
-
-
-@pytest.fixture(autouse=True)
-def english() -> Iterator[None]:
-    set_language("en")
-    yield
-    set_language(None)
 
 
 def codes(e: object) -> list[str]:

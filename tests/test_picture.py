@@ -6,7 +6,6 @@ import itertools
 import random
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,19 +13,11 @@ import pytest
 import chainrule as torch
 from chainrule import nn
 from chainrule.explain.layout import GAP_X, arrange
-from chainrule.language import set_language
 
 pytest.importorskip("sympy")
 from chainrule.explain import Picture, explain, graph
 
 SVG = "{http://www.w3.org/2000/svg}"
-
-
-@pytest.fixture(autouse=True)
-def english() -> Iterator[None]:
-    set_language("en")
-    yield
-    set_language(None)
 
 
 class Residual(nn.Module):

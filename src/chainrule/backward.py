@@ -52,7 +52,7 @@ def _roots(outputs: tuple[Any, ...], grads: Any, create_graph: bool) -> list[tup
         raise RuntimeError(f"got {len(outputs)} tensors and {len(given)} gradients")
     for i, y in enumerate(outputs):
         if not y._rg or type(y._node) is engine.Nowhere:
-            raise explained(RuntimeError(errors.no_grad_fn(i, y)))
+            raise explained(RuntimeError(errors.no_grad_fn(i, y)), "no graph", y)
     return [(edge_of(y), g) for y, g in zip(outputs, cotangents, strict=True)]
 
 
@@ -61,7 +61,7 @@ def _implicit(y: Tensor, create_graph: bool) -> Any:
     if not y._rg:
         return None
     if y._shape and y.numel() != 1:
-        raise explained(RuntimeError(errors.not_scalar(y._shape)))
+        raise explained(RuntimeError(errors.not_scalar(y._shape)), "not scalar", y)
     if y._dtype.kind == "c":
         raise explained(RuntimeError(errors.not_real(y.dtype)))
     g = one(y) if type(y) is Tensor else namespace((y._a,)).ones_like(y._a)
@@ -276,7 +276,7 @@ def _grad_of_one(y: Tensor, x: Tensor, g: Any, keep: bool) -> Tensor | None:
     root = y if y._node is None else y._node
     target = x if x._node is None else edge_of(x)
     if type(root) is engine.Nowhere:
-        raise explained(RuntimeError(errors.no_grad_fn(0, y)))
+        raise explained(RuntimeError(errors.no_grad_fn(0, y)), "no graph", y)
     sweep = engine.Sweep(numpy_, fit, wrap, keep, False)
     sweep.targets = {target}
     if target._seq:
@@ -405,7 +405,7 @@ def _called(node: engine.Node, *grads: Any) -> Any:
     g, saved, extra = grads[0] if node.count == 1 else engine.Several(dict(enumerate(grads))), node.saved, node.extra
     if saved is None:
         if extra is None or extra.packed is None:
-            raise explained(RuntimeError(errors.freed_graph(node)))
+            raise explained(RuntimeError(errors.freed_graph(node)), "freed", node)
         saved = extra.packed.open(node, True)
     if node.tensors is not None:
         engine.check_versions(node)

@@ -336,7 +336,7 @@ class Sweep:
                             break  # nobody is behind it: nothing is missed, and PyTorch does not look
                         packed = None if extra is None else extra.packed
                         if packed is None:
-                            raise explained(RuntimeError(errors.freed_graph(node)))
+                            raise explained(RuntimeError(errors.freed_graph(node)), "freed", node)
                         saved = self.ask(packed.open, node, create_graph)
                         if not keep:
                             extra.packed = None
@@ -538,11 +538,12 @@ def check_versions(node: Node) -> None:
             if not t._rg and edges[i] is not None and edges[i]._seq:
                 raise RuntimeError(errors.DETACHED)
             if t._v[0] != expected and needs(node, i):
-                raise explained(RuntimeError(errors.modified_in_place(node, t, t._v[0], expected)))
+                raise explained(RuntimeError(errors.modified_in_place(node, t, t._v[0], expected)), "in place", node, t)
     if extra is not None and extra.cell is not None:
         cell, expected = extra.cell
         if cell[0] != expected:
-            raise explained(RuntimeError(errors.modified_in_place(node, node.saved[0], cell[0], expected, output=True)))
+            message = errors.modified_in_place(node, node.saved[0], cell[0], expected, output=True)
+            raise explained(RuntimeError(message), "in place", node, cell)
 
 
 def needs(node: Node, i: int) -> bool:

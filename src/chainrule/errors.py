@@ -16,14 +16,19 @@ E = TypeVar("E", bound=Exception)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def explained(e: E) -> E:
+def explained(e: E, topic: str = "", *about: Any) -> E:
     """The error with PyTorch's sentence as its text, and what follows the first line break as a note.
 
-    A traceback shows both.  ``str(e)`` is what a program that catches the error compares and prints.
+    A traceback shows both.  ``str(e)`` is what a program that catches the error compares and prints.  With a ``topic``,
+    which ``explain.lessons`` lists, the note tells what the user's code has to do with it, ``about`` these tensors or nodes.
     """
     first, found, more = str(e.args[0]).partition("\n")
     if found:
         e.args = (first, *e.args[1:])
+        if topic:
+            from .explain.lessons import lesson
+
+            more = lesson(topic, about, more)
         e.add_note(more)
     return e
 

@@ -133,7 +133,7 @@ class Holder(TensorMethods, Box):
     def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
         """The same memory as a NumPy array; refused while a gradient is wanted, unless ``force``."""
         if self._rg and not force:
-            raise explained(RuntimeError(errors.no_numpy()))
+            raise explained(RuntimeError(errors.no_numpy()), "numpy", self)
         a = self._own()
         return a if type(a) is np.ndarray and self._rank == 2 else np.asarray(ground(self))
 

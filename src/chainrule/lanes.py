@@ -337,8 +337,9 @@ def _lift(prim: Primitive, i: int, a: Any, arrays: tuple[Any, ...]) -> Any:
 
 
 def check_broadcast(arrays: Sequence[Any]) -> None:
-    shapes = [tuple(a.shape) for a in arrays if isinstance(a, Tensor)]
+    tensors = [a for a in arrays if isinstance(a, Tensor)]
+    shapes = [tuple(a.shape) for a in tensors]
     for i in range(1, len(shapes)):
         a, b = shapes[0], shapes[i]
         if a != b and any(m != n and 1 not in (m, n) for m, n in zip(reversed(a), reversed(b), strict=False)):
-            raise explained(RuntimeError(errors.size_mismatch(a, b)))
+            raise explained(RuntimeError(errors.size_mismatch(a, b)), "shapes", tensors[0], tensors[i])

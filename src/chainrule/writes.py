@@ -34,9 +34,9 @@ def check_writable(x: Tensor, tracked: bool, uniform: bool = False) -> None:
             if m.created:
                 raise RuntimeError(forbidden(x, past=False))
             if x._rg and base._node is None:
-                raise explained(RuntimeError(errors.leaf_in_place(view=True)))
+                raise explained(RuntimeError(errors.leaf_in_place(view=True)), "leaf", x)
         if x._rg and x._node is None:
-            raise explained(RuntimeError(errors.leaf_in_place(view=False)))
+            raise explained(RuntimeError(errors.leaf_in_place(view=False)), "leaf", x)
     if modes.unusual:
         mode = _mode()
         if mode.before_write is not None:

@@ -12,16 +12,20 @@ from typing import TYPE_CHECKING
 from typing import Any as _Any
 
 if TYPE_CHECKING:
+    from ..language import get_language, set_language
     from .explanation import Explanation, explain
     from .picture import Picture, graph
 
 # Loaded when first asked for: the command line needs fonts and formulas as text without the rest.
-_LAZY = {"Explanation": "explanation", "explain": "explanation", "Picture": "picture", "graph": "picture"}
+_LAZY = {
+    "Explanation": ".explanation", "Picture": ".picture", "explain": ".explanation", "get_language": "..language",
+    "graph": ".picture", "set_language": "..language",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> object:
     if name in _LAZY:
-        return getattr(_importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+        return getattr(_importlib.import_module(_LAZY[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -34,4 +38,4 @@ class _Callable(_ModuleType):
 
 _sys.modules[__name__].__class__ = _Callable
 
-__all__ = ["Explanation", "Picture", "explain", "graph"]
+__all__ = ["Explanation", "Picture", "explain", "get_language", "graph", "set_language"]

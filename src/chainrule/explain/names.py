@@ -58,7 +58,7 @@ class Names:
     def add(self, name: str, value: Any) -> None:
         """Note what a variable holds: a tensor, a module with its parameters, or some of those."""
         if isinstance(value, Tensor):
-            for thing in (value, value._node, value._a):
+            for thing in (value, value._node, value._a, value._v):
                 if thing is not None:
                     self.put(name, thing)
         elif callable(getattr(value, "named_parameters", None)) and not isinstance(value, type):

@@ -218,7 +218,7 @@ def _saved(node: Any) -> tuple[Any, ...]:
     if packed is not None:
         return tuple(packed.open(node, False))
     if node.saved is None:
-        raise explained(RuntimeError(errors.freed_graph(node)))
+        raise explained(RuntimeError(errors.freed_graph(node)), "freed", node)
     return tuple(node.saved) if isinstance(node.saved, tuple) else ()
 
 

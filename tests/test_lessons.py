@@ -1,0 +1,153 @@
+"""Errors name the user's variables and lines, and the smallest mend; in Chinese too."""
+
+from __future__ import annotations
+
+import linecache
+import textwrap
+from typing import Any
+
+import pytest
+
+import chainrule as torch
+from chainrule import nn
+from chainrule.explain import lessons
+from chainrule.explain.names import Names, around
+from chainrule.language import set_language
+
+PROGRAMS = {
+    "twice": ("""
+        x = torch.tensor(2.0, requires_grad=True)
+        y = x * x
+        y.backward()
+        y.backward()
+        """, "Trying to backward through the graph a second time",
+        ["`y` (twice.py:3: y = x * x)", "First sweep: twice.py:4", "This sweep:  twice.py:5",
+         "Mend: twice.py:4: y.backward(retain_graph=True)"], ["它属于 `y`", "twice.py:4", "改法"]),
+    "loop": ("""
+        x = torch.tensor(2.0, requires_grad=True)
+        y = torch.sin(x)
+        for _ in range(3):
+            y.backward()
+        """, "Trying to backward", ["This sweep:  loop.py:5", "loop.py:4: for _ in range(3):", "Compute y inside"],
+        ["循环", "loop.py:4"]),
+    "augmented": ("""
+        x = torch.tensor([2.0, 3.0], requires_grad=True)
+        a = x * 2
+        a += 5
+        b = a * a
+        a += 1
+        b.sum().backward()
+        """, "modified by an inplace operation",
+        ["The value is `a`", "needed by `b` (augmented.py:5: b = a * a)", "changed by augmented.py:6: a += 1",
+         "Mend: a = a + 1"], ["这个值是 `a`", "augmented.py:6"]),
+    "method": ("""
+        x = torch.tensor([2.0, 3.0], requires_grad=True)
+        a = torch.exp(x)
+        a.mul_(2)
+        a.sum().backward()
+        """, "modified by an inplace operation", ["The value is `a`", "method.py:4: a.mul_(2)", "Mend: a = a.mul(2)"],
+        ["method.py:4"]),
+    "entry": ("""
+        x = torch.tensor([2.0, 3.0], requires_grad=True)
+        a = x * 2
+        b = a * a
+        a[0] = 3
+        b.sum().backward()
+        """, "modified by an inplace operation", ["changed by entry.py:5: a[0] = 3"], ["entry.py:5"]),
+    "constant": ("""
+        x = torch.tensor(2.0)
+        y = x * 3
+        y.backward()
+        """, "does not require grad and does not have a grad_fn",
+        ["`y` comes from constant.py:3: y = x * 3", "`x` in it does not require grad: constant.py:2",
+         "Mend: x = torch.tensor(2.0, requires_grad=True)"], ["`x` 不需要梯度"]),
+    "detached": ("""
+        x = torch.tensor(2.0, requires_grad=True)
+        y = (x * 3).detach()
+        y.backward()
+        """, "does not require grad", ["`y` comes from detached.py:3", "cut by detach()"], ["detach()"]),
+    "vector": ("""
+        x = torch.tensor([2.0, 3.0], requires_grad=True)
+        y = x * 2
+        y.backward()
+        """, "grad can be implicitly created only for scalar outputs", ["Mend: y.sum().backward()"], ["[2]"]),
+    "numpy": ("""
+        x = torch.tensor([2.0, 3.0], requires_grad=True)
+        z = x.numpy() + 1
+        """, "Can't call numpy() on Tensor that requires grad", ["Mend: z = x.detach().numpy() + 1"], ["NumPy"]),
+    "leaf": ("""
+        w = torch.tensor([2.0, 3.0], requires_grad=True)
+        w -= 0.1 * w
+        """, "a leaf Variable that requires grad", ["Mend: with torch.no_grad(): w -= 0.1 * w"], ["参数"]),
+    "shapes": ("""
+        w = torch.tensor([2.0, 3.0])
+        v = torch.ones(3)
+        w + v
+        """, "The size of tensor a (2) must match the size of tensor b (3)",
+        ["tensor a is `w` of shape [2], tensor b is `v` of shape [3]: shapes.py:4: w + v"], ["tensor a 是 `w`"]),
+}  # fmt: skip
+
+
+def note(name: str) -> tuple[str, str]:
+    """What a program's error says first, and its note."""
+    text = textwrap.dedent(PROGRAMS[name][0])
+    file = f"{name}.py"
+    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    with pytest.raises(RuntimeError) as caught:
+        exec(compile(text, file, "exec"), {"torch": torch, "__name__": "program"})
+    return str(caught.value), "\n".join(caught.value.__notes__)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_an_error_points_at_the_users_code(name: str) -> None:
+    _, sentence, english, chinese = PROGRAMS[name]
+    said, more = note(name)
+    assert sentence in said
+    for part in english:
+        assert part in more
+    set_language("zh")
+    said_in_chinese, more = note(name)
+    assert said_in_chinese == said  # PyTorch's sentence is what people search for
+    for part in chinese:
+        assert part in more
+
+
+@pytest.mark.parametrize("name", ["twice", "augmented", "constant", "vector", "numpy", "leaf"])
+def test_the_mend_mends(name: str) -> None:
+    """The line that is named, replaced by the one that is given, makes the program run."""
+    text = textwrap.dedent(PROGRAMS[name][0])
+    _, more = note(name)
+    mend = next(line for line in more.splitlines() if line.startswith("Mend: ")).removeprefix("Mend: ")
+    old = {"twice": "y.backward()", "augmented": "a += 1", "constant": "x = torch.tensor(2.0)", "vector": "y.backward()",
+           "numpy": "z = x.numpy() + 1", "leaf": "w -= 0.1 * w"}[name]  # fmt: skip
+    exec(text.replace(old, mend.removeprefix("twice.py:4: "), 1), {"torch": torch})
+
+
+def test_where_nothing_is_found_the_general_advice_stays() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        eval("(torch.tensor([1.0], requires_grad=True) * torch.ones(2)).backward()", {"torch": torch})
+    assert "Reduce it first" in caught.value.__notes__[0]
+
+
+def test_a_fault_in_the_lesson_does_not_hide_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: Any) -> list[str]:
+        raise KeyError("a bug")
+
+    monkeypatch.setitem(lessons._TOPICS, "numpy", broken)
+    with pytest.raises(RuntimeError, match="Can't call numpy") as caught:
+        torch.ones(2, requires_grad=True).numpy()
+    assert "NumPy does not record" in caught.value.__notes__[0]
+
+
+def test_every_topic_is_worded_in_chinese() -> None:
+    assert set(lessons._TOPICS) == set(lessons._CHINESE)
+
+
+def test_names_of_parameters_and_of_what_is_held(own_generator: torch.Generator) -> None:
+    net, weights = nn.Linear(2, 1), [torch.ones(2), torch.ones(3)]
+    settings = {"rate": torch.tensor(0.1)}
+    names = around()
+    assert names.of(net.weight) == "net.weight"
+    assert names.of(weights[1]) == "weights[1]"
+    assert names.of(settings["rate"]) == "settings['rate']"
+    assert Names().of(net.weight) is None
