@@ -1,8 +1,7 @@
 """PyTorch's ``torch.special``: special functions and their derivatives."""
 
 from .ops import public as _public
-from .ops.pointwise import exp2
-from .ops.special import (
+from .ops.bessel import (
     airy_ai,
     bessel_j0,
     bessel_j1,
@@ -12,11 +11,6 @@ from .ops.special import (
     chebyshev_polynomial_u,
     chebyshev_polynomial_v,
     chebyshev_polynomial_w,
-    digamma,
-    entr,
-    erfc,
-    erfcx,
-    erfinv,
     hermite_polynomial_h,
     hermite_polynomial_he,
     i0,
@@ -25,23 +19,31 @@ from .ops.special import (
     i1e,
     laguerre_polynomial_l,
     legendre_polynomial_p,
-    log_ndtr,
-    logit,
     modified_bessel_i0,
     modified_bessel_i1,
     modified_bessel_k0,
     modified_bessel_k1,
-    ndtr,
-    ndtri,
-    polygamma,
     scaled_modified_bessel_k0,
     scaled_modified_bessel_k1,
     shifted_chebyshev_polynomial_t,
     shifted_chebyshev_polynomial_u,
     shifted_chebyshev_polynomial_v,
     shifted_chebyshev_polynomial_w,
-    sinc,
     spherical_bessel_j0,
+)  # fmt: skip
+from .ops.pointwise import exp2
+from .ops.special import (
+    digamma,
+    entr,
+    erfc,
+    erfcx,
+    erfinv,
+    log_ndtr,
+    logit,
+    ndtr,
+    ndtri,
+    polygamma,
+    sinc,
     xlog1py,
     xlogy,
     zeta,

@@ -30,16 +30,7 @@ from ..ops.adaptive import (
 )
 from ..ops.alignment import ctc_loss
 from ..ops.attention import multi_head_attention_forward, scaled_dot_product_attention
-from ..ops.convolution import (
-    conv1d,
-    conv2d,
-    conv3d,
-    conv_transpose1d,
-    conv_transpose2d,
-    conv_transpose3d,
-    fold,
-    unfold,
-)
+from ..ops.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from ..ops.dropout import (
     alpha_dropout,
     dropout,
@@ -51,18 +42,14 @@ from ..ops.dropout import (
 from ..ops.embedding import embedding, embedding_bag
 from ..ops.linalg import linear
 from ..ops.loss import _reduction, aligned, legacy_reduction
-from ..ops.losses import (
+from ..ops.losses import gaussian_nll_loss, huber_loss, kl_div, poisson_nll_loss, smooth_l1_loss
+from ..ops.margins import (
     cosine_embedding_loss,
-    gaussian_nll_loss,
     hinge_embedding_loss,
-    huber_loss,
-    kl_div,
     margin_ranking_loss,
     multi_margin_loss,
     multilabel_margin_loss,
     multilabel_soft_margin_loss,
-    poisson_nll_loss,
-    smooth_l1_loss,
     soft_margin_loss,
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
@@ -78,6 +65,7 @@ from ..ops.normalisation import (
 )
 from ..ops.padding import pad
 from ..ops.pairs import bilinear, pdist
+from ..ops.patches import fold, unfold
 from ..ops.pixels import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from ..ops.pooling import (
     avg_pool1d,

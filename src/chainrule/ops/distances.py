@@ -12,8 +12,8 @@ from ..errors import explained
 from ..primitive import Primitive
 from ..tensor import Tensor, wrap
 from .index import GetItem
+from .joining import broadcast_shapes
 from .kinds import export, public
-from .pieces import broadcast_shapes
 
 vector_norm: Any = public["norm"]
 MODES = (

@@ -13,11 +13,12 @@ from ..primitive import Primitive
 from ..random import drawing
 from ..tensor import Tensor, wrap
 from .extremes import return_type
+from .joining import broadcast_shapes
 from .kinds import export, no_kernel, public
-from .pieces import broadcast_shapes
+from .orthogonal import qr
 from .random import fresh
-from .solvers import POSITIVE, Algorithm, square
-from .spectral import TALL, qr, svd
+from .solvers import POSITIVE, TALL, Algorithm, square
+from .spectral import svd
 
 matmul: Any = public["matmul"]
 

@@ -16,6 +16,14 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "",
         "",
     ),
+    "bessel": (
+        "i0",
+        "i0 i0_",
+    ),
+    "blends": (
+        "addcdiv addcmul lerp",
+        "addcdiv addcmul lerp lerp_",
+    ),
     "convolution": (
         "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
         "",
@@ -27,6 +35,10 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "cumulative": (
         "cummax cummin cumprod cumulative_trapezoid diff gradient logcumsumexp trapezoid trapz",
         "cummax cummin cumprod cumprod_ cumsum_ diff logcumsumexp",
+    ),
+    "determinants": (
+        "det logdet slogdet",
+        "det logdet slogdet",
     ),
     "diagonals": (
         "diag diag_embed diagflat diagonal diagonal_scatter trace tril tril_indices triu triu_indices",
@@ -41,6 +53,14 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "native_dropout_backward",
         "",
     ),
+    "einsum": (
+        "einsum",
+        "",
+    ),
+    "elimination": (
+        "cholesky cholesky_inverse cholesky_solve lu lu_solve lu_unpack",
+        "cholesky cholesky_inverse cholesky_solve lu lu_solve",
+    ),
     "embedding": (
         "embedding embedding_renorm_",
         "",
@@ -53,9 +73,26 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "",
         "",
     ),
+    "joining": (
+        "atleast_1d atleast_2d atleast_3d block_diag broadcast_shapes broadcast_tensors cartesian_prod "
+        "column_stack combinations dstack hstack meshgrid row_stack vstack",
+        "",
+    ),
     "losses": (
         "",
         "",
+    ),
+    "margins": (
+        "",
+        "",
+    ),
+    "matrix_functions": (
+        "matrix_exp matrix_power pinverse",
+        "matrix_exp matrix_power pinverse",
+    ),
+    "moments": (
+        "aminmax corrcoef cov nanmean nansum renorm std_mean var_mean",
+        "aminmax corrcoef cov nanmean nansum renorm renorm_",
     ),
     "native": (
         "_batch_norm_with_update _native_batch_norm_legit batch_norm conv_tbc convolution group_norm "
@@ -66,11 +103,17 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "rms_norm",
         "",
     ),
+    "norms": (
+        "cross vander",
+        "cross",
+    ),
     "ordering": (
-        "argsort argwhere bincount bucketize count_nonzero histc histogram isin kthvalue median mode msort "
-        "nanmedian nanquantile quantile searchsorted sort topk unique unique_consecutive unravel_index",
-        "argsort argwhere bincount count_nonzero histc histogram kthvalue median mode msort nanmedian "
-        "nanquantile quantile sort topk unique unique_consecutive",
+        "argsort kthvalue median mode msort nanmedian nanquantile quantile sort topk",
+        "argsort kthvalue median mode msort nanmedian nanquantile quantile sort topk",
+    ),
+    "orthogonal": (
+        "orgqr qr",
+        "orgqr qr",
     ),
     "padding": (
         "constant_pad_nd",
@@ -80,11 +123,13 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "bilinear",
         "",
     ),
+    "patches": (
+        "",
+        "",
+    ),
     "pieces": (
-        "atleast_1d atleast_2d atleast_3d block_diag broadcast_shapes broadcast_tensors cartesian_prod chunk "
-        "column_stack combinations dsplit dstack hsplit hstack meshgrid narrow row_stack select "
-        "select_scatter slice_scatter split split_with_sizes tensor_split unsafe_chunk unsafe_split "
-        "unsafe_split_with_sizes vsplit vstack",
+        "chunk dsplit hsplit narrow select select_scatter slice_scatter split split_with_sizes tensor_split "
+        "unsafe_chunk unsafe_split unsafe_split_with_sizes vsplit",
         "chunk dsplit hsplit narrow select select_scatter slice_scatter split split_with_sizes tensor_split "
         "unsafe_chunk unsafe_split unsafe_split_with_sizes vsplit",
     ),
@@ -93,28 +138,19 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "",
     ),
     "pointwise": (
-        "addcdiv addcmul arctan2 atan2 bitwise_left_shift bitwise_right_shift copysign deg2rad exp2 fix "
-        "float_power fmax fmin fmod frac frexp gcd heaviside hypot isclose isfinite isinf isneginf isposinf "
-        "lcm ldexp lerp logaddexp logaddexp2 logical_and logical_not logical_or logical_xor nan_to_num "
-        "nextafter positive rad2deg signbit true_divide trunc",
-        "__ilshift__ __irshift__ __lshift__ __pos__ __rlshift__ __rrshift__ __rshift__ addcdiv addcmul "
-        "arctan2 arctan2_ atan2 atan2_ bitwise_left_shift bitwise_left_shift_ bitwise_right_shift "
-        "bitwise_right_shift_ copysign copysign_ deg2rad deg2rad_ exp2 exp2_ fix fix_ float_power "
-        "float_power_ fmax fmax_ fmin fmin_ fmod fmod_ frac frac_ frexp gcd gcd_ heaviside heaviside_ hypot "
-        "hypot_ isclose isfinite isinf isneginf isposinf lcm lcm_ ldexp ldexp_ lerp lerp_ logaddexp "
-        "logaddexp2 logaddexp2_ logaddexp_ logical_and logical_and_ logical_not logical_not_ logical_or "
-        "logical_or_ logical_xor logical_xor_ nan_to_num nan_to_num_ nextafter nextafter_ positive rad2deg "
-        "rad2deg_ signbit true_divide true_divide_ trunc trunc_",
+        "arctan2 atan2 copysign deg2rad exp2 fix float_power fmax fmin fmod frac hypot ldexp logaddexp "
+        "logaddexp2 nextafter rad2deg trunc",
+        "arctan2 arctan2_ atan2 atan2_ copysign copysign_ deg2rad deg2rad_ exp2 exp2_ fix fix_ float_power "
+        "float_power_ fmax fmax_ fmin fmin_ fmod fmod_ frac frac_ hypot hypot_ ldexp ldexp_ logaddexp "
+        "logaddexp2 logaddexp2_ logaddexp_ nextafter nextafter_ rad2deg rad2deg_ trunc trunc_",
     ),
     "pooling": (
         "avg_pool1d max_pool1d max_pool1d_with_indices max_pool2d max_pool3d",
         "",
     ),
     "products": (
-        "addbmm addmv addr aminmax baddbmm chain_matmul corrcoef cov einsum inner nanmean nansum renorm "
-        "std_mean tensordot var_mean vdot",
-        "addbmm addbmm_ addmm_ addmv addmv_ addr addr_ aminmax baddbmm baddbmm_ corrcoef cov inner nanmean "
-        "nansum renorm renorm_ vdot",
+        "addbmm addmv addr baddbmm chain_matmul inner tensordot vdot",
+        "addbmm addbmm_ addmm_ addmv addmv_ addr addr_ baddbmm baddbmm_ inner vdot",
     ),
     "queries": (
         "can_cast is_nonzero is_same_size is_signed numel promote_types result_type",
@@ -151,6 +187,11 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "index_reduce_ masked_scatter masked_scatter_ masked_select put put_ scatter scatter_ scatter_add "
         "scatter_add_ scatter_reduce scatter_reduce_ take take_along_dim",
     ),
+    "search": (
+        "argwhere bincount bucketize count_nonzero histc histogram isin searchsorted unique "
+        "unique_consecutive unravel_index",
+        "argwhere bincount count_nonzero histc histogram unique unique_consecutive",
+    ),
     "segments": (
         "segment_reduce",
         "",
@@ -160,18 +201,17 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "",
     ),
     "solvers": (
-        "cholesky cholesky_inverse cholesky_solve det inverse logdet lu lu_solve lu_unpack slogdet "
-        "triangular_solve",
-        "cholesky cholesky_inverse cholesky_solve det inverse logdet lu lu_solve slogdet triangular_solve",
+        "inverse triangular_solve",
+        "inverse triangular_solve",
     ),
     "special": (
-        "digamma erfc erfinv i0 igamma igammac lgamma logit mvlgamma polygamma sinc xlogy",
-        "digamma digamma_ erfc erfc_ erfinv erfinv_ i0 i0_ igamma igamma_ igammac igammac_ lgamma lgamma_ "
-        "logit logit_ mvlgamma mvlgamma_ polygamma polygamma_ sinc sinc_ xlogy xlogy_",
+        "digamma erfc erfinv igamma igammac lgamma logit mvlgamma polygamma sinc xlogy",
+        "digamma digamma_ erfc erfc_ erfinv erfinv_ igamma igamma_ igammac igammac_ lgamma lgamma_ logit "
+        "logit_ mvlgamma mvlgamma_ polygamma polygamma_ sinc sinc_ xlogy xlogy_",
     ),
     "spectral": (
-        "cross matrix_exp matrix_power orgqr pinverse qr svd vander",
-        "cross matrix_exp matrix_power orgqr pinverse qr svd",
+        "svd",
+        "svd",
     ),
     "spectrogram": (
         "istft stft",
@@ -180,6 +220,15 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "strided": (
         "as_strided as_strided_copy as_strided_scatter empty_permuted empty_strided resize_as_",
         "as_strided as_strided_ as_strided_scatter new_empty_strided resize_ resize_as_ storage_offset",
+    ),
+    "truths": (
+        "bitwise_left_shift bitwise_right_shift frexp gcd heaviside isclose isfinite isinf isneginf isposinf "
+        "lcm logical_and logical_not logical_or logical_xor nan_to_num positive signbit true_divide",
+        "__ilshift__ __irshift__ __lshift__ __pos__ __rlshift__ __rrshift__ __rshift__ bitwise_left_shift "
+        "bitwise_left_shift_ bitwise_right_shift bitwise_right_shift_ frexp gcd gcd_ heaviside heaviside_ "
+        "isclose isfinite isinf isneginf isposinf lcm lcm_ logical_and logical_and_ logical_not logical_not_ "
+        "logical_or logical_or_ logical_xor logical_xor_ nan_to_num nan_to_num_ positive signbit true_divide "
+        "true_divide_",
     ),
     "units": (
         "celu cosine_similarity hardshrink pairwise_distance prelu rrelu selu threshold",

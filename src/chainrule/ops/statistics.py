@@ -186,7 +186,7 @@ def norm(
     (tensor(5.), tensor(7.), tensor(4.))
     """
     if p == "nuc":
-        from .spectral import matrix_norm
+        from .norms import matrix_norm
 
         return matrix_norm(input, "nuc", (-2, -1) if dim is None else dim, keepdim, dtype=dtype)
     x = _to_dtype(input, dtype)

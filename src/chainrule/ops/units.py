@@ -12,8 +12,8 @@ from ..primitive import Elementwise, Primitive
 from ..random import drawing
 from ..tensor import Tensor
 from ..writes import compute_into
+from .joining import broadcast_tensors
 from .kinds import export, no_kernel, public
-from .pieces import broadcast_tensors
 from .random import at, nested
 
 AWAY: Any = (([[0.7, -1.25, 2.2], [-0.4, 3.6, -3.4]],), {})

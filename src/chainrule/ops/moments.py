@@ -1,0 +1,145 @@
+"""Means, variances and extremes together, and of several variables."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..tensor import Tensor
+from .extremes import return_type
+from .kinds import attach, export, export_all, public
+
+matmul, where = public["matmul"], public["where"]
+_Aminmax = return_type("aminmax", "min", "max")
+
+
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The smallest and the largest entry, of all or along ``dim``; ties share the gradient.
+
+    Source: ``torch.aminmax``.
+    """
+    if not input.numel() and dim is None:
+        raise RuntimeError(
+            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
+        )
+    over = () if dim is None else dim
+    return _Aminmax(input.amin(over, keepdim), input.amax(over, keepdim))
+
+
+def var_mean(
+    input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: float | None = None
+) -> tuple[Tensor, Tensor]:
+    """The variance and the mean.
+
+    Source: ``torch.var_mean``.
+    """
+    over = None if isinstance(dim, bool) else dim
+    return input.var(dim, unbiased, keepdim, correction=correction), input.mean(over, keepdim)
+
+
+def std_mean(
+    input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: float | None = None
+) -> tuple[Tensor, Tensor]:
+    """The standard deviation and the mean.
+
+    Source: ``torch.std_mean``.
+    """
+    over = None if isinstance(dim, bool) else dim
+    return input.std(dim, unbiased, keepdim, correction=correction), input.mean(over, keepdim)
+
+
+def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The sum of the entries that are numbers.
+
+    Source: ``torch.nansum``.
+    """
+    if input._dtype.kind == "c":
+        raise RuntimeError("nansum does not support complex inputs")
+    x = input if dtype is None else input.to(dtype)
+    return x.masked_fill(x != x, 0).sum(dim, keepdim)
+
+
+def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The mean of the entries that are numbers.
+
+    Source: ``torch.nanmean``.
+    """
+    if input._dtype.kind not in "fc":
+        raise RuntimeError(
+            "nanmean(): expected input to have floating point or complex dtype but got " + str(input.dtype)
+        )
+    many = (input.detach() == input.detach()).sum(dim, keepdim=keepdim)
+    return nansum(input, dim, keepdim, dtype=dtype) / many
+
+
+def cov(
+    input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None
+) -> Tensor:
+    """The covariance matrix of rows of observations; weighted by how often (``fweights``) or how much each counts.
+
+    Source: ``torch.cov``.
+    """
+    if input.ndim > 2:
+        raise RuntimeError(
+            f"cov(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions"
+        )
+    x = input if input.ndim == 2 else input.reshape(1, -1)
+    w = None
+    if fweights is not None:
+        w = fweights
+    if aweights is not None:
+        w = aweights if w is None else w * aweights
+    n = x._shape[1]
+    total: Any = n if w is None else w.sum()
+    mean = x.sum(1, keepdim=True) / total if w is None else (x * w).sum(1, keepdim=True) / total
+    if w is not None and aweights is not None and correction != 0:
+        norm = total - correction * (w * aweights).sum() / total
+    else:
+        norm = total - correction
+    norm = norm.clamp(min=0) if isinstance(norm, Tensor) else max(norm, 0)
+    c = x - mean
+    right = (c if w is None else c * w).mT
+    right = right.conj() if x._dtype.kind == "c" else right
+    out = matmul(c, right) / norm if not isinstance(norm, int) or norm else matmul(c, right) * math.inf
+    return out if x._shape[0] > 1 or not x._shape[0] else out.reshape(())  # type: ignore[no-any-return]
+
+
+def corrcoef(input: Tensor) -> Tensor:
+    """The correlation coefficients of rows of observations.
+
+    Source: ``torch.corrcoef``.
+    """
+    if input.ndim > 2:
+        raise RuntimeError(
+            f"corrcoef(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions"
+        )
+    c = cov(input)
+    if not c.ndim:
+        return c / c
+    d = c.diagonal().sqrt()
+    found = c / d.unsqueeze(1) / d.unsqueeze(0)
+    if found._dtype.kind == "c":
+        return public["complex"](found.real.clamp(-1, 1), found.imag.clamp(-1, 1))  # type: ignore[no-any-return]
+    return found.clamp(-1, 1)  # type: ignore[no-any-return]
+
+
+def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
+    """Slices along ``dim`` whose p-norm is above ``maxnorm`` scaled down to it.
+
+    Source: ``torch.renorm``.
+    """
+    if input.ndim < 2:
+        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions")
+    if p <= 0:
+        raise RuntimeError("renorm: non-positive-norm not supported")
+    if maxnorm < 0:
+        raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm}")
+    at = input._dim(dim)
+    norm = input.norm(p, [i for i in range(input.ndim) if i != at], keepdim=True)
+    return input * where(norm > maxnorm, maxnorm / (norm + 1e-7), norm.detach() * 0 + 1)  # type: ignore[no-any-return]
+
+
+export_all(var_mean, std_mean, cov, corrcoef, method=False)
+export_all(aminmax, nansum, nanmean)
+attach(cov=cov, corrcoef=corrcoef)
+export("renorm", renorm, in_place=True)
