@@ -45,7 +45,8 @@ def race(contestants: dict[str, Callable[[], Any]], rounds: int, target: float =
         start = time.perf_counter()
         f()
         counts[name] = max(1, int(target / max(time.perf_counter() - start, 1e-9)))
-    gc.collect()
+    if rounds > 1:
+        gc.collect()
     gc.disable()  # as timeit: what one contestant leaves behind is not to be collected in another's time
     try:
         for _ in range(rounds):
