@@ -338,7 +338,7 @@ def _lift(prim: Primitive, i: int, a: Any, arrays: tuple[Any, ...]) -> Any:
 
 def check_broadcast(arrays: Sequence[Any]) -> None:
     tensors = [a for a in arrays if isinstance(a, Tensor)]
-    shapes = [tuple(a.shape) for a in tensors]
+    shapes = [a._shape for a in tensors]
     for i in range(1, len(shapes)):
         a, b = shapes[0], shapes[i]
         if a != b and any(m != n and 1 not in (m, n) for m, n in zip(reversed(a), reversed(b), strict=False)):

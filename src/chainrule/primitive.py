@@ -328,17 +328,22 @@ def conj(xp: Any, z: Any) -> Any:
 def promote(arrays: tuple[Any, ...], floats: bool = False) -> tuple[Any, ...]:
     """Arrays cast to their common dtype under PyTorch's rules; Python numbers are left, and weak."""
     common: Any = None
-    same = True
+    same, ints = True, False
     for a in arrays:
-        if hasattr(a, "shape"):
+        kind = type(a)
+        if kind is int:
+            ints = True
+        elif kind is float:
+            same = same and common is not None and common.kind in "fc"
+        elif kind is bool or kind is complex:
+            same = False
+        else:
             d = dtype_of(a)
             if common is None:
                 common = d
-            elif d != common:
+            elif d is not common and d != common:
                 same = False
-        elif type(a) is not int:
-            same = same and type(a) is float and common is not None and common.kind == "f"
-    if same and common is not None and common.kind in "fc":
+    if same and common is not None and (common.kind in "fc" or not (ints or floats)):
         return arrays
     dims = [(dtype_of(a), len(a.shape)) for a in arrays if hasattr(a, "shape")]
     if not dims:
@@ -367,9 +372,12 @@ def bind(prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any]) -> An
     return top._interpret(prim, arrays, params)
 
 
+_NUMBERS = frozenset([int, float, bool, complex])  # Python's own, which have no dtype
+
+
 def refuse(prim: Primitive, arrays: tuple[Any, ...]) -> None:
     for a in arrays:
-        if hasattr(a, "shape") and dtype_of(a).kind in prim.refused:
+        if type(a) not in _NUMBERS and dtype_of(a).kind in prim.refused:
             assert prim.real_only is not None
             raise errors.not_of_complex(prim.real_only, dtype_of(a))
 

@@ -193,9 +193,11 @@ def put(x: Any, value: Any, key: tuple[Any, ...]) -> Any:
 
 
 def take_along_axis(x: Any, indices: Any, *, axis: int) -> Any:
+    if x.ndim == 1:
+        return x[indices]
     n = x.shape[axis]
     last = axis == -1 or axis == x.ndim - 1
-    if not last or x.ndim == 1 or not indices.size or indices.min() < 0 or indices.max() >= n:
+    if not last or not indices.size or indices.min() < 0 or indices.max() >= n:
         return np.take_along_axis(x, indices, axis=axis)
     rows = np.arange(0, x.size, n).reshape(*x.shape[:-1], 1)  # one index is much quicker than several
     return np.take(x.reshape(-1), indices + rows)

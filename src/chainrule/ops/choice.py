@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes, errors
+from ..arrays.namespace import dtype_of
 from ..engine import Box
 from ..errors import explained
 from ..lanes import check_broadcast
-from ..primitive import Elementwise, Primitive, table
+from ..primitive import Elementwise, Primitive, bind, table
 from ..tensor import Tensor, wrap
 from ..transforms import one_shape
 from .kinds import attach, binary, export
@@ -34,7 +35,7 @@ class Where(Elementwise):
         return (arrays[0], *super().prepare(arrays[1:], params))
 
 
-Where()
+_where = Where()
 
 
 class Maximum(Elementwise):
@@ -85,10 +86,11 @@ class Clamp(Primitive):
 
 
 def clamped(xp: Any, x: Any, min: Any, max: Any) -> Any:
+    floats = x.dtype.kind == "f"  # else a number may not fit, and wraps around
     if min is not None:
-        x = xp.where(x < min, xp.astype(xp.asarray(min), x.dtype), x)
+        x = xp.where(x < min, min if floats else xp.astype(xp.asarray(min), x.dtype), x)
     if max is not None:
-        x = xp.where(x > max, xp.astype(xp.asarray(max), x.dtype), x)
+        x = xp.where(x > max, max if floats else xp.astype(xp.asarray(max), x.dtype), x)
     return x
 
 
@@ -109,17 +111,19 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     if input is None and other is None:
         one_shape("where", condition)
         return nonzero(condition, as_tuple=True)
-    lifted: Any = tuple(
-        a if isinstance(a, (Box, int, float, complex)) else wrap(np.asarray(a)) for a in (condition, input, other)
-    )
-    if not any(isinstance(a, Box) for a in lifted[1:]):
+    lifted: Any = (condition, input, other)
+    for a in lifted:
+        if not isinstance(a, (Box, int, float, complex)):
+            lifted = tuple([a if isinstance(a, (Box, int, float, complex)) else wrap(np.asarray(a)) for a in lifted])
+            break
+    if not (isinstance(input, Box) or isinstance(other, Box) or any(isinstance(a, Box) for a in lifted[1:])):
         d = dtypes.result_dtype([], list(lifted[1:]))
         lifted = (lifted[0], wrap(np.asarray(lifted[1], d)), lifted[2])
-    if lifted[0]._dtype.kind != "b":
+    if dtype_of(lifted[0]).kind != "b":
         raise explained(RuntimeError("where expected condition to be a boolean tensor, but got a tensor with dtype "
                            f"{lifted[0].dtype}\nWrite the comparison: x != 0."))  # fmt: skip
     check_broadcast(lifted)
-    return table["Where"](*lifted)
+    return bind(_where, lifted, {})
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:

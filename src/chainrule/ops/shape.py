@@ -13,7 +13,7 @@ from .. import errors
 from ..arrays.namespace import is_numpy
 from ..dtypes import ints
 from ..errors import explained
-from ..primitive import Primitive, bind, table
+from ..primitive import Primitive, bind, promote, table
 from ..recording import record_one
 from ..tensor import Tensor
 from .kinds import attach, export
@@ -347,21 +347,22 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> 
         if not isinstance(x, Tensor):
             raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(x).__name__}")
     full = [x for x in xs if x._shape != (0,)] or xs[:1]  # PyTorch skips legacy empty tensors
-    n, at = full[0].ndim, full[0]._dim(dim)
+    shape, at = full[0]._shape, full[0]._dim(dim)
+    n = len(shape)
     if not n:
         raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated")
     for i, x in enumerate(full):
+        if x._shape == shape:
+            continue
         if x.ndim != n:
             raise RuntimeError(f"Tensors must have same number of dimensions: got {n} and {x.ndim}")
         for d in range(n):
-            if d != at and x._shape[d] != full[0]._shape[d]:
+            if d != at and x._shape[d] != shape[d]:
                 raise RuntimeError(
-                    f"Sizes of tensors must match except in dimension {at}. Expected size {full[0]._shape[d]} but "
+                    f"Sizes of tensors must match except in dimension {at}. Expected size {shape[d]} but "
                     f"got size {x._shape[d]} for tensor number {i} in the list."
                 )
-    from ..primitive import promote
-
-    return _cat(*promote(tuple(full)), axis=at - n)  # type: ignore[no-any-return]
+    return bind(_cat, promote(tuple(full)), {"axis": at - n})  # type: ignore[no-any-return]
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -372,18 +373,17 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     xs = list(tensors)
     if not xs:
         raise RuntimeError("stack expects a non-empty TensorList")
+    shape = xs[0]._shape
     for i, x in enumerate(xs):
-        if x._shape != xs[0]._shape:
+        if x._shape != shape:
             raise RuntimeError(
                 f"stack expects each tensor to be equal size, but got {list(xs[0].shape)} at entry 0 and "
                 f"{list(x.shape)} at entry {i}"
             )
-    n = xs[0].ndim + 1
+    n = len(shape) + 1
     if not -n <= dim < n:
         raise IndexError(errors.dim_range(dim, n))
-    from ..primitive import promote
-
-    return _stack(*promote(tuple(xs)), axis=dim % n - n)  # type: ignore[no-any-return]
+    return bind(_stack, promote(tuple(xs)), {"axis": dim % n - n})  # type: ignore[no-any-return]
 
 
 def _matrices_turned(self: Tensor) -> Tensor:
