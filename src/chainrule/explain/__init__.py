@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from ..language import get_language, set_language
     from .explanation import Explanation, explain
     from .picture import Picture, graph
+    from .reasons import Answer, why
 
 # Loaded when first asked for: the command line needs fonts and formulas as text without the rest.
 _LAZY = {
-    "Explanation": ".explanation", "Picture": ".picture", "explain": ".explanation", "get_language": "..language",
-    "graph": ".picture", "set_language": "..language",
+    "Answer": ".reasons", "Explanation": ".explanation", "Picture": ".picture", "explain": ".explanation",
+    "get_language": "..language", "graph": ".picture", "set_language": "..language", "why": ".reasons",
 }  # fmt: skip
 
 
@@ -38,4 +39,4 @@ class _Callable(_ModuleType):
 
 _sys.modules[__name__].__class__ = _Callable
 
-__all__ = ["Explanation", "Picture", "explain", "get_language", "graph", "set_language"]
+__all__ = ["Answer", "Explanation", "Picture", "explain", "get_language", "graph", "set_language", "why"]

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import errors, extras
+from .. import errors
 from ..autograd import enable_grad
 from ..creation import tensor
 from ..dtypes import float64
-from ..errors import MissingExtra, explained
+from ..errors import explained
 from ..language import Language, known
 from ..modes import Setting
 from ..tensor import Tensor
 from . import evidence as proof
 from . import names as naming
 from .evidence import Row
-from .formulas import Formulas, Local, formulas, local
+from .formulas import Formulas, Local, formulas, have_sympy, optional_local
 from .surprises import Surprise, surprises
 from .tape import Item, Tape, read, sweep
 
@@ -142,8 +142,8 @@ def explain(what: Any, /, *point: Any, wrt: Any = None, lang: Language | None = 
         raise TypeError("explain is for real numbers, and an input here is complex")
     sweep(tape, y)
     wanted = _wanted(tape, asked, inputs)
-    symbolic = formulas(tape) if _has_sympy() else Formulas(why=_missing())
-    locals_ = {i: one for i in tape.swept if (one := local(i)) is not None} if _has_sympy() else {}
+    symbolic = formulas(tape) if have_sympy() else Formulas(why=_missing())
+    locals_ = {i: one for i in tape.swept if (one := optional_local(i)) is not None}
     from .text import number, written_step
 
     found = surprises(tape, wanted, number, lambda item: written_step(item, locals_.get(item)))
@@ -236,14 +236,6 @@ def _leaf(value: Any) -> Any:
             a = a.astype(np.float64)
         return tensor(a, requires_grad=a.dtype.kind == "f")
     return value
-
-
-def _has_sympy() -> bool:
-    try:
-        extras.load("sympy", "explain", "formulas")
-    except MissingExtra:
-        return False
-    return True
 
 
 def _missing() -> str:

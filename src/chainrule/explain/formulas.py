@@ -15,6 +15,7 @@ import numpy as np
 from .. import backward
 from ..arrays.symbolic import Symbolic, expressions, of, symbols
 from ..creation import ones_like
+from ..errors import MissingExtra
 from ..extras import load
 from ..primitive import Elementwise
 from ..tensor import Tensor, wrap
@@ -172,3 +173,17 @@ def local(item: Item) -> Local | None:
         return short if short.count_ops() + 1 < e.count_ops() else e
 
     return Local(value, tuple(map(slope, args)))
+
+
+def have_sympy() -> bool:
+    """Whether there can be formulas at all."""
+    try:
+        load("sympy", "explain", "formulas")
+    except MissingExtra:
+        return False
+    return True
+
+
+def optional_local(item: Item) -> Local | None:
+    """:func:`local`, or None without SymPy."""
+    return local(item) if have_sympy() else None

@@ -95,9 +95,10 @@ class Source:
         ]  # fmt: skip
         return [self.line(n) for n in dict.fromkeys(called)]
 
-    def loop(self) -> Line | None:
-        """The innermost loop around the line that runs."""
-        around = [n for n in self._nodes if isinstance(n, _LOOPS) and n.lineno <= self.here <= (n.end_lineno or 0)]
+    def loop(self, number: int | None = None) -> Line | None:
+        """The innermost loop around a line, by default the one that runs."""
+        at = self.here if number is None else number
+        around = [n for n in self._nodes if isinstance(n, _LOOPS) and n.lineno <= at <= (n.end_lineno or 0)]
         return self.line(around[-1].lineno) if around else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +22,7 @@ WIDE: Final = 44  # characters of a cell
 
 _MOVES: Final = frozenset(("Reshape", "GetItem", "Transpose", "PermuteDims", "Flip", "BroadcastTo", "Squeeze", "Cat",
                            "Stack", "Roll", "ExpandDims", "Concat"))  # fmt: skip
+_CHOICE: Final = re.compile(r"\b(Piecewise|Max|Min)\b")
 _INFIX: Final = {"Matmul": "@", "Mul": "*", "Add": "+", "Sub": "-", "Div": "/", "Pow": "**"}
 
 
@@ -55,8 +57,9 @@ def written_step(item: Item, known: Local | None) -> str:
 def right_side(item: Item, known: Local | None) -> str:
     """What a step computes, of the names of its arguments."""
     args, kind = [a.name for a in item.args], type(item.prim).__name__
-    twice = len(set(args)) < len(args)  # SymPy would write x**2 for x*x, which has two slopes
-    if known is not None and not twice and kind != "Where" and len(text := str(known.value)) <= WIDE:
+    # Not as a formula: x*x, which SymPy writes x**2 though it has two slopes, and functions, which have names.
+    plain = len(set(args)) == len(args) > 1 or kind == "Neg"
+    if known is not None and plain and len(text := str(known.value)) <= WIDE and not _CHOICE.search(text):
         return text
     infix = _INFIX.get(kind)
     if infix and len(args) == 2:
