@@ -185,6 +185,28 @@ CASES: dict[str, tuple[Make, tuple[Any, ...]]] = {
     "padded": (lambda t: t.nn.ConstantPad2d((1, -1, 0, 2), 3.5), (2, 3, 4)),
     "unflattened": (lambda t: t.nn.Unflatten(1, (2, -1)), (3, 6)),
     "windows": (lambda t: t.nn.Unfold((2, 3), 1, (1, 0), 2), (2, 3, 5, 6)),
+    "bilinear up": (lambda t: t.nn.Upsample((5, 6), mode="bilinear", align_corners=True), (1, 2, 3, 4)),
+    "twice": (
+        lambda t: t.nn.Sequential(t.nn.UpsamplingNearest2d(scale_factor=2), t.nn.PixelUnshuffle(2)),
+        (1, 2, 3, 4),
+    ),
+    "corners": (lambda t: t.nn.Sequential(t.nn.UpsamplingBilinear2d((4, 6)), t.nn.ChannelShuffle(2)), (1, 4, 2, 3)),
+    "pixels": (lambda t: t.nn.PixelShuffle(2), (1, 8, 2, 3)),
+    "dropout": (lambda t: t.nn.Sequential(t.nn.Dropout(0.3), t.nn.Dropout1d(0.4)), (3, 4, 5)),
+    "planes": (lambda t: t.nn.Sequential(t.nn.Dropout2d(), t.nn.AlphaDropout(0.2)), (3, 4, 2, 2)),
+    "cubes": (lambda t: t.nn.Sequential(t.nn.Dropout3d(), t.nn.FeatureAlphaDropout()), (3, 4, 2, 2, 2)),
+    "means": (lambda t: t.nn.AvgPool2d((2, 3), (1, 2), (1, 0), True, False, 5), (2, 3, 4, 6)),
+    "largest": (lambda t: t.nn.MaxPool1d(3, 2, 1, 2, return_indices=True, ceil_mode=True), (2, 3, 10)),
+    "fixed size": (lambda t: t.nn.AdaptiveAvgPool2d((3, None)), (2, 3, 4, 6)),
+    "fixed sizes": (lambda t: t.nn.AdaptiveMaxPool1d(3, return_indices=True), (2, 3, 7)),
+    "norms": (lambda t: t.nn.LPPool2d(3, 2), (2, 3, 4, 6)),
+    "two layers": (lambda t: t.nn.GRU(3, 4, 2, dropout=0.5, bidirectional=True), (5, 2, 3)),
+    "no bias, both ways": (lambda t: t.nn.LSTM(3, 4, bias=False, bidirectional=True, batch_first=True), (2, 5, 3)),
+    "projected": (lambda t: t.nn.LSTM(3, 4, 2, proj_size=2, bidirectional=True), (5, 2, 3)),
+    "unbatched": (lambda t: t.nn.RNN(3, 4, 2, nonlinearity="relu"), (5, 3)),
+    "a step": (lambda t: t.nn.LSTMCell(3, 4, bias=False), (2, 3)),
+    "one step": (lambda t: t.nn.GRUCell(3, 4, bias=False), (3,)),
+    "a plain step": (lambda t: t.nn.RNNCell(3, 4, nonlinearity="relu"), (3,)),
     "added windows": (lambda t: t.nn.Fold((4, 5), (2, 3)), (2, 12, 9)),
 }
 
@@ -214,6 +236,58 @@ def test_a_case_of_several_inputs(case: str) -> None:
     ours, theirs = made(make)
     torch.manual_seed(1)
     same_run(ours, theirs, tuple(randn(*shape) for shape in shapes), {})
+
+
+SEQUENCES: dict[str, Make] = {
+    "RNN": lambda t: t.nn.RNN(3, 4, 2, bidirectional=True),
+    "LSTM": lambda t: t.nn.LSTM(3, 4, 2, bidirectional=True),
+    "GRU": lambda t: t.nn.GRU(3, 4),
+    "projected": lambda t: t.nn.LSTM(3, 4, bidirectional=True, proj_size=2),
+}
+
+
+@pytest.mark.parametrize("sorted_", [True, False])
+@pytest.mark.parametrize("kind", SEQUENCES)
+def test_packed_sequences(kind: str, sorted_: bool) -> None:
+    ours, theirs = made(SEQUENCES[kind])
+    torch.manual_seed(1)
+    lengths = [4, 2, 2] if sorted_ else [2, 4, 1]
+    x = torch.randn(4, 3, 3, dtype=torch.float64)
+    size = 2 if kind == "projected" else 4
+    layers = theirs.num_layers * (2 if theirs.bidirectional else 1)
+    h = torch.randn(layers, 3, size, dtype=torch.float64)
+    hx = (h, torch.randn(layers, 3, 4, dtype=torch.float64)) if theirs.mode == "LSTM" else h
+    found = []
+    for t, net in ((chainrule, ours.double()), (torch, theirs.double())):
+        inputs, states = carried((x, hx)) if t is chainrule else (x, hx)
+        inputs = inputs.clone().requires_grad_()
+        packed = t.nn.utils.rnn.pack_padded_sequence(inputs, lengths, enforce_sorted=sorted_)
+        out, last = net(packed, states)
+        padded, back = t.nn.utils.rnn.pad_packed_sequence(out, total_length=5, padding_value=-1.0)
+        (padded**2).sum().backward()
+        grads = [p.grad for p in net.parameters()]
+        given = [t_ for t_ in packed if t_ is not None]
+        found.append(tensors([padded, back, last, inputs.grad, grads, given, out.unsorted_indices]))
+    assert len(found[0]) == len(found[1])
+    for a, b in zip(*found, strict=True):
+        close(a, b, "packed")
+
+
+def sequences(t: Any) -> list[Any]:
+    u = t.nn.utils.rnn
+    parts = [t.arange(3.0), t.arange(5.0), t.arange(1.0)]
+    packed = u.pack_sequence(parts, enforce_sorted=False)
+    found = [u.pad_sequence(parts), u.pad_sequence(parts, True, 7.0, "left"), *packed, *u.unpack_sequence(packed)]
+    found += [*packed.double(), *u.unpad_sequence(u.pad_sequence(parts), t.tensor([3, 5, 1]))]
+    return [*found, u.invert_permutation(t.tensor([2, 0, 1]))]
+
+
+def test_padding_and_packing() -> None:
+    for a, b in zip(sequences(chainrule), sequences(torch), strict=True):
+        close(a, b, "sequences")
+    assert repr(chainrule.nn.utils.rnn.pack_sequence([chainrule.tensor([1, 2])])) == repr(
+        torch.nn.utils.rnn.pack_sequence([torch.tensor([1, 2])])
+    )
 
 
 def test_the_size_of_a_transposed_convolution() -> None:
@@ -257,6 +331,45 @@ WRONG: list[Make] = [
     lambda t: t.nn.TripletMarginWithDistanceLoss(margin=-1),
     lambda t: t.nn.HuberLoss(delta=0)(t.ones(2), t.ones(2)),
     lambda t: t.nn.GELU("no")(t.ones(2)),
+    lambda t: t.nn.Bilinear(0, 1, 2),
+    lambda t: t.nn.Dropout(1.5),
+    lambda t: t.nn.Embedding(3, 2, padding_idx=3),
+    lambda t: t.nn.EmbeddingBag(3, 2, padding_idx=-4),
+    lambda t: t.nn.Embedding(3, 2, _weight=t.ones(2, 2)),
+    lambda t: t.nn.Embedding.from_pretrained(t.ones(2)),
+    lambda t: t.nn.Embedding(3, 2)(t.tensor([3])),
+    lambda t: t.nn.FractionalMaxPool2d(2),
+    lambda t: t.nn.FractionalMaxPool2d(2, 2, 0.5),
+    lambda t: t.nn.FractionalMaxPool3d(2, output_ratio=1.5),
+    lambda t: t.nn.Upsample()(t.ones(1, 1, 2)),
+    lambda t: t.nn.PixelShuffle(2)(t.ones(1, 3, 2, 2)),
+    lambda t: t.nn.RNN(0, 2),
+    lambda t: t.nn.RNN(2, 2, nonlinearity="sin"),
+    lambda t: t.nn.GRU(2, 2, proj_size=1),
+    lambda t: t.nn.LSTM(2, 2, proj_size=2),
+    lambda t: t.nn.LSTM(2, 2, proj_size=-1),
+    lambda t: t.nn.LSTM(2, 2, dropout=1.5),
+    lambda t: t.nn.LSTM(2, 2, bias=1),
+    lambda t: t.nn.LSTM(2.0, 2),
+    lambda t: t.nn.LSTM(2, 3)(t.ones(2)),
+    lambda t: t.nn.LSTM(2, 3)(t.ones(2, 1, 3)),
+    lambda t: t.nn.GRU(2, 3)(t.ones(2, 1, 2).double()),
+    lambda t: t.nn.GRU(2, 3)(t.ones(2, 1, 2), t.ones(1, 2, 3)),
+    lambda t: t.nn.GRU(2, 3)(t.ones(2, 1, 2), t.ones(1, 3)),
+    lambda t: t.nn.LSTM(2, 3)(t.ones(2, 1, 2), (t.ones(1, 1, 3), t.ones(1, 1, 2))),
+    lambda t: t.nn.LSTM(2, 3)(t.ones(2, 2), (t.ones(1, 1, 3), t.ones(1, 1, 3))),
+    lambda t: t.nn.LSTMCell(2, 3)(t.ones(2, 2, 2)),
+    lambda t: t.nn.LSTMCell(2, 3)(t.ones(2, 2), (t.ones(2, 3), t.ones(2, 2, 3))),
+    lambda t: t.nn.GRUCell(2, 3)(t.ones(2, 2), t.ones(1, 1, 3)),
+    lambda t: t.nn.GRUCell(2, 3)(t.ones(2, 3)),
+    lambda t: t.nn.RNNCell(2, 3)(t.ones(2, 2), t.ones(3, 3)),
+    lambda t: t.nn.RNNCell(2, 3)(t.ones(2, 2), t.ones(2, 2)),
+    lambda t: t.nn.RNNCell(2, 3, nonlinearity="sin")(t.ones(2, 2)),
+    lambda t: t.nn.utils.rnn.pack_padded_sequence(t.ones(3, 2), [1, 2]),
+    lambda t: t.nn.utils.rnn.pack_padded_sequence(t.ones(3, 2), [1, 0]),
+    lambda t: t.nn.utils.rnn.pack_padded_sequence(t.ones(3, 2), [1]),
+    lambda t: t.nn.utils.rnn.pad_packed_sequence(t.nn.utils.rnn.pack_sequence([t.ones(3)]), total_length=2),
+    lambda t: t.nn.utils.rnn.pad_sequence(5),
     lambda t: t.nn.Linear(2, 3).load_state_dict({"weight": t.ones(3, 2)}),
     lambda t: t.nn.BatchNorm1d(2).load_state_dict(t.nn.BatchNorm1d(2, affine=False).state_dict()),
 ]

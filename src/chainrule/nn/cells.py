@@ -68,7 +68,8 @@ class RNNCellBase(Module):
         n = x._shape[0]
         if states is None:
             states = [zeros(n, self.hidden_size, dtype=x.dtype)] * count
-        states = states if input.ndim == 2 else [s.unsqueeze(0) for s in states]
+        elif input.ndim == 1:
+            states = [s.unsqueeze(0) for s in states]
         self._check(x, states)
         bias, hidden_bias = self.bias_ih, self.bias_hh
         if cell == "gru":  # whose gate scales what the hidden state gives, bias included

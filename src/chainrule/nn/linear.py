@@ -8,6 +8,7 @@ from typing import Any
 
 from ..creation import empty
 from ..ops.linalg import linear
+from ..ops.pairs import bilinear
 from ..tensor import Tensor
 from . import init
 from .module import Module
@@ -75,6 +76,52 @@ class Linear(Module):
     def extra_repr(self) -> str:
         """The sizes."""
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+class Bilinear(Module):
+    """``x1 @ weight[k] @ x2 + bias[k]`` for each k: (..., in1_features) and (..., in2_features) to (..., out_features).
+
+    ``weight`` is (out_features, in1_features, in2_features), ``bias`` (out_features,) or None; both start uniform
+    within ±1/√in1_features.
+
+    Source: ``torch.nn.Bilinear``.
+
+    >>> import chainrule as torch
+    >>> torch.nn.Bilinear(20, 30, 40)(torch.zeros(128, 20), torch.zeros(128, 30)).shape
+    torch.Size([128, 40])
+    """
+
+    _shown = ("in1_features", "in2_features", "out_features")
+    weight: Parameter
+    bias: Parameter | None
+
+    def __init__(
+        self, in1_features: int, in2_features: int, out_features: int, bias: bool = True, device: Any = None,
+        dtype: Any = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        if in1_features <= 0:
+            raise ValueError(f"in1_features must be > 0, but got (in1_features={in1_features})")
+        self.in1_features = in1_features
+        self.in2_features = in2_features
+        self.out_features = out_features
+        self.weight = Parameter(empty(out_features, in1_features, in2_features, device=device, dtype=dtype))
+        self.register_parameter("bias", Parameter(empty(out_features, device=device, dtype=dtype)) if bias else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw weight and bias anew."""
+        bound = 1 / math.sqrt(self.in1_features)
+        for param in self.parameters():
+            init.uniform_(param, -bound, bound)
+
+    def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
+        """The products; RuntimeError for other sizes."""
+        return bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """The sizes."""
+        return f"{super().extra_repr()}, bias={self.bias is not None}"
 
 
 class Flatten(Module):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..ops.loss import legacy_reduction, mse_loss
 from ..tensor import Tensor
 from . import functional
@@ -265,3 +267,29 @@ class GaussianNLLLoss(_Loss):
     def forward(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor:
         """The loss of three tensors of one shape; ``var`` may lack the last axis, or be a number."""
         return functional.gaussian_nll_loss(input, target, var, full=self.full, eps=self.eps, reduction=self.reduction)
+
+
+class CTCLoss(_Loss):
+    """Minus the log-probability of a target sequence, over all ways to align it with the steps (Graves et al., 2006).
+
+    ``blank`` is the class that stands for nothing; with ``zero_infinity`` targets that are too long count 0.  The
+    mean divides each loss by its target's length first.
+
+    Source: ``torch.nn.CTCLoss``.
+
+    >>> import chainrule as torch
+    >>> steps = torch.log(torch.tensor([[[0.5, 0.5]], [[0.5, 0.5]]]))
+    >>> torch.nn.CTCLoss()(steps, torch.tensor([[1]]), torch.tensor([2]), torch.tensor([1]))
+    tensor(0.2877)
+    """
+
+    def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> None:
+        super().__init__(reduction=reduction)
+        self.blank = blank
+        self.zero_infinity = zero_infinity
+
+    def forward(self, log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any) -> Tensor:
+        """The loss of (steps, n, classes) log-probabilities and (n, length) class numbers, or these in one row."""
+        return functional.ctc_loss(
+            log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity
+        )

@@ -242,7 +242,8 @@ def _fractional_pool(
     drawn = (*full._shape[:2], rank)
     if samples is None:
         samples = fresh(drawn, lambda shape: drawing(None).uniform(shape, x._dtype, 0.0, 1.0))
-    at = _fractional_places(full.detach(), samples.detach(), kernel=kernel, size=size)
+    u = samples[: drawn[0]].detach()  # there may be more than it takes
+    at = _fractional_places(full.detach(), u, kernel=kernel, size=size)
     values = _fractional[rank](full, at, rank=rank)
     if x.ndim == rank + 1:
         values, at = values.squeeze(0), at.squeeze(0)

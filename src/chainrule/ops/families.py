@@ -168,6 +168,10 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "fliplr flipud kron narrow_copy new_empty new_full new_ones new_zeros repeat repeat_interleave roll "
         "rot90 squeeze_ sum_to_size swapaxes_ swapdims_ t_ tile transpose_ unflatten unfold unsqueeze_",
     ),
+    "recurrence": (
+        "",
+        "",
+    ),
     "resampling": (
         "",
         "",

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from ..primitive import Primitive
 from ..tensor import Tensor
+from .kinds import no_kernel
 from .shape import cat
 
 Arrays = Sequence[Any]
@@ -152,7 +153,7 @@ class Layout(NamedTuple):
     def outputs(self) -> list[tuple[int, ...]]:
         """The shapes in the vector that comes out: hidden states, other states, what was kept, the last states."""
         cell, n, rows = CELLS[self.cell], self.hidden, sum(self.sizes)
-        each = [(rows, n)] * cell.states + [(rows, cell.kept * n)]
+        each: list[tuple[int, ...]] = [*[(rows, n)] * cell.states, (rows, cell.kept * n)]
         return each + [(max(self.sizes), n)] * cell.states
 
 
@@ -245,6 +246,8 @@ class Recurrence(Primitive):
     """A cell unrolled over all steps of packed sequences."""
 
     composite = True
+    real_only = no_kernel("recurrence")
+    formula = False  # as one it grows without bounds
     forward = lambda xp, p, *, layout: unrolled(xp, p, layout)
     vjp_p = lambda xp, g, out, p, layout: rolled_back(xp, g, out, p, layout)
     samples = _samples()
