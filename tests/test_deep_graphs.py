@@ -14,11 +14,13 @@ import subprocess
 import sys
 import textwrap
 import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import chainrule as torch
+from chainrule import func
 
 PROGRAM = """
 import copy, gc, os, pickle, sys, threading, traceback, weakref
@@ -251,3 +253,32 @@ def test_copies_of_a_model_after_a_sweep() -> None:
         assert twin.requires_grad and twin.is_leaf
         assert twin.item() == 2
     assert copy.deepcopy(x).grad.item() == 12
+
+
+def cubes(x: torch.Tensor) -> torch.Tensor:
+    return (x.tanh() ** 3).sum()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda x: func.grad(cubes)(x),
+        lambda x: func.vjp(cubes, x)[1](torch.tensor(1.0)),
+        lambda x: func.vmap(func.grad(cubes))(x.reshape(2, 2)),
+        lambda x: func.hessian(cubes)(x),
+        lambda x: func.linearize(cubes, x)[1](x),
+        lambda x: func.taylor(cubes, x, 4),
+        lambda x: func.functionalize(lambda x: cubes(x.clone().mul_(2)))(x),
+    ],
+    ids=["grad", "vjp", "vmap of grad", "hessian", "linearize", "taylor", "functionalize"],
+)
+def test_transforms_leave_nothing_for_the_collector(use: Callable[[torch.Tensor], Any]) -> None:
+    x = torch.linspace(0, 1, 4)
+    use(x)
+    gc.collect()
+    gc.disable()
+    try:
+        use(x)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -50,6 +50,7 @@ class Taylor(Tensor):
                 grow(out, self.order)
             finally:
                 reset_errors(token)
+                system.end()
             break
         return make(out.terms, self._rank)
 
@@ -100,11 +101,20 @@ class System:
         self.rank = rank
         self.found: dict[Any, Growing] = {}  # what was applied to what: the sine in the slope of the cosine is known
         self.kept: list[Any] = []  # whose ids are in use there
+        self.all: list[Growing] = []
 
     def series(self, terms: list[Any], inputs: list[tuple[Growing, int]], step: Any) -> Growing:
         s: Growing = init(object.__new__(Growing), terms[0])
         s._rank, s.system, s.terms, s.inputs, s.step = self.rank, self, terms, inputs, step
+        self.all.append(s)
         return s
+
+    def end(self) -> None:
+        """Let go of what knows each other in a circle, which would wait for the garbage collector."""
+        for s in self.all:
+            s.inputs, s.step = [], None  # type: ignore[assignment]
+        for held in (self.found, self.kept, self.all):
+            held.clear()
 
     def given(self, x: Taylor) -> Growing:
         """A series that is known already."""

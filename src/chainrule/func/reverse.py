@@ -18,10 +18,14 @@ from ..graph import behind
 from ..modes import is_grad_enabled
 from ..primitive import table
 from ..tensor import Tensor, init, lower, wrap
+from ..transforms import Transform
 from ..writes import alias
 from . import tree
 from .arguments import Argnums, aux_tensor, chosen, only_tensors, replaced, with_aux
 from .levels import Differentiation, recording
+
+_OVER = Transform("grad")
+_OVER.over = True
 
 
 class Reverse(Differentiation):
@@ -32,6 +36,12 @@ class Reverse(Differentiation):
     def __init__(self) -> None:
         super().__init__("grad")
         self.outer = is_grad_enabled()  # whether what is done to things from outside is recorded
+
+    def __exit__(self, *exc: object) -> None:
+        super().__exit__(*exc)
+        for v in self.variables:
+            if hasattr(v, "level"):
+                v.level = _OVER  # not this one, which knows them: a cycle would wait for the garbage collector
 
     def enter(self, primals: Any) -> Any:
         """``primals`` with variables of this transform for tensors."""
@@ -165,7 +175,9 @@ def grad_and_value(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool
             found = t.pull([out], None, False, t.outer)
             t.keep([out, *found])
             found, value = spec.unflatten(found), t.value(out)
-            return found, (value, tree.tree_map(t.value, aux)) if has_aux else value
+            if has_aux:
+                value = value, tree.tree_map(t.value, aux)
+        return found, value
 
     return wrapped
 
