@@ -174,10 +174,8 @@ def grad_and_value(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool
             _check_scalar(out)
             found = t.pull([out], None, False, t.outer)
             t.keep([out, *found])
-            found, value = spec.unflatten(found), t.value(out)
-            if has_aux:
-                value = value, tree.tree_map(t.value, aux)
-        return found, value
+            value = t.value(out)
+            return spec.unflatten(found), (value, tree.tree_map(t.value, aux)) if has_aux else value
 
     return wrapped
 
