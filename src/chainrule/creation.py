@@ -328,6 +328,8 @@ def arange(
     if d.kind in "iu":
         if not int(step):
             raise ValueError("step must be nonzero")
+        if d == np.int64:  # only there PyTorch counts with the integers that the numbers become
+            start, end, step = int(start), int(end), int(step)
         n = -((start - end) // step) if isinstance(step, int) else math.ceil((end - start) / step)
         a = (int(start) + np.arange(n, dtype=np.int64) * int(step)).astype(d)
     else:

@@ -90,13 +90,17 @@ def eigh_parts(a: Any, upper: bool) -> Any:
 
 
 def eig_parts(a: Any) -> Any:
-    w, v = np.linalg.eig(a.astype(np.result_type(a, np.complex64)))
-    return np.concatenate([v, w[..., None]], -1)
+    w, v = np.linalg.eig(a)
+    return np.concatenate([v, w[..., None]], -1).astype(np.result_type(a, np.complex64), copy=False)
 
 
 def svd_parts(a: Any) -> Any:
     u, s, vh = np.linalg.svd(a, full_matrices=False)
     return np.concatenate([u.mT, s[..., None].astype(a.dtype), vh], -1)
+
+
+def svdvals(a: Any) -> Any:
+    return np.linalg.svd(a, compute_uv=False)
 
 
 def svd_complement(a: Any) -> Any:

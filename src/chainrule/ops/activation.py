@@ -93,7 +93,7 @@ class Softmax(Primitive):
 
 
 def normalised(xp: Any, e: Any, axis: tuple[int, ...]) -> Any:
-    return e / (xp.sum(e) if len(e.shape) == 1 else xp.sum(e, axis=axis, keepdims=True))
+    return e / (xp.sum(e) if len(axis) == len(e.shape) == 1 else xp.sum(e, axis=axis, keepdims=True))
 
 
 def softmax_derivative(xp: Any, v: Any, out: Any, axis: tuple[int, ...]) -> Any:

@@ -47,11 +47,10 @@ def between(xp: Any, factor: Any, m: Any) -> Any:
 
 
 def cholesky_cotangent(xp: Any, g: Any, out: Any) -> Any:
-    phi = half_diagonal(xp, xp.matmul(adjoint(xp, out), g))
     back = adjoint(xp, out)
-    left = triangular(back, phi, True)
-    full = adjoint(xp, triangular(back, adjoint(xp, left), True))
-    return (full + adjoint(xp, full)) / 2
+    phi = xp.matmul(back, g)
+    left = triangular(back, (lower(xp, phi) + adjoint(xp, lower(xp, phi, -1))) / 2, True)
+    return adjoint(xp, triangular(back, adjoint(xp, left), True))
 
 
 _cholesky: Primitive = Cholesky("LinalgCholeskyExBackward0")

@@ -249,7 +249,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Source: ``torch.nn.functional.linear``.
     """
-    shape, wshape = input._a.shape, weight._a.shape
+    shape, wshape = input._shape, weight._shape
     if shape[-1:] != wshape[-1:]:
         a = (input.numel() // max(shape[-1], 1), shape[-1]) if shape else (1, 1)
         raise explained(

@@ -64,7 +64,8 @@ def eig_split(xp: Any, out: Any) -> tuple[Any, Any]:
 
 def eigh_cotangent(xp: Any, g: Any, out: Any) -> Any:
     (v, w), (gv, gw) = eig_split(xp, out), eig_split(xp, g)
-    inner = off_diagonal(xp, xp.matmul(adjoint(xp, v), gv) / gaps(xp, xp.real(w))) + xp.real(gw) * eye_like(xp, gw)
+    turn = skew(xp, xp.matmul(adjoint(xp, v), gv)) / 2  # how it turns v; the rest would change its lengths
+    inner = off_diagonal(xp, turn / gaps(xp, xp.real(w))) + xp.real(gw) * eye_like(xp, gw)
     return xp.matmul(v, xp.matmul(inner, adjoint(xp, v)))
 
 
@@ -228,6 +229,27 @@ def svd_tangent(xp: Any, t: Any, out: Any, shape: tuple[int, ...]) -> Any:
     return xp.concat([xp.matrix_transpose(du), middle, dvh], axis=-1)
 
 
+class Svdvals(Algorithm):
+    """The singular values alone, which have slopes where the vectors have none."""
+
+    forward = lambda xp, a: xp.svdvals(a)
+    vjp_a = lambda xp, g, a: xp.matmul(*scaled_vectors(xp, a, g))
+    jvp_a = lambda xp, t, a: along_vectors(xp, t, a)
+    samples = [((TALL,), {}), (([WELL, POSITIVE],), {})]
+
+
+def scaled_vectors(xp: Any, a: Any, g: Any) -> tuple[Any, Any]:
+    """``U diag(g)`` and Vᴴ."""
+    u, _, vh = svd_split(xp, _svd(a), a.shape)
+    return u * xp.astype(xp.expand_dims(g, axis=-2), dtype_of(a)), vh
+
+
+def along_vectors(xp: Any, t: Any, a: Any) -> Any:
+    """The diagonal of ``Uᴴ t V``."""
+    u, _, vh = svd_split(xp, _svd(a), a.shape)
+    return xp.real(xp.sum(xp.conj(u) * xp.matmul(t, adjoint(xp, vh)), axis=-2))
+
+
 class SvdComplement(Algorithm):
     """Singular vectors beyond the values: further columns of U, or rows of Vᴴ."""
 
@@ -236,7 +258,8 @@ class SvdComplement(Algorithm):
     samples = [((TALL,), {})]
 
 
-_svd, _complement = Svd(), SvdComplement()
+_svd, _svdvals, _complement = Svd(), Svdvals("LinalgSvdBackward0"), SvdComplement()
+Svdvals()
 _svd_part = GetItem("LinalgSvdBackward0")
 _SVD, _OldSVD = return_type("linalg_svd", "U", "S", "Vh"), return_type("svd", "U", "S", "V")
 
@@ -265,7 +288,7 @@ def svdvals(A: Tensor, *, driver: Any = None, out: Any = None) -> Tensor:
 
     Source: ``torch.linalg.svdvals``.
     """
-    return svd(A, False).S  # type: ignore[no-any-return]
+    return _decomposed("linalg.svd", _svdvals, numbers("linalg.svd", A))
 
 
 def old_svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any = None) -> Any:
