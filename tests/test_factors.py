@@ -74,3 +74,27 @@ def test_singular_values_of_low_rank_have_gradients() -> None:
 
     exact = torch.autograd.grad(torch.linalg.svdvals(a)[0], a)[0]
     assert torch.allclose(torch.autograd.grad(largest(a), a)[0], exact, atol=1e-5)
+
+
+def test_gradients_of_hermitian_decompositions_are_hermitian() -> None:
+    a = matrix(3, 3).requires_grad_()  # of which a triangle is read, but whose gradient is of the whole
+    weights = matrix(3, 3)
+    for upper in ("L", "U"):
+        (g,) = torch.autograd.grad((torch.linalg.eigh(a, upper).eigenvectors.abs() * weights).sum(), a)
+        assert torch.allclose(g, g.mT)
+    (g,) = torch.autograd.grad(torch.linalg.cholesky(a @ a.mT + torch.eye(3)).sum(), a)
+    assert g.isfinite().all()
+
+
+def test_singular_values_have_slopes_where_vectors_have_none() -> None:
+    a = torch.eye(3, dtype=torch.float64, requires_grad=True)
+    torch.linalg.svdvals(a).sum().backward()
+    assert torch.allclose(a.grad, torch.eye(3, dtype=torch.float64))
+    zero = torch.zeros(2, 3, requires_grad=True)
+    torch.linalg.matrix_norm(zero, "nuc").backward()
+    assert zero.grad.isfinite().all()
+
+
+def test_eigenvalues_come_in_lapacks_order() -> None:
+    a = matrix(5, 5)
+    assert np.allclose(torch.linalg.eigvals(a).numpy(), np.linalg.eigvals(a.numpy()))

@@ -318,3 +318,18 @@ class TestTaylor:
     def test_negative_order(self) -> None:
         with pytest.raises(ValueError, match="order must not be negative"):
             taylor(torch.exp, f64(0.0), -1)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
+def test_numbers_in_a_batch_are_not_its_axis(name: str) -> None:
+    x = torch.tensor([1000.0, 2.0], dtype=torch.float64)
+    f = getattr(torch, name)
+    assert torch.equal(torch.vmap(lambda x: f(x, 0))(x), torch.stack([f(v, 0) for v in x]))
+    slopes = torch.vmap(torch.func.grad(lambda x: f(x, 0)))(x)
+    assert torch.equal(slopes, torch.stack([torch.func.grad(lambda v: f(v, 0))(v) for v in x]))
+
+
+def test_layers_of_vectors_in_a_batch() -> None:
+    x, w, b = torch.ones(2, 3), torch.arange(24.0).reshape(2, 4, 3), torch.ones(2, 4)
+    wanted = torch.stack([w[i] @ x[i] + b[i] for i in range(2)])
+    assert torch.equal(torch.vmap(torch.nn.functional.linear)(x, w, b), wanted)

@@ -87,6 +87,7 @@ from .numpy_linear import (
     reflections,
     svd_complement,
     svd_parts,
+    svdvals,
     triangular,
 )
 
@@ -113,7 +114,7 @@ def sum(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
 
 def sum_product(x: Any, y: Any, *, axis: Any) -> Any:
     """The sum of ``x * y`` over ``axis``, which is kept (or broadcasts as if it were)."""
-    return x.dot(y) if x.ndim == 1 else _add(x * y, axis, None, None, True)
+    return x.dot(y) if x.ndim == 1 and axis else _add(x * y, axis, None, None, True)
 
 
 def prod(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
@@ -222,7 +223,7 @@ def peak(x: Any, *, axis: Any) -> Any:
     """What to take off x before ``exp`` so that it cannot overflow.  The result must not depend on it."""
     if not x.size:
         return _add(x, axis, None, None, True)
-    return x[x.argmax()] if x.ndim == 1 else _max(x, axis, None, None, True)
+    return x[x.argmax()] if x.ndim == 1 and axis else _max(x, axis, None, None, True)
 
 
 def relu(x: Any) -> Any:

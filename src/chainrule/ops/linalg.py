@@ -291,4 +291,8 @@ def _times(self: Tensor, other: Any) -> Any:
     return matmul(self, other) if isinstance(other, Tensor) else NotImplemented
 
 
-attach(__matmul__=_times)
+def _times_from_right(self: Tensor, other: Any) -> Any:
+    return _times(other, self) if isinstance(other, Tensor) else NotImplemented
+
+
+attach(__matmul__=_times, __rmatmul__=_times_from_right)

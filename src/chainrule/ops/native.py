@@ -1,6 +1,7 @@
 """Normalisation and convolution under the names that PyTorch's own layers are built on.
 
-They take their arguments in another order than ``torch.nn.functional``'s, and give mean and deviation too.
+They take their arguments in another order than ``torch.nn.functional``'s, and give mean and deviation too, which are
+constants of differentiation, but for groups.
 """
 
 from __future__ import annotations
@@ -17,8 +18,7 @@ from .kinds import export, export_all
 
 
 def _spread_of(x: Tensor, axis: tuple[int, ...], eps: float) -> tuple[Tensor, Tensor]:
-    """The mean over ``axis``, which is kept, and one over the standard deviation: constants of differentiation."""
-    x = x.detach()
+    """The mean over ``axis``, which is kept, and one over the standard deviation."""
     mean = x.mean(axis, keepdim=True)
     return mean, (x.var(axis, correction=0, keepdim=True) + eps).rsqrt()
 
@@ -35,7 +35,7 @@ def native_layer_norm(
     (tensor([[-1.,  1.]]), tensor([[2.]]), tensor([[1.]]))
     """
     out = normalisation.layer_norm(input, normalized_shape, weight, bias, eps)
-    return (out, *_spread_of(input, tuple(range(-len(normalized_shape), 0)), eps))
+    return (out, *_spread_of(input.detach(), tuple(range(-len(normalized_shape), 0)), eps))
 
 
 def native_group_norm(
@@ -63,7 +63,7 @@ def native_batch_norm(
     out = normalisation.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
     if not training:
         return out, input.new_empty(0), input.new_empty(0)
-    mean, rstd = _spread_of(input, (0, *range(2, input.ndim)), eps)
+    mean, rstd = _spread_of(input.detach(), (0, *range(2, input.ndim)), eps)
     return out, mean.reshape(-1), rstd.reshape(-1)
 
 

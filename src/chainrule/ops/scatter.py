@@ -19,7 +19,7 @@ from ..tensor import Tensor, wrap
 from ..transforms import batches
 from .index import GetItem, Put, PutAdd, put_add
 from .keys import hidden, normal_key
-from .kinds import export, export_all
+from .kinds import export, export_all, public
 from .places import add, computed
 from .pointwise import not_of_complex
 
@@ -391,7 +391,8 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     except ValueError:
         raise explained(RuntimeError(errors.size_mismatch(input._shape, indices._shape))) from None
     x = input.expand(*[input._shape[i] if i == at else n for i, n in enumerate(wide)])
-    return x.gather(at, indices.expand(*[indices._shape[i] if i == at else n for i, n in enumerate(wide)]))
+    indices = indices.expand(*[indices._shape[i] if i == at else n for i, n in enumerate(wide)])
+    return x.gather(at, public["where"](indices < 0, indices + input._shape[at], indices))
 
 
 # --- masks -----------------------------------------------------------------------------------------------------------
