@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from ..language import get_language, set_language
     from .explanation import Explanation, explain
     from .picture import Picture, graph
+    from .plotting import Plot, plot
     from .reasons import Answer, why
 
 # Loaded when first asked for: the command line needs fonts and formulas as text without the rest.
 _LAZY = {
-    "Answer": ".reasons", "Explanation": ".explanation", "Picture": ".picture", "explain": ".explanation",
-    "get_language": "..language", "graph": ".picture", "set_language": "..language", "why": ".reasons",
+    **dict.fromkeys(("Explanation", "explain"), ".explanation"), **dict.fromkeys(("Picture", "graph"), ".picture"),
+    **dict.fromkeys(("Plot", "plot"), ".plotting"), **dict.fromkeys(("Answer", "why"), ".reasons"),
+    **dict.fromkeys(("get_language", "set_language"), "..language"),
 }  # fmt: skip
 
 
@@ -39,4 +41,15 @@ class _Callable(_ModuleType):
 
 _sys.modules[__name__].__class__ = _Callable
 
-__all__ = ["Answer", "Explanation", "Picture", "explain", "get_language", "graph", "set_language", "why"]
+__all__ = [
+    "Answer",
+    "Explanation",
+    "Picture",
+    "Plot",
+    "explain",
+    "get_language",
+    "graph",
+    "plot",
+    "set_language",
+    "why",
+]

@@ -1,0 +1,109 @@
+"""A function of one variable along a range: all orders of derivative at once, and where they vanish."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from .. import func
+from ..creation import tensor
+from ..dtypes import float64
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+POINTS: Final = 401
+HALVINGS: Final = 60
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A point worth marking: a "maximum", a "minimum" or an "inflection"."""
+
+    kind: str
+    x: float
+    y: float
+
+
+def orders_of(f: Callable[..., Any], xs: Any, top: int) -> Array:
+    """The derivatives of orders 0 to ``top`` of ``f`` at each of some points, as rows."""
+    points = tensor(np.asarray(xs, float), dtype=float64)
+
+    def series(x: Any) -> Any:
+        return func.taylor(f, x, top).reshape(top + 1)
+
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            found = func.vmap(series)(points).numpy().T
+        except RuntimeError:  # it branches on its value, which a batch has many of
+            found = np.stack([series(x).numpy() for x in points], axis=1)
+    factorials = [math.factorial(k) for k in range(top + 1)]
+    return np.asarray(found * np.array(factorials)[:, None])
+
+
+def marks(f: Callable[..., Any], xs: Array, values: Array) -> list[Mark]:
+    """The extrema, where the slope changes its sign, and the inflections, where the second derivative does.
+
+    ``values`` are the derivatives at ``xs``, from order 0 on.  A jump of the sign at a pole or a kink that goes on
+    to be one however near one looks is an extremum only if the function is continuous there.
+    """
+    found = []
+    for order, kinds in ((1, ("maximum", "minimum")), (2, ("inflection", "inflection"))):
+        if order >= len(values):
+            break
+        for left, right in _changes(xs, values[order]):
+            x = _root(f, order, left, right)
+            x = 0.0 if abs(x) < 1e-12 * (xs[-1] - xs[0]) else x
+            y = float(orders_of(f, [x], 0)[0, 0])
+            near = orders_of(f, [left, right], 0)[0]
+            jumps = abs(near[1] - near[0]) > 1e3 * (right - left) * (1 + np.nanmedian(abs(values[1])))
+            if math.isfinite(y) and np.isfinite(near).all() and not jumps:
+                rises = values[order][np.searchsorted(xs, left)] > 0
+                found.append(Mark(kinds[0] if rises else kinds[1], x, y))
+    return found
+
+
+def _changes(xs: Array, slope: Array) -> list[tuple[float, float]]:
+    """Neighbouring points between which a derivative changes its sign, perhaps with a single zero between."""
+    signs = np.sign(np.where(np.isfinite(slope), slope, 0))
+    places = np.flatnonzero(signs)
+    return [
+        (float(xs[i]), float(xs[j])) for i, j in zip(places, places[1:], strict=False)
+        if signs[i] != signs[j] and j - i <= 2 and np.isfinite(slope[i : j + 1]).all()
+    ]  # fmt: skip
+
+
+def _root(f: Callable[..., Any], order: int, left: float, right: float) -> float:
+    """Where the derivative changes its sign, by halving."""
+    start = np.sign(orders_of(f, [left], order)[order, 0])
+    for _ in range(HALVINGS):
+        middle = (left + right) / 2
+        sign = np.sign(orders_of(f, [middle], order)[order, 0])
+        if sign == 0 or middle in (left, right):
+            return middle
+        left, right = (middle, right) if sign == start else (left, middle)
+    return (left + right) / 2
+
+
+def gradients(f: Callable[..., Any], us: Array, vs: Array) -> tuple[Array, Array, Array]:
+    """The values of a function of two variables at points of any shape, and its two partial derivatives."""
+    at = tuple(tensor(np.ravel(a).astype(float), dtype=float64) for a in (us, vs))
+
+    def both(u: Any, v: Any) -> Any:
+        (du, dv), y = func.grad_and_value(lambda u, v: f(u, v).sum(), argnums=(0, 1))(u, v)
+        return y, du, dv
+
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            found: Sequence[Any] = [a.numpy() for a in func.vmap(both)(*at)]
+        except RuntimeError:
+            each = [[p.item() for p in both(u, v)] for u, v in zip(*at, strict=True)]
+            found = list(np.array(each).T)
+    y, du, dv = (np.asarray(a).reshape(us.shape) for a in found)
+    return y, du, dv
