@@ -16,6 +16,7 @@ import numpy as np
 
 from ..extras import load
 from . import layout, numpy_
+from .namespace import standardised
 
 Key = tuple[Any, ...]
 
@@ -81,6 +82,12 @@ class Library:
 
     def sum_product(self, x: Any, y: Any, *, axis: Any) -> Any:
         return self.sum(x * y, axis=axis, keepdims=True)
+
+    def standardise(self, x: Any, v: Any = None, *, axis: tuple[int, ...], eps: float) -> Any:
+        return standardised(self, x, v, axis, eps)
+
+    def affine(self, x: Any, weight: Any, bias: Any) -> Any:
+        return x * weight + bias
 
     def stop(self, x: Any) -> Any:
         return x

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 
@@ -52,3 +53,18 @@ def _foreign(a: Any) -> Any:
 
         return foreign.namespace(a)
     return numpy_
+
+
+def standardised(xp: Any, x: Any, v: Any, axis: tuple[int, ...], eps: float) -> Any:
+    """x with mean 0 and variance 1 over ``axis``; or what becomes of a small change ``v`` of it.
+
+    The Jacobian is symmetric: it takes the mean off, and the part along the result, and scales.
+    """
+    n = math.prod([x.shape[a] for a in axis])
+    c = x - xp.sum(x, axis=axis, keepdims=True) / n
+    r = 1 / xp.sqrt(xp.sum_product(c, c, axis=axis) / n + eps)
+    out = c * r
+    if v is None:
+        return out
+    along = xp.sum_product(v, out, axis=axis) / n
+    return (v - xp.sum(v, axis=axis, keepdims=True) / n - along * out) * r

@@ -26,6 +26,7 @@ from ..extras import load
 from ..holder import ground
 from ..tensor import Tensor, wrap
 from . import numpy_
+from .namespace import standardised
 
 _FLOAT, _COMPLEX, _INT, _BOOL = (np.dtype(d) for d in ("float64", "complex128", "int64", "bool"))
 _HUGE = 4096  # bits: numbers beyond are kept to 15 digits
@@ -347,6 +348,12 @@ class Namespace:
 
     def peak(self, x: Any, *, axis: Any) -> Any:
         return self.sum(self.zeros_like(x), axis=axis, keepdims=True)  # exact numbers cannot overflow
+
+    def standardise(self, x: Any, v: Any = None, *, axis: tuple[int, ...], eps: float) -> Any:
+        return standardised(self, x, v, axis, eps)
+
+    def affine(self, x: Any, weight: Any, bias: Any) -> Any:
+        return x * weight + bias
 
     def sum_product(self, x: Any, y: Any, *, axis: Any) -> Any:
         return self.sum(x * y, axis=axis, keepdims=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
 
 from .. import dtypes
-from ..arrays.namespace import dtype_of
+from ..arrays.namespace import dtype_of, standardised
 from ..engine import Box
 from ..primitive import bind, table
 from ..tensor import wrap
@@ -155,6 +156,14 @@ all, any = _reduction("All"), _reduction("Any_")
 
 def sum_product(x: Any, y: Any, *, axis: Any) -> Any:
     return sum(x * y, axis=axis, keepdims=True)
+
+
+def standardise(x: Any, v: Any = None, *, axis: tuple[int, ...], eps: float) -> Any:
+    return standardised(sys.modules[__name__], x, v, axis, eps)
+
+
+def affine(x: Any, weight: Any, bias: Any) -> Any:
+    return x * weight + bias
 
 
 def argmax(x: Any, *, axis: int, keepdims: bool = False) -> Any:

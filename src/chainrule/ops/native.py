@@ -26,7 +26,7 @@ def _spread_of(x: Tensor, axis: tuple[int, ...], eps: float) -> tuple[Tensor, Te
 def native_layer_norm(
     input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """``layer_norm``, the means, and one over the standard deviations.
+    """``layer_norm``, the means, and one over the standard deviations, which have no gradient, as in PyTorch.
 
     Source: ``torch.native_layer_norm``.
 

@@ -8,44 +8,56 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import namespace as ns
 from ..errors import explained
 from ..modes import no_grad
-from ..primitive import Primitive
+from ..primitive import Primitive, align, bind
 from ..tensor import Tensor
 from ..transforms import batches
 from .kinds import export, no_kernel, only_floats
 from .padding import pad
-from .reduce import count
-from .statistics import centred
 
 
 class Standardise(Primitive):
-    """``(x - mean) / sqrt(variance + eps)``, both over ``axis``.
-
-    The Jacobian is symmetric: it takes the mean off, and the part along the result, and divides.
-    """
+    """``(x - mean) / sqrt(variance + eps)``, both over ``axis``."""
 
     composite = True
     real_only = no_kernel("batch_norm")
-    forward = lambda xp, x, *, axis, eps: centred(xp, x, axis) * scale(xp, x, axis, eps)
-    vjp_x = lambda xp, g, out, x, axis, eps: standardised(xp, g, out, x, axis, eps)
-    jvp_x = lambda xp, t, out, x, axis, eps: standardised(xp, t, out, x, axis, eps)
+    forward = lambda xp, x, *, axis, eps: xp.standardise(x, axis=axis, eps=eps)
+    vjp_x = lambda xp, g, x, axis, eps: xp.standardise(x, g, axis=axis, eps=eps)
+    jvp_x = lambda xp, t, x, axis, eps: xp.standardise(x, t, axis=axis, eps=eps)
     samples = [
         (((3, 4),), {"axis": (-1,), "eps": 1e-5}), (((2, 3, 2),), {"axis": (-3, -1), "eps": 0.25}),
     ]  # fmt: skip
 
 
-def scale(xp: Any, x: Any, axis: tuple[int, ...], eps: float) -> Any:
-    c = centred(xp, x, axis)
-    return 1 / xp.sqrt(xp.sum_product(c, c, axis=axis) / count(x.shape, axis) + eps)
+class LayerNorm(Primitive):
+    """:class:`Standardise` over the last axes, those of ``weight`` and ``bias``, times the one plus the other."""
+
+    composite = True
+    broadcasts = True
+    real_only = no_kernel("LayerNormKernelImpl")
+    forward = lambda xp, x, weight, bias, *, axis, eps: xp.affine(xp.standardise(x, axis=axis, eps=eps), weight, bias)
+    vjp_x = lambda xp, g, x, weight, axis, eps: xp.standardise(x, g * weight, axis=axis, eps=eps)
+    vjp_weight = lambda xp, g, x, axis, eps: g * xp.standardise(x, axis=axis, eps=eps)
+    vjp_bias = lambda g: g
+    jvp_x = lambda xp, t, x, weight, axis, eps: xp.standardise(x, t, axis=axis, eps=eps) * weight
+    jvp_weight = lambda xp, t, x, axis, eps: t * xp.standardise(x, axis=axis, eps=eps)
+    jvp_bias = lambda xp, t, x_shape: xp.broadcast_to(t, x_shape)
+    samples = [
+        (((2, 3), (3,), (3,)), {"axis": (-1,), "eps": 0.25}),
+        (((2, 2, 2), (2, 2), (2, 2)), {"axis": (-2, -1), "eps": 1e-5}),
+    ]
+
+    def batch(self, size: int, arrays: Sequence[Any], batched: Sequence[bool], params: dict[str, Any]) -> Any:
+        arrays = align(arrays, batched)
+        if not batched[0]:
+            arrays[0] = ns.boxes.broadcast_to(arrays[0], (size, *arrays[0].shape))
+        return bind(self, tuple(arrays), params)
 
 
-def standardised(xp: Any, v: Any, out: Any, x: Any, axis: tuple[int, ...], eps: float) -> Any:
-    along = xp.sum_product(v, out, axis=axis) / count(x.shape, axis)
-    return (centred(xp, v, axis) - along * out) * scale(xp, x, axis, eps)
-
-
-_standardise = Standardise()
+_standardise: Primitive = Standardise("NativeBatchNormBackward0")
+_layer_norm: Primitive = LayerNorm("NativeLayerNormBackward0")
 
 
 def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None, shape: tuple[int, ...]) -> Tensor:
@@ -109,6 +121,8 @@ def layer_norm(
     """
     axis = _last(input, normalized_shape, ", ", weight=weight, bias=bias)
     only_floats("LayerNormKernelImpl", input)
+    if weight is not None and bias is not None:
+        return _layer_norm(input, weight, bias, axis=axis, eps=eps)  # type: ignore[no-any-return]
     x = _standardise(input, axis=axis, eps=eps)
     return _affine(x, weight, bias, tuple(normalized_shape))
 
