@@ -21,7 +21,7 @@ import chainrule as torch
 from chainrule import func, nn
 from chainrule.arrays.traced import TRANSPARENT
 from chainrule.compiler import memory, scalar, threads
-from chainrule.compiler.capture import Uncompilable
+from chainrule.compiler.watching import Uncompilable
 from chainrule.func import tree
 from chainrule.ops.families import FAMILIES
 from chainrule.primitive import Elementwise, table
@@ -563,10 +563,6 @@ def branches(x: Any) -> Any:
     return x * 3
 
 
-def draws(x: Any) -> Any:
-    return x * torch.rand(2)
-
-
 def prints(x: Any) -> Any:
     print("x is", x)
     return x
@@ -577,18 +573,13 @@ def shows(x: Any) -> Any:
     return x
 
 
-def writes(x: Any) -> Any:
-    state["total"].add_(x)
-    return x * 1
-
-
-def accumulates(x: Any) -> Any:
-    (state["leaf"] * x).sum().backward()
-    return x * 1
-
-
 def asks(x: Any) -> Any:
     state["leaf"].requires_grad_(False)
+    return x * 1
+
+
+def replaces(x: Any) -> Any:
+    state["total"].data = x
     return x * 1
 
 
@@ -615,8 +606,8 @@ def returns_an_object(x: Any) -> Any:
 
 
 REASONS = {
-    branches: "a value was asked", draws: "random", prints: "prints", shows: "prints a tensor",
-    writes: "writes the values", accumulates: "writes .grad", asks: "writes requires_grad", counts: "changes",
+    branches: "a value was asked", prints: "prints", shows: "prints a tensor", asks: "replaces requires_grad",
+    replaces: "replaces the memory", counts: "changes",
     collects: "changes", converts: "a value was asked", numpys: "a value was asked", returns_an_object: "returns a Model",
 }  # fmt: skip
 

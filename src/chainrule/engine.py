@@ -15,7 +15,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from heapq import heappop, heappush
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from . import errors
 from .errors import explained
@@ -40,6 +40,17 @@ class Box:
 
     def _interpret(self, prim: Any, args: Sequence[Any], params: dict[str, Any]) -> Any:
         raise NotImplementedError
+
+    def _writing(self, begins: bool) -> None:
+        """Told before a tensor over this is written to, with the views that show it, and after."""
+
+    def _no_value(self) -> NoReturn:
+        """Somebody asks for a number."""
+        raise RuntimeError(errors.no_value(self))
+
+    def _kept(self) -> Any:
+        """This as it is now, whatever is written into it."""
+        return self
 
 
 class Node:

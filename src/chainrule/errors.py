@@ -439,3 +439,10 @@ def no_forward_mode(name: str, argument: str) -> str:
         f"\nDeclare jvp_{argument} in the class of the operation, or, if it is linear in {argument}, say so: "
         f'linear = ("{argument}",). Reverse mode may work: func.vjp, func.jacrev.'
     )
+
+
+def no_value(a: object) -> str:
+    return (
+        f"a value was asked of {type(a).__name__}, which stands for many or for none: inside vmap, jvp or compile, "
+        "`if`, float(), .item() and print cannot see numbers. Write torch.where(condition, a, b) instead of `if`."
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -223,15 +223,8 @@ class Holder(TensorMethods, Box):
 def ground(a: Any, asked: str = "numpy") -> Any:
     """The plain array at the bottom; for an array that stands for many or for none, an error that says so."""
     while isinstance(a, Box):
-        a = a._value(asked) if isinstance(a, Holder) else no_value(a)
+        a = a._value(asked) if isinstance(a, Holder) else a._no_value()
     return a
-
-
-def no_value(a: Any) -> NoReturn:
-    raise RuntimeError(
-        f"a value was asked of {type(a).__name__}, which stands for many or for none: inside vmap, jvp or compile, "
-        "`if`, float(), .item() and print cannot see numbers. Write torch.where(condition, a, b) instead of `if`."
-    )
 
 
 def _dense(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import dtypes, errors
 from .arrays.namespace import dtype_of, is_numpy, namespace
-from .engine import Node, RemovableHandle, of_many, of_one
+from .engine import Box, Node, RemovableHandle, of_many, of_one
 from .meta import Inference, meta
 from .modes import current
 from .tensor import wrap
@@ -87,6 +87,8 @@ def deposit(sweep: Any, totals: dict[Any, Any]) -> None:
             version[0] += 1
             if type(a) is _ndarray:
                 np.add(a, g, a)
+            elif isinstance(a, Box):
+                old._hold(old._wrap(a + g))
             else:
                 old._a = a + g
     for leaf, g in hooked:

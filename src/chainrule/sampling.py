@@ -12,8 +12,9 @@ from .creation import _float, made
 from .dtypes import from_numpy, sizes, to_numpy
 from .errors import allocating, explained
 from .modes import no_grad
-from .ops.random import drawn, fresh, ground
+from .ops.random import drawn, fresh, ground, in_order, is_dense
 from .random import Generator, drawing, fill
+from .random.generator import recorder
 from .tensor import Tensor, wrap
 from .transforms import running
 from .writes import assign
@@ -185,6 +186,8 @@ def _like(input: Tensor, draw: Any, dtype: Any, device: Any, requires_grad: bool
     d = input._dtype if dtype is None else to_numpy(dtype)
     if running() or input._rank > 2:
         return made(fresh(input._shape, lambda shape: draw(shape, d, True)), device, requires_grad)
+    if recorder.get() is not None:
+        return made(in_order(input, lambda shape: draw(shape, d, is_dense(input))), device, requires_grad)
     a = empty_like(ground(input, "rand_like"), d)
     return made(wrap(fill(a, lambda shape: draw(shape, d, a.flags.c_contiguous))), device, requires_grad)
 

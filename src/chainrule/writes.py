@@ -10,6 +10,7 @@ from numpy.lib.array_utils import byte_bounds
 
 from . import dtypes, errors, modes, transforms
 from .arrays.namespace import dtype_of, is_numpy
+from .engine import Box
 from .errors import allocating, explained
 from .meta import Inference
 from .primitive import table
@@ -80,7 +81,7 @@ def compute_into(x: Tensor, function: Callable[..., Tensor], args: tuple[Any, ..
             may_write(x, args)
     old = x
     if modes.unusual and _mode().hooks is not None:  # what they are given must not change under their hands
-        old = wrap(x._a.copy() if type(x._a) is _ndarray else x._a, x._rank)
+        old = wrap(x._a if isinstance(x._a, Tensor) else _kept(x._a), x._rank)
         old._rg, old._node = x._rg, x._node
         if x._first:
             x._lend(old)
@@ -116,7 +117,7 @@ def assign(x: Tensor, result: Tensor, uniform: bool = False) -> Tensor:
         result = table["Cast"](result, dtype=want)
     if recording:
         _snapshot(x, result._node)
-    _store(x, result)
+    store(x, result)
     written(x, result if recording else None)
     return x
 
@@ -141,12 +142,21 @@ def written(x: Tensor, result: Tensor | None) -> None:
             x._node  # noqa: B018  rebuilds the history now, which takes what is retained with it
 
 
+def _kept(a: Any) -> Any:
+    """What is in an array now, safe from what is written there next."""
+    if type(a) is _ndarray:
+        return a.copy()
+    if isinstance(a, Tensor):
+        return a.clone()
+    return a._kept() if isinstance(a, Box) else a
+
+
 @allocating("the value that is written over, which backward needs")
 def _snapshot(x: Tensor, node: Any) -> None:
     """Where the operation's own rule needs the value that is about to be overwritten, keep a copy of it."""
     if node is not None and node.tensors and node.tensors[0] is x:
         a = x._a
-        old = wrap(a.copy() if type(a) is _ndarray else a.clone() if isinstance(a, Tensor) else a, x._rank)
+        old = wrap(_kept(a), x._rank)
         old._rg, old._node = x._rg, x._node
         if x._first:
             x._lend(old)
@@ -154,7 +164,8 @@ def _snapshot(x: Tensor, node: Any) -> None:
         node.saved = (node.saved[0], old._a, *node.saved[2:])
 
 
-def _store(x: Tensor, result: Tensor) -> None:
+def store(x: Tensor, result: Tensor) -> None:
+    """Make ``x`` hold ``result``'s value, in its memory, so that views of it do too."""
     a = x._a
     if type(a) is _ndarray and x._rank == result._rank == 2 and is_numpy(result._a):
         a[...] = result._a
@@ -162,6 +173,15 @@ def _store(x: Tensor, result: Tensor) -> None:
             x._carry(result)
         return
     _no_mixing(x, result)
+    if isinstance(a, Box):
+        a._writing(True)
+    _spread(x, result)
+    if isinstance(a, Box):
+        a._writing(False)
+
+
+def _spread(x: Tensor, result: Tensor) -> None:
+    """Make ``x``, and what shows its memory, stand for a new value."""
     m = x._meta
     root = x if m is None or m.base is None else m.base
     if x._hold(result):
@@ -192,6 +212,9 @@ def _hold(self: Tensor, result: Tensor) -> bool:
         assign(a, lower(value))
     elif type(a) is _ndarray and is_numpy(value):
         a[...] = value
+    elif hasattr(a, "_become"):
+        a._become(value)
+        whole = False
     else:
         self._a, whole = value, False
     if result._first or (whole and self._first):

@@ -17,7 +17,6 @@ import numpy as np
 
 from ..errors import explained
 from ..extras import load
-from ..holder import no_value
 from ..ops.reduce import Reduction
 from ..primitive import Elementwise, Primitive, bind
 from ..tensor import Tensor, init
@@ -38,7 +37,7 @@ class Dependence(Tensor):
     pattern: Pattern
 
     def _value(self, asked: str) -> Any:
-        no_value(self)
+        self._no_value()
 
     @noting
     def _interpret(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:

@@ -3,12 +3,16 @@
 A traced array carries an example, the value it has on the run that is being recorded, so shapes, dtypes and
 errors are exactly eager's.  Nobody may look at the example: a number read by Python would be frozen into
 the program.
+
+A traced array is memory, as a NumPy array is: what is written into it is what it stands for from then on, for
+everyone who holds it.  Views and the array they show have their :class:`Memory` in common, which counts writes; one
+that a write did not bring up to date may not be read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
@@ -19,10 +23,21 @@ from . import namespace as ns
 
 
 class Recorder(Protocol):
-    """Who writes down: gives the traced result of one primitive, and may object to a print."""
+    """Who writes down: gives the traced result of one primitive, or of a known array, and may object to a print."""
 
     def record(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any: ...
+    def given(self, a: Any) -> Traced: ...
     def shown(self, a: Traced) -> None: ...
+    def no_value(self, a: Traced) -> NoReturn: ...
+
+
+class Memory:
+    """What an array and its views have in common: how often it was written to, and whether it is being written to."""
+
+    __slots__ = ("open", "writes")
+
+    def __init__(self) -> None:
+        self.writes, self.open = 0, False
 
 
 # Not marked composite, since a Dual need not look inside, but made of simpler operations all the same.
@@ -30,14 +45,38 @@ TRANSPARENT = frozenset({"AddScaled", "Clamp", "Copy", "Fill"})
 
 
 class Traced(Box):
-    """The array that a variable of a program stands for."""
+    """An array that, at this point of the program, has the value of a variable."""
 
-    __slots__ = ("example", "recorder", "var")
+    __slots__ = ("example", "memory", "recorder", "seen", "var")
     _rank = 1
     __hash__ = object.__hash__
 
-    def __init__(self, recorder: Recorder, var: Any, example: Any) -> None:
+    def __init__(self, recorder: Recorder, var: Any, example: Any, memory: Memory | None = None) -> None:
         self.recorder, self.var, self.example = recorder, var, example
+        self.memory = Memory() if memory is None else memory
+        self.seen = self.memory.writes
+
+    def _no_value(self) -> NoReturn:
+        """Somebody asks for a number."""
+        self.recorder.no_value(self)
+
+    @property
+    def behind(self) -> bool:
+        """Whether its memory was written to in a way that it does not know of."""
+        return self.seen != self.memory.writes and not self.memory.open
+
+    def _writing(self, begins: bool) -> None:
+        self.memory.writes += begins
+        self.memory.open = begins
+
+    def _kept(self) -> Traced:
+        return Traced(self.recorder, self.var, self.example)
+
+    def _become(self, value: Any) -> None:
+        """Have another value from now on, as what is written into it."""
+        value = bare(value)
+        new = value if isinstance(value, Traced) else self.recorder.given(value)
+        self.var, self.example, self.seen = new.var, new.example, self.memory.writes
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -116,5 +155,7 @@ _OPERATORS = [
     "rxor",
     "getitem",
 ]
+for _name in ("bool", "int", "float", "complex", "index"):  # to ask for a number is an error that says so
+    setattr(Traced, f"__{_name}__", lambda self, asked=f"__{_name}__": getattr(wrap(self), asked)())
 for _name in _OPERATORS:  # written for any box, whatever it is
     setattr(Traced, f"__{_name}__", getattr(Tensor, f"__{_name}__"))

@@ -28,7 +28,10 @@ def compile(
     Python values captures and compiles anew.  Tensors that the function reaches otherwise (closures, globals,
     attributes) are read at each call.  What cannot be compiled runs as it is, with one warning that says why;
     ``fullgraph=True`` makes that an error.  Derivatives are compiled too, whether taken inside the function
-    (``torch.func.grad``, ``backward()``) or of its result.
+    (``torch.func.grad``, ``backward()``) or of its result.  A whole training step may be compiled, from
+    ``zero_grad()`` to ``optimizer.step()``: what it writes to tensors is written at the end of each call, and
+    random numbers are drawn from the same streams.  Where an optimiser has yet to begin its state, the first
+    call runs as it is.
 
     ``backend``: "numba", or "numpy" for the same program without machine code, which is also what happens
     where Numba is not installed (``pip install 'chainrule[fast]'``).  ``dynamic``, ``mode`` and ``options``

@@ -3,21 +3,14 @@
 The function runs on its own tensors.  While it does, the slots of ``Tensor`` are watched: the array of a
 tensor that was there before reads as a traced array, whether the tensor is an argument, a weight in a
 closure or an attribute of some object, and all that follows from it is recorded.  Such a tensor also reads
-as a leaf, so the graph that is built ends at it.  Writing to it is refused: that would be an effect which
-the program does not have.  Other threads go on as always, if a little slower.
+as a leaf, so the graph that is built ends at it.  What is written to it, or to its ``.grad``, changes the traced
+array and not the tensor: the program will do it.  Other threads go on as always, if a little slower.
 """
 
 from __future__ import annotations
 
-import builtins
 import math
-import pickle
-import random
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -26,170 +19,23 @@ from ..arrays import namespace as ns
 from ..arrays.namespace import is_numpy
 from ..arrays.traced import Traced, bare
 from ..backward import fit
-from ..engine import Sweep
+from ..engine import Node, Sweep
+from ..errors import no_value
 from ..func import tree
+from ..meta import Inference
 from ..primitive import Elementwise, Primitive, compute
-from ..random import default_generator
-from ..tensor import Lifted, Tensor, wrap
+from ..tensor import Tensor, wrap
+from .captured import Alias, Captured, Detached, Draw, Part, Plain, Result, Same, Value, View, Write
 from .program import Atom, Equation, Program, Var, var_of
+from .watching import Inline, Uncompilable, current, no_random, slots, watching
 
 LARGE = 1 << 16  # entries; larger examples are made of one
+_WHAT = {"_a": "the memory", "_rg": "requires_grad", "_node": "the history"}
+_STATIC = (bool, int, float, str, type(None), np.dtype, type)  # what draws may depend on
 
 
-class Uncompilable(RuntimeError):
-    """This function does something that a program cannot; run as it is, it may be fine."""
-
-
-class Inline(Exception):
-    """Something else interprets the tensors here (vmap, jvp, another library): the function is to run as it is."""
-
-
-# --- what is captured -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """An output that the program computes.  ``leaf``: it asks for gradients of its own."""
-
-    index: int  # among the program's outputs
-    leaf: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Same:
-    """An output that is one of the tensors read."""
-
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class Detached:
-    """An output that is a tensor read, cut from its graph.  ``leaf``: it asks for gradients of its own."""
-
-    index: int
-    leaf: bool
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """An output that shows the memory of a tensor read: ``chain`` leads from it there."""
-
-    index: int
-    chain: tuple[tuple[Primitive, dict[str, Any]], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Plain:
-    """An output that is no tensor."""
-
-    value: Any
-
-
-Result = Value | Same | Detached | View | Plain
-
-
-@dataclass(slots=True)
-class Captured:
-    """What one run did.
-
-    ``tensors`` were read and are the first inputs of ``program``; ``results`` say what each leaf of ``out``
-    is.  If derivatives may be wanted, the cotangents of the outputs in ``differentiable`` are further inputs
-    and those of the tensors in ``wanted`` further outputs, after the first ``outputs``.  ``grads`` holds the
-    identities of tensors whose ``.grad`` was looked at.
-    """
-
-    tensors: list[Tensor]
-    program: Program
-    outputs: int
-    out: Any
-    results: list[Result]
-    differentiable: list[int]
-    wanted: list[int]
-    grads: set[int]
-
-
-# --- watching -------------------------------------------------------------------------------------------
-
-_current: ContextVar[Capture | None] = ContextVar("chainrule.capture", default=None)
-_slots = {name: Tensor.__dict__[name] for name in ("_a", "_rg", "_node", "_grad")}
-_WHAT = {"_a": "the values", "_rg": "requires_grad", "_node": "the history", "_grad": ".grad"}
-_lock = threading.Lock()  # one capture at a time
-
-
-def capturing() -> bool:
-    """Whether a function is being captured in this context."""
-    return _current.get() is not None
-
-
-class _Watched:
-    """A slot of Tensor that asks the capture of its context, if there is one."""
-
-    def __init__(self, name: str) -> None:
-        self.name, self.slot = name, _slots[name]
-
-    def __get__(self, t: Any, owner: Any = None) -> Any:
-        if t is None:
-            return self
-        value, capture = self.slot.__get__(t), _current.get()
-        return value if capture is None else capture.read(t, self.name, value)
-
-    def __set__(self, t: Any, value: Any) -> None:
-        capture = _current.get()
-        if capture is not None:
-            capture.check_write(t, self.name, value)
-        self.slot.__set__(t, value)
-
-
-@contextmanager
-def _watching(capture: Capture, tensors: Sequence[Tensor]) -> Iterator[None]:
-    """Watch the slots, and keep ``tensors`` off the ways that are paved for plain tensors over NumPy."""
-    if not _lock.acquire(timeout=60):  # the function that is captured may be waiting for this thread
-        raise Inline
-    plain = [t for t in tensors if type(t) is Tensor]
-    token = _current.set(capture)
-    show = builtins.print
-
-    def refuse(*args: Any, **kwargs: Any) -> None:
-        if (here := _current.get()) is not None:
-            here.refuse(Uncompilable("it prints, which a program does not"))
-        show(*args, **kwargs)
-
-    try:
-        builtins.print = refuse
-        for t in plain:
-            t.__class__ = Lifted
-        for name in _slots:
-            setattr(Tensor, name, _Watched(name))
-        yield
-    finally:
-        builtins.print = show
-        for name, slot in _slots.items():
-            setattr(Tensor, name, slot)
-        for t in plain:
-            t.__class__ = Tensor
-        _current.reset(token)
-        _lock.release()
-
-
-@contextmanager
-def _no_random() -> Iterator[None]:
-    """Refuse random numbers, and put a generator that was used back where it was."""
-    kinds: list[tuple[Callable[[], Any], Callable[[Any], Any]]] = [
-        (default_generator._get_bytes, default_generator._set_bytes),
-        (np.random.get_state, np.random.set_state),
-        (random.getstate, random.setstate),
-    ]
-    before = [get() for get, _ in kinds]
-    drawn = False
-    try:
-        yield
-    finally:
-        for (get, set_), state in zip(kinds, before, strict=True):
-            if pickle.dumps(get()) != pickle.dumps(state):  # arrays and tuples alike
-                drawn = True
-                set_(state)
-    if drawn:
-        raise Uncompilable("it draws random numbers, which would be the same at every call")
+class Unfaithful(Exception):
+    """Something depends on the values or layouts of examples that only stand for large ones."""
 
 
 # --- recording ------------------------------------------------------------------------------------------
@@ -206,25 +52,48 @@ class Capture:
         self.seen: dict[int, tuple[Tensor, Traced]] = {}  # tensors from before that were read, by identity
         self.made: dict[int, Tensor] = {}  # tensors made meanwhile, held so that identities stay theirs
         self.constants: dict[int, list[tuple[Any, Var]]] = {}
-        self.grads: set[int] = set()  # tensors from before whose .grad was looked at
+        self.grads: dict[int, tuple[Tensor, Any]] = {}  # the .grad that tensors from before were given
+        self.asked: set[int] = set()  # tensors from before whose .grad was looked at, and had not been given one
+        self.replaced: dict[int, tuple[Any, Traced]] = {}  # NumPy arrays of this run that were written to
+        self.versions: dict[int, tuple[Tensor, Any, Any]] = {}  # of tensors from before, as they were
+        self.draws: dict[Var, Draw] = {}
+        self.generators: dict[int, tuple[Any, bytes, bytes]] = {}  # each with its state at first, and now
+        self.ordered = False  # whether layouts matter
         self.refusal: Exception | None = None  # kept, in case the function swallows it
 
     def refuse(self, why: Exception) -> NoReturn:
         self.refusal = why
         raise why
 
+    def no_value(self, a: Traced) -> NoReturn:
+        self.refuse(Uncompilable(no_value(a)))
+
     def shown(self, a: Traced) -> None:
-        if self.open and _current.get() is self:
+        if self.open and current.get() is self:
             self.refuse(Uncompilable("it prints a tensor, whose numbers are not known yet"))
 
+    # --- what the function does with tensors --------------------------------------------------------
+
     def read(self, t: Tensor, name: str, value: Any) -> Any:
+        """What a slot of a tensor shows, where ``value`` is in it."""
         if id(t) in self.made:
-            return value
+            return self._now(value) if name == "_a" and self.replaced else value
         if name == "_a":
             return self._input(t, value)
         if name == "_grad":
-            self.grads.add(id(t))
+            if id(t) in self.grads:
+                return self.grads[id(t)][1]
+            self.asked.add(id(t))
         return None if name == "_node" else value
+
+    def _now(self, a: Any) -> Any:
+        """An array of this run, or what stands for it since it was written to."""
+        if not isinstance(a, np.ndarray):
+            return a
+        found = self.replaced.get(id(a))
+        if found is None and a.base is not None and id(a.base) in self.replaced:
+            self.refuse(Uncompilable("it reads memory that was written to through another tensor"))
+        return a if found is None else found[1]
 
     def _input(self, t: Tensor, a: Any) -> Traced:
         known = self.seen.get(id(t))
@@ -236,21 +105,86 @@ class Capture:
             var = var_of(a)
             self.program.inputs.append(var)
             known = self.seen[id(t)] = t, Traced(self, var, a if self.faithful else thin(a))
+            self.versions[id(t)] = t, t._v, t._v and t._v[0]
         return known[1]
 
-    def check_write(self, t: Tensor, name: str, value: Any) -> None:
-        if id(t) in self.made:
-            return
+    def may_set(self, t: Tensor, name: str, value: Any) -> bool:
+        """Whether a slot may be set; what is done to a tensor from before is only noted."""
         try:
-            _slots["_a"].__get__(t)
-        except AttributeError:  # its first slot: it is being made
+            old = slots[name].__get__(t)
+        except AttributeError:  # it is being made
             self.made[id(t)] = t
-            return
-        if value is not _slots[name].__get__(t):
-            self.refuse(Uncompilable(f"it writes {_WHAT[name]} of a tensor that it did not make"))
+            return True
+        if id(t) in self.made:
+            if name == "_a" and isinstance(old, np.ndarray) and isinstance(value, Traced):
+                self.replaced[id(old)] = old, value
+            return True
+        if name == "_grad" and id(t) in self.known:
+            if t._meta is not None and is_heard(t):
+                self.refuse(Uncompilable("it computes the gradient of a tensor that has hooks"))
+            if isinstance(value, Tensor) and id(value) in self.made:
+                self._separate(value)
+            self.grads[id(t)] = t, value
+        elif value is not old:
+            what = _WHAT.get(name, ".grad")
+            self.refuse(Uncompilable(f"it replaces {what} of a tensor that it did not make"))
+        return False
+
+    def _separate(self, grad: Tensor) -> None:
+        """Let a gradient have its cotangent, which others may hold too, in memory of its own."""
+        a = bare(grad._a)
+        if isinstance(a, Traced):
+            a = Traced(self, a.var, a.example, a.memory)
+        elif a is not grad._a:
+            a = np.array(a)
+        slots["_a"].__set__(grad, a)
+
+    # --- random numbers -----------------------------------------------------------------------------
+
+    def generator(self, g: Any) -> Any:
+        """What draws in the place of a generator: numbers that are drawn anew at each call of the program."""
+        return _Drawing(self, g)
+
+    def draw(self, g: Any, name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Traced:
+        """An input of the program that is drawn by a method of a generator."""
+        if not all(
+            isinstance(a, _STATIC) for x in (*args, *options.values()) for a in (x if type(x) is tuple else (x,))
+        ):
+            self.refuse(Uncompilable("it draws random numbers that depend on values"))
+        before = g._get_bytes()
+        _, first, last = self.generators.get(id(g), (g, before, before))
+        example = getattr(g, name)(*args, **options)
+        if last != before or not isinstance(example, np.ndarray):
+            self.refuse(Uncompilable("it draws random numbers in a way that cannot be repeated at each call"))
+        self.generators[id(g)] = g, first, g._get_bytes()
+        var = var_of(example)
+        self.draws[var] = Draw(g, name, args, options)
+        return Traced(self, var, example if self.faithful else thin(example))
+
+    def layout(self, a: Traced) -> Any:
+        """An array that lies in memory as ``a`` would."""
+        self.ordered = True
+        if not self.faithful and a.ndim > 1:
+            raise Unfaithful
+        return a.example
+
+    def rewind(self) -> None:
+        """Take back what the run did outside: draws, and counts of writes."""
+        found = [g._get_bytes() for g, _, _ in self.generators.values()]
+        for g, first, _ in self.generators.values():
+            g._set_bytes(first)
+        for t, cell, count in self.versions.values():
+            if cell is not None and type(cell) is not Inference:
+                cell[0] = count
+            elif cell is None:
+                t._v = None
+        if found != [last for _, _, last in self.generators.values()]:
+            raise Uncompilable("it draws random numbers in a way that cannot be repeated at each call")
+
+    # --- what is recorded ---------------------------------------------------------------------------
 
     def record(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
-        if not self.open or _current.get() is not self:
+        if not self.open or current.get() is not self:
             raise RuntimeError(
                 "a tensor from inside a compiled function was kept and used after its end\n"
                 "Return what is needed later; a list or attribute filled inside holds no numbers."
@@ -258,7 +192,8 @@ class Capture:
         atoms = tuple(self.atom(a) for a in args)
         found = self._run(prim, tuple(a.example if isinstance(a, Traced) else a for a in args), params)
         outs = (found,) if prim.outputs is None else tuple(found)
-        traced = tuple(Traced(self, var_of(o), o) for o in outs)
+        shown = args[0].memory if prim.view and isinstance(args[0], Traced) else None
+        traced = tuple(Traced(self, var_of(o), o, shown) for o in outs)
         self.program.equations.append(Equation(prim, atoms, params, tuple(t.var for t in traced)))
         return traced[0] if prim.outputs is None else traced
 
@@ -279,8 +214,14 @@ class Capture:
         if isinstance(a, Traced):
             if a.recorder is not self:
                 raise RuntimeError("a tensor from another compiled function was kept and is used here")
+            if a.behind:
+                self.refuse(Uncompilable("it reads memory that was written to through another tensor"))
             return a.var
         return self.constant(a) if is_numpy(a) else a
+
+    def given(self, a: Any) -> Traced:
+        """A known array as a traced one."""
+        return Traced(self, self.constant(np.asarray(a)), np.asarray(a))
 
     def constant(self, a: Any) -> Var:
         """A variable for an array as it is now: it may be written to, and used again, later."""
@@ -300,42 +241,44 @@ class Capture:
         if self.refusal is not None:
             raise self.refusal
         leaves, _ = tree.flatten(out)
-        for y in leaves:
-            if isinstance(y, Tensor) and id(y) not in self.made:
-                bare(y._a)  # given back as it came, which counts as read
-        index = {id(t): i for i, (t, _) in enumerate(self.seen.values())}
-        inputs = {v: i for i, v in enumerate(self.program.inputs)}
-        outputs: list[Atom] = []
-        results: list[Result] = []
-        places: dict[int, Value] = {}  # a tensor returned twice is one tensor
-        roots: list[tuple[int, Tensor]] = []
-        for y in leaves:
-            if not isinstance(y, Tensor):
-                results.append(Plain(_harmless(y)))
-            elif id(y) not in self.made:
-                results.append(Same(index[id(y)]))
-            elif y._meta is not None and id(y._meta.base) in index:
-                results.append(View(index[id(y._meta.base)], y._meta.chain))
-            elif (var := self.atom(bare(y._a))) in inputs and y._node is None:
-                results.append(Detached(inputs[var], y._rg))
-            else:
-                if id(y) not in places:
-                    places[id(y)] = Value(len(outputs), leaf=y._rg and y._node is None)
-                    if y._rg and y._node is not None:
-                        roots.append((len(outputs), y))
-                    outputs.append(var)
-                results.append(places[id(y)])
-        cotangents = [self._cotangent(y) for _, y in roots]
+        given = [(t, g) for t, g in self.grads.values() if g is not None]
+        found = _Results(self, [*leaves, *[g for _, g in given]])
+        index = found.index
+        results = [found.of(y) for y in leaves]
+        grads: list[tuple[int, Result | None]] = []
+        for t, g in self.grads.values():
+            self._input(t, slots["_a"].__get__(t))
+            grads.append((index[id(t)], None if g is None else found.of(g)))
+        writes = self._writes(found.outputs)
         tensors = [t for t, _ in self.seen.values()]
-        found = self._sweep([(y, c) for (_, y), c in zip(roots, cotangents, strict=True)])
-        wanted = [i for i, t in enumerate(tensors) if id(t) in found]
+        roots = found.roots
+        cotangents = [self._cotangent(y) for _, y in roots]
+        swept = self._sweep([(y, c) for (_, y), c in zip(roots, cotangents, strict=True)])
+        wanted = [i for i, t in enumerate(tensors) if id(t) in swept]
         if not wanted:
             roots, cotangents = [], []
         program = self.program.restricted(
-            [*self.program.inputs, *[c.var for c in cotangents]],
-            [*outputs, *[self.atom(found[id(tensors[i])]) for i in wanted]],
+            [*self.program.inputs, *self.draws, *[c.var for c in cotangents]],
+            [*found.outputs, *[self.atom(swept[id(tensors[i])]) for i in wanted]],
         )
-        return Captured(tensors, program, len(outputs), out, results, [i for i, _ in roots], wanted, self.grads)
+        return Captured(
+            tensors, program, len(found.outputs), out, results, [i for i, _ in roots], wanted,
+            [*self.draws.values()], writes, grads, self.asked, self.ordered,
+        )  # fmt: skip
+
+    def _writes(self, outputs: list[Atom]) -> list[Write]:
+        """The tensors from before that hold something else now, which becomes an output."""
+        writes = []
+        arrays = [slots["_a"].__get__(t) for t, _ in self.seen.values()]
+        for i, (t, a) in enumerate(self.seen.values()):
+            if a.var is self.program.inputs[i]:
+                continue
+            if not is_alone(t, arrays[i], [b for b in arrays if b is not arrays[i]]):
+                raise Uncompilable("it writes to a tensor whose memory others share")
+            _, _, count = self.versions[id(t)]
+            writes.append(Write(i, len(outputs), t._v[0] - (count or 0) if t._v else 0))
+            outputs.append(self.atom(a))
+        return writes
 
     def _cotangent(self, y: Tensor) -> Traced:
         example = np.broadcast_to(np.ones((), y._dtype), y._shape)
@@ -351,6 +294,101 @@ class Capture:
             id(t): fit(ns.boxes, bare(leaves[t]), a.shape, a.dtype)
             for t, a in self.seen.values() if t._rg and leaves.get(t) is not None
         }  # fmt: skip
+
+
+class _Drawing:
+    """Stands for a generator of random numbers."""
+
+    def __init__(self, capture: Capture, g: Any) -> None:
+        self._capture, self._of = capture, g
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args, **options: self._capture.draw(self._of, name, args, options)
+
+
+class _Results:
+    """What the tensors are that a function gives back."""
+
+    def __init__(self, capture: Capture, leaves: Sequence[Any]) -> None:
+        self.capture = capture
+        for y in leaves:
+            if isinstance(y, Tensor) and id(y) not in capture.made:
+                bare(y._a)  # given back as it came, which counts as read
+        self.index = {id(t): i for i, (t, _) in enumerate(capture.seen.values())}
+        self.inputs = {id(a): i for i, (_, a) in enumerate(capture.seen.values())}
+        self.outputs: list[Atom] = []
+        self.roots: list[tuple[int, Tensor]] = []  # outputs that have a history
+        self._known: dict[int, Result] = {}  # of a tensor, by identity: returned twice it is one tensor
+        self._arrays: dict[int, int] = {}  # the output that has a traced array, by the array's identity
+
+    def of(self, y: Any) -> Result:
+        """What one leaf of the result is."""
+        if not isinstance(y, Tensor):
+            return Plain(_harmless(y))
+        if id(y) not in self._known:
+            self._known[id(y)] = self._of(y)
+        return self._known[id(y)]
+
+    def _of(self, y: Tensor) -> Result:
+        if id(y) not in self.capture.made:
+            return Same(self.index[id(y)])
+        base = None if y._meta is None else y._meta.base
+        if base is not None and id(base) in self.index:
+            return View(self.index[id(base)], y._meta.chain)
+        if base is not None and isinstance(known := self._known.get(id(base)), Value) and (base._node or not base._rg):
+            return Part(known.index, y._meta.chain)
+        a, spent = bare(y._a), _is_spent(y._node)
+        atom = self.capture.atom(a)
+        if y._node is None and id(a) in self.inputs:
+            return Detached(self.inputs[id(a)], y._rg)
+        if y._node is None and id(a) in self._arrays:
+            return Alias(self._arrays[id(a)], y._rg)
+        n = len(self.outputs)
+        if y._rg and y._node is not None and not spent:
+            self.roots.append((n, y))
+        self.outputs.append(atom)
+        self._arrays.setdefault(id(a), n)
+        return Value(n, leaf=y._rg and y._node is None, spent=_stub(y._node) if spent else None)
+
+
+def _is_spent(node: Any) -> bool:
+    """Whether some of the history from a node on was swept and freed."""
+    todo, seen = [node], set()
+    while todo:
+        node = todo.pop()
+        if node is None or not node._seq or node in seen:
+            continue
+        seen.add(node)
+        if node.saved is None and (node.extra is None or node.extra.packed is None):
+            return True
+        todo += node.edges
+    return False
+
+
+def _stub(node: Any) -> Node:
+    """A freed node of the same kind, that nothing is behind."""
+    stub: Node = object.__new__(type(node.public))
+    Node.__init__(stub, None if stub.place is not None else (None,) * len(node.public.edges), None, None, {}, None)
+    return stub
+
+
+def is_alone(t: Tensor, a: Any, others: Sequence[Any]) -> bool:
+    """Whether a tensor's array is memory that can be written to and that none of the ``others`` shares."""
+    if t._meta is not None and t._meta.base is not None:
+        return False
+    if not isinstance(a, np.ndarray):
+        return True  # a number, which gets memory of its own
+    if not a.flags.c_contiguous or not a.flags.writeable or type(t._v) is Inference:
+        return False
+    return (a.base is None and all(b.base is not a for b in others)) or not any(
+        np.may_share_memory(a, b) for b in others
+    )
+
+
+def is_heard(t: Tensor) -> bool:
+    """Whether hooks are to be called when a leaf gets its gradient, or its dtype is a special one."""
+    m = t._meta
+    return bool(m.hooks or m.pre or m.post or m.accumulate_hooks or m.grad_dtype)
 
 
 def thin(a: Any) -> Any:
@@ -382,7 +420,11 @@ def capture(
     """
     c = Capture(tensors, faithful)
     try:
-        with _no_random(), _watching(c, tensors):
-            return c.finish(function(*args, **kwargs))
+        with no_random():
+            try:
+                with watching(c, tensors):
+                    return c.finish(function(*args, **kwargs))
+            finally:
+                c.rewind()
     finally:
         c.open = False

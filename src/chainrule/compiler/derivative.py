@@ -19,7 +19,7 @@ from ..engine import Box, Node, Several
 from ..primitive import bind
 from ..tensor import wrap
 from . import scalar
-from .capture import Captured
+from .captured import Captured
 from .program import Program, Var
 from .run import Runner
 
@@ -30,7 +30,7 @@ class Derivative:
     def __init__(self, captured: Captured, program: Program, use_numba: bool) -> None:
         self.use_numba = use_numba
         self.wanted = captured.wanted
-        self.count = len(captured.tensors)
+        self.count = len(captured.tensors) + len(captured.draws)
         inputs, self.cotangents = program.inputs[: self.count], program.inputs[self.count :]
         outputs, grads = program.outputs[: captured.outputs], program.outputs[captured.outputs :]
         saved = _saved(program, inputs)
@@ -55,7 +55,9 @@ class CompiledFunctionBackward(Node):
     __slots__ = ()
 
     def unpack(self, saved: Any) -> tuple[Any, ...]:
-        return _Tensors(self.tensors)
+        return _Tensors(
+            t if t is not None or a is None else wrap(a) for t, a in zip(self.tensors, saved[1], strict=True)
+        )
 
     def pull(self, sweep: Any, g: Any, saved: Any) -> Sequence[Any]:
         d: Derivative = self.params

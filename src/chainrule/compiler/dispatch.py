@@ -22,11 +22,14 @@ from .. import dtypes, modes
 from ..engine import Extra, Port
 from ..tensor import Tensor, _new
 from ..views import follow_chain
-from .capture import Captured, Detached, Inline, Plain, Same, Uncompilable, Value, View, capture, capturing
+from ..writes import written
+from .capture import capture, is_alone, is_heard
+from .captured import Alias, Captured, Detached, Part, Plain, Result, Same, Value, View
 from .derivative import CompiledFunctionBackward, Derivative
 from .environment import Environment
 from .run import Runner, define, has_numba
 from .simplify import simplify
+from .watching import Inline, Uncompilable, capturing
 
 LIMIT = 16  # states of one function that are compiled
 MISS = object()
@@ -93,7 +96,10 @@ class Compiled:
         try:
             entry = self._captured(environment, args, kwargs)
             if changed := environment.changed(args, kwargs):
-                raise Uncompilable(f"it changes {', '.join(changed)}, which it depends on")
+                if all(c.grows for c in changed):  # the state of an optimiser, begun by its first step
+                    raise Inline
+                labels = dict.fromkeys(c.label for c in changed)
+                raise Uncompilable(f"it changes {', '.join(labels)}, which it depends on")
         except Exception:
             environment.changed(args, kwargs, undo=True)
             raise
@@ -192,6 +198,7 @@ class _Writer:
             "mode": modes.current, "default": dtypes._default, "run": entry.runner.run,
         }  # fmt: skip
         self.index = {id(t): i for i, t in enumerate(captured.tensors)}
+        self.wrapped_already: set[int] = set()
 
     def write(self) -> tuple[str, dict[str, Any]]:
         conditions = [c.condition for c in self.entry.environment.checks]
@@ -206,23 +213,58 @@ class _Writer:
         lines += ["    " + line for line in fetch]
         lines += ["except (AttributeError, IndexError, KeyError, TypeError, ValueError):", "    return MISS"]
         n = len(self.captured.tensors)
+        lines[-2:-2] = ["    " + line for line in self.aside(n)]
+        lines += self.drawn(n)
         results = [f"r{i}" for i in range(len(self.entry.runner.program.outputs))]
-        call = f"run({', '.join(f'a{i}' for i in range(n))})"
+        call = f"run({', '.join(f'a{i}' for i in range(n + len(self.captured.draws)))})"
         lines.append(f"{', '.join(results)}, = {call}" if results else call)
         lines += self.history(n)
-        lines += self.wrapped()
+        wrapped = self.wrapped()
+        lines += [*wrapped[:-1], *self.effects(), wrapped[-1]]
         return "\n".join(["def entry(args, kwargs):", *["    " + line for line in lines]]), self.names
 
     def hold(self, name: str, value: Any) -> str:
         self.names[name] = value
         return name
 
+    def aside(self, n: int) -> list[str]:
+        """What must hold of the tensors' memory, and of who wants to know of their gradients."""
+        lines = []
+        for w in self.captured.writes:
+            self.names["is_alone"] = is_alone
+            others = "".join(f"a{i}, " for i in range(n) if i != w.tensor)
+            lines.append(f"if not is_alone(t{w.tensor}, a{w.tensor}, ({others})): return MISS")
+        for i, _ in self.captured.grads:
+            self.names["is_heard"] = is_heard
+            lines.append(f"if t{i}._meta is not None and is_heard(t{i}): return MISS")
+        return lines
+
+    def drawn(self, n: int) -> list[str]:
+        """The random numbers of this call."""
+        lines = []
+        for i, d in enumerate(self.captured.draws, n):
+            parts = [self.hold(f"draw{i}_{k}", a) for k, a in enumerate(d.args)]
+            parts += [f"{k}={self.hold(f'draw{i}_{k}', a)}" for k, a in d.options.items()]
+            lines.append(f"a{i} = {self.hold(f'draw{i}', getattr(d.generator, d.name))}({', '.join(parts)})")
+        return lines
+
+    def effects(self) -> list[str]:
+        """What the call does to tensors that were there before."""
+        lines = []
+        for w in self.captured.writes:
+            self.names["write"] = write
+            lines.append(f"write(t{w.tensor}, r{w.output}, {w.versions})")
+        for i, result in self.captured.grads:
+            if not (isinstance(result, Same) and self.captured.tensors[result.index] is self.captured.tensors[i]._grad):
+                lines.append(f"t{i}._grad = {self.made(result, f'g{i}', lines) if result is not None else None}")
+        return lines
+
     def tensor(self, found: Any, conditions: list[str], fetch: list[str]) -> tuple[list[str], list[str]]:
         """How to find one tensor again, and see that it is of the same kind."""
         t, kind = found.tensor, type(found.tensor)
         i = self.index.get(id(t))
         expected = "Tensor" if kind is Tensor else self.hold(f"class{id(kind):x}", kind)
-        if id(t) in self.captured.grads:
+        if id(t) in self.captured.asked:
             conditions.append(f"({found.expressions[0]}._grad is None) is {t._grad is None}")
         if i is None:
             conditions += [f"type({e}) is {expected}" for e in found.expressions if not e.endswith("._grad")]
@@ -240,6 +282,8 @@ class _Writer:
         )
         fetch.append(f"if not ({f'type(a{i}) is {scalar} or ' if not v.shape else ''}{array}): return MISS")
         fetch += [f"if {e} is not t{i}: return MISS" for e in others]
+        if self.captured.ordered and len(v.shape) > 1:
+            fetch.append(f"if a{i}.strides != {t._a.strides}: return MISS")
         return conditions, fetch
 
     def history(self, n: int) -> list[str]:
@@ -248,11 +292,12 @@ class _Writer:
         if d is None:
             return []
         self.names.update(derivative=d, Memory=CompiledFunctionBackward, Extra=Extra, Port=Port)
-        edges = [f"t{i} if t{i}._node is None else t{i}._node" if i in d.wanted else "None" for i in range(n)]
+        edges = [f"t{i} if t{i}._node is None else t{i}._node" if i in d.wanted else "None" for i in range(d.count)]
         kept = [i for i in range(n) if d.needed[i]]
-        arrays, tensors = ("".join(f"{x}{i}, " if d.needed[i] else "None, " for i in range(n)) for x in "at")
+        arrays = "".join(f"a{i}, " if d.needed[i] else "None, " for i in range(d.count))
+        tensors = "".join(f"t{i}, " if i in kept else "None, " for i in range(d.count))
         saved = "".join(f"r{i}, " for i in range(self.captured.outputs, len(d.forward.outputs)))
-        versions = "".join(f"t{i}._v and t{i}._v[0], " if d.needed[i] else "None, " for i in range(n))
+        versions = "".join(f"t{i}._v and t{i}._v[0], " if i in kept else "None, " for i in range(d.count))
         fresh = " and ".join(f"t{i}._v is None" for i in kept) or "True"
         lines = [f"extra = None if {fresh} else Extra(versions=({versions}))"]
         lines.append(
@@ -262,31 +307,50 @@ class _Writer:
 
     def wrapped(self) -> list[str]:
         """The results as tensors, in the structure of the output."""
-        lines, leaves = [], []
-        for k, result in enumerate(self.captured.results):
-            match result:
-                case Plain(value):
-                    leaves.append(self.hold(f"value{k}", value))
-                case Same(i):
-                    leaves.append(f"t{i}")
-                case Detached(i, leaf):
-                    leaves.append(f"t{i}.detach(){'.requires_grad_()' if leaf else ''}")
-                case View(i, chain):
-                    self.names["follow_chain"] = follow_chain
-                    lines.append(f"y{k} = follow_chain(t{i}, {self.hold(f'chain{k}', chain)})")
-                    leaves.append(f"y{k}")
-                case Value(i, leaf):
-                    leaves.append(f"o{i}")
-                    if f"o{i} = new(Tensor)" in lines:
-                        continue
+        lines: list[str] = []
+        leaves = [self.made(result, f"y{k}", lines) for k, result in enumerate(self.captured.results)]
+        return [*lines, f"return {_structure(self.captured.out, iter(leaves), self.hold)}"]
+
+    def made(self, result: Result, name: str, lines: list[str]) -> str:
+        """An expression for a result; ``lines`` gets what comes before it."""
+        match result:
+            case Plain(value):
+                return self.hold(f"value_{name}", value)
+            case Same(i):
+                return f"t{i}"
+            case Detached(i, leaf):
+                return f"t{i}.detach(){'.requires_grad_()' if leaf else ''}"
+            case View(i, chain):
+                self.names["follow_chain"] = follow_chain
+                lines.append(f"{name} = follow_chain(t{i}, {self.hold(f'chain_{name}', chain)})")
+                return name
+            case Alias(i, leaf):
+                return f"o{i}.detach(){'.requires_grad_()' if leaf else ''}"
+            case Part(i, chain):
+                self.names["follow_chain"] = follow_chain
+                lines.append(f"{name} = follow_chain(o{i}, {self.hold(f'chain_{name}', chain)})")
+                return name
+            case Value(i, leaf, spent):
+                if i not in self.wrapped_already:
+                    self.wrapped_already.add(i)
                     lines += [f"o{i} = new(Tensor)", f"o{i}._a = r{i}", f"o{i}._grad = o{i}._meta = o{i}._v = None"]
                     if i in self.captured.differentiable:
                         several = len(self.captured.differentiable) > 1
                         node = f"Port(node, {self.captured.differentiable.index(i)})" if several else "node"
                         lines += [f"o{i}._rg, o{i}._node = True, {node}"]
+                    elif spent is not None:
+                        lines += [f"o{i}._rg, o{i}._node = True, {self.hold(f'spent{i}', spent)}"]
                     else:
                         lines += [f"o{i}._rg, o{i}._node = {leaf}, None"]
-        return [*lines, f"return {_structure(self.captured.out, iter(leaves), self.hold)}"]
+                return f"o{i}"
+
+
+def write(t: Tensor, r: Any, versions: int) -> None:
+    """Put what a program computed into a tensor's memory."""
+    t._own()[...] = r
+    if versions:
+        t._cell()[0] += versions - 1
+        written(t, None)
 
 
 def _structure(out: Any, leaves: Any, hold: Callable[[str, Any], str]) -> str:

@@ -13,21 +13,23 @@ import contextlib
 import dataclasses
 import dis
 import functools
+import operator
 import sys
 import types
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Set
 from typing import Any
 
 import numpy as np
 
 from ..tensor import Tensor
-from .capture import Uncompilable
+from .watching import Uncompilable
 
 LITERALS = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis))
 LIBRARIES = frozenset(sys.stdlib_module_names | {"chainrule", "numpy"}) - {"__main__"}
 _STATEFUL = ("chainrule.nn", "chainrule.optim", "chainrule.utils", "chainrule.compiler", "chainrule.distributions")
-_UNSEEN = ("_state_dict", "_load_state_dict", "_non_persistent")  # a module's attributes that no forward reads
+# Attributes of modules that no forward reads, and of optimisers what they keep to be quick.
+_UNSEEN = ("_state_dict", "_load_state_dict", "_non_persistent", "_moves", "_recipes", "_workshop")
 LIMIT = 20_000  # things looked at
 
 
@@ -47,13 +49,14 @@ class Check:
     condition: str
     label: str
     undo: str = ""
+    grows: bool = False  # it may have new entries after a first run
 
 
 class Environment:
     """The state that a call of ``function`` depends on."""
 
     def __init__(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.names: dict[str, Any] = {"same": _same, "empty": _empty}
+        self.names: dict[str, Any] = {"same": _same, "empty": _empty, "is_": operator.is_}
         self.checks: list[Check] = []
         self.tensors: dict[int, Found] = {}
         self._held: dict[int, str] = {}
@@ -71,20 +74,21 @@ class Environment:
         self._open(function, _title(function))
         self._walk()
 
-    def changed(self, args: tuple[Any, ...], kwargs: dict[str, Any], undo: bool = False) -> list[str]:
+    def changed(self, args: tuple[Any, ...], kwargs: dict[str, Any], undo: bool = False) -> list[Check]:
         """What is no longer as it was; with ``undo``, made so again where that can be done."""
-        found, here = [], {"args": args, "kwargs": kwargs}
+        found: list[Check] = []
+        here = {"args": args, "kwargs": kwargs}
         for check in self.checks:
             try:
                 holds = eval(check.condition, self.names, here)
             except Exception:  # moved away
                 holds = False
             if not holds:
-                found.append(check.label)
+                found.append(check)
                 if undo and check.undo:
                     with contextlib.suppress(Exception):  # part of a tuple, say
                         exec(check.undo, {**self.names, **self._originals}, here)
-        return list(dict.fromkeys(found))
+        return found
 
     def settle(self) -> None:
         """Forget what was needed only to get here: the values themselves, among them the arguments."""
@@ -135,6 +139,8 @@ class Environment:
             self._literal(e, value, label)
         elif kind in (tuple, list, deque) or (isinstance(value, tuple) and hasattr(kind, "_fields")):
             self._sequence(e, value, label)
+        elif _keyed_by_tensors(value) and e[1:2].isdigit():
+            self._by_tensor(e, value, label)
         elif isinstance(value, dict) and all(isinstance(k, LITERALS) for k in value):
             self._dictionary(e, value, label)
         elif isinstance(value, (set, frozenset)):
@@ -188,6 +194,15 @@ class Environment:
             keys = f"type({e}) is {self._hold(type(value))} and {keys}"
         self._expect(keys, label, f"{e}.clear(); {e}.update({self._keep({**value})})")
         self._todo += [(f"{e}[{k!r}]", v, f"{label}[{k!r}]") for k, v in value.items()]
+
+    def _by_tensor(self, e: str, value: dict[Any, Any], label: str) -> None:
+        """A dictionary whose keys are tensors, such as the state of an optimiser."""
+        keys = [self._hold(k) for k in value]
+        same = "".join(f"{k}, " for k in keys)
+        undo = f"{e}.clear(); {e}.update({self._keep({**value})})"
+        condition = f"{e} is {self._hold(value)} and len({e}) == {len(keys)} and all(map(is_, {e}, ({same})))"
+        self.checks.append(Check(condition, label, undo, grows=True))
+        self._todo += [(f"{e}[{k}]", v, f"{label}[...]") for k, v in zip(keys, value.values(), strict=True)]
 
     # --- into things that stay the same object -------------------------------------------------------
 
@@ -303,6 +318,12 @@ def _names(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
 
 def _library(module: str | None) -> bool:
     return module is not None and module.partition(".")[0] in LIBRARIES
+
+
+def _keyed_by_tensors(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return all(isinstance(k, Tensor) for k in value) if value else type(value) is defaultdict
 
 
 def _title(f: Any) -> str:

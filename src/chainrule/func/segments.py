@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from .. import backward
 from ..arrays.namespace import dtype_of
 from ..arrays.traced import Traced, bare
-from ..primitive import Primitive, bind, compute
+from ..errors import no_value
+from ..primitive import Primitive, bind, compute, table
 from ..tensor import Tensor, lower, wrap
 from . import tree
 from .levels import as_tensor
@@ -44,6 +45,13 @@ class Trace:
         atoms = tuple([a.var if isinstance(a, Traced) else a for a in args])
         self.steps.append((prim, atoms, params, tuple([o.var for o in outs])))
         return outs[0] if prim.outputs is None else outs
+
+    def given(self, a: Any) -> Traced:
+        found: Traced = self.record(table["Clone"], (a,), {})
+        return found
+
+    def no_value(self, a: Traced) -> NoReturn:
+        raise RuntimeError(no_value(a))
 
     def shown(self, a: Traced) -> None:
         """A print of a value: harmless."""

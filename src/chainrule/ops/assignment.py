@@ -16,7 +16,7 @@ from ..primitive import Primitive, bind, table
 from ..recording import make_node
 from ..tensor import Tensor, wrap
 from ..views import follow_chain, unrecorded
-from ..writes import _store, assign, check_writable, overlap, written
+from ..writes import assign, check_writable, overlap, store, written
 from .index import GetItem, Put, by_name, getitem, saves_index
 from .keys import in_turn, index_error, normal_key
 from .kinds import attach
@@ -136,7 +136,7 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
             if self._first or value._first:
                 self._carry(value, (view_prim, {"key": parts}))
         else:
-            _store(self, unrecorded(table["Put"], (self, value), {"key": parts}))
+            store(self, unrecorded(table["Put"], (self, value), {"key": parts}))
     except IndexError as e:
         raise IndexError(index_error(e, self)) from None
     except MemoryError as e:

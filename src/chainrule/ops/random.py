@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 
 from .. import modes
-from ..arrays.layout import empty_like
+from ..arrays.layout import empty_like, slowest_first
 from ..arrays.namespace import is_numpy
+from ..engine import Box
 from ..errors import explained, scalar_type
+from ..primitive import table
 from ..random import Generator, drawing, fill
+from ..random.generator import recorder
 from ..tensor import Tensor, wrap
 from ..transforms import Transform, batches, drawing_anew, running
 from ..writes import assign, check_writable, written
@@ -22,6 +25,20 @@ from .filling import Copy
 from .kinds import attach, export
 
 Draw = Callable[..., Any]
+
+
+def in_order(like: Tensor, draw: Draw) -> Tensor:
+    """Numbers for the entries of ``like``, drawn in the order of its memory, while draws are written down."""
+    a = like._a
+    order = slowest_first(empty_like(recorder.get().layout(a) if isinstance(a, Box) else a))
+    found = wrap(draw(tuple(like._shape[i] for i in order)))
+    return found if order == sorted(order) else table["Permute"](found, axes=tuple(np.argsort(order) - len(order)))
+
+
+def is_dense(x: Tensor) -> bool:
+    """Whether ``x`` lies in memory in the order of its axes, or would, while draws are written down."""
+    writer = recorder.get()
+    return bool(writer.layout(x._a).flags.c_contiguous) if writer and isinstance(x._a, Box) else x.is_contiguous()
 
 
 # Inside vmap: for each sample anew, or once for all, as its ``randomness`` says.
@@ -114,6 +131,8 @@ def _fill(self: Tensor, name: str, draw: Draw, *beside: Any) -> Tensor:
         check_own_room(self)
         ground(self, name)
         return assign(self, drawn(self, fresh(self._shape, draw), name))
+    if recorder.get() is not None and not beside:
+        return assign(self, drawn(self, in_order(self, draw), name))
     a = ground(self, name)
     if self._rg and modes.is_grad_enabled():
         return assign(self, _nodes[name](self, wrap(fill(empty_like(a), draw, *beside))))
@@ -132,7 +151,7 @@ def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generat
 
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Filled with random numbers, normal with the given mean and deviation."""
-    g, serial = drawing(generator), not self.is_contiguous()
+    g, serial = drawing(generator), not is_dense(self)
     return _fill(self, "normal_", lambda shape: g.normal(shape, self._dtype, mean, std, serial))
 
 
@@ -297,6 +316,8 @@ def dropout_mask(input: Tensor, p: float, generator: Generator | None = None) ->
             fresh(input._shape, lambda shape: drawing(generator).bernoulli(kept, shape, input._dtype)) / kept
         )
         return found
+    if recorder.get() is not None:
+        return in_order(input, lambda shape: drawing(generator).bernoulli(kept, shape, input._dtype)) / kept
     mask = empty_like(input._a, input._dtype) if is_numpy(input._a) else np.empty(input._shape, input._dtype)
     fill(mask, lambda shape: drawing(generator).bernoulli(kept, shape, input._dtype))
     mask /= kept

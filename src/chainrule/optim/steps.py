@@ -11,11 +11,12 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from .. import dtypes
-from ..arrays.namespace import namespace
+from ..arrays.namespace import dtype_of, namespace
 from ..engine import Box
 from ..errors import explained
 from ..ops import namespace as boxes
 from ..tensor import Tensor, wrap
+from ..writes import store
 from .inplace import Formula, Move, Plan, Workshop, notes, run, written
 from .update import Rule, assignment, filled, split
 
@@ -47,6 +48,9 @@ def scalar(value: float, group: dict[str, Any]) -> Tensor:
 
 def _numbers(counts: Sequence[Any]) -> tuple[Any, ...]:
     """The numbers of a parameter's next step, from those in its state."""
+    if isinstance(counts[0], Box):  # that are not known yet
+        wide = [boxes.astype(x, np.float64) for x in counts]
+        return (wide[0] + 1, *wide[1:])
     return (1 + float(counts[0]), *[x[()] for x in counts[1:]])
 
 
@@ -192,9 +196,10 @@ class Steps:
 
     def _planned_alone(self, p: Tensor, g: Any, group: dict[str, Any]) -> tuple[Sequence[Tensor], list[Any]]:
         """The same for a parameter whose array cannot be written to, or a formula that is not elementwise."""
-        _, olds, found, calls = self._moved(p, g, group, namespace((p._a, g)), lambda x: x._a)
+        state, olds, found, calls = self._moved(p, g, group, namespace((p._a, g)), lambda x: x._a)
         moved = (p, *olds)
-        return moved, [*[assignment(x, value) for x, value in zip(moved, found, strict=True)], *calls]
+        counts = map(state.__getitem__, self._numbers)
+        return (*moved, *counts), [*[assignment(x, value) for x, value in zip(moved, found, strict=True)], *calls]
 
     def _step_recorded(self, group: dict[str, Any]) -> None:
         """Move the parameters of a ``differentiable`` group, recorded as any computation is."""
@@ -217,10 +222,17 @@ class Steps:
         numbers = _numbers(counts) if counts else _LATER[fresh]
         at, formula = self._prepared(group, xp)
         now, new = at(*numbers)
+        known = not any(isinstance(x, Box) for x in counts)
+        now = tuple([boxes.astype(x, p._dtype) if isinstance(x, Box) and not known else x for x in now])
         if self._elementwise and p.is_complex():
             formula = split(formula, xp)
         olds = [state[name] for name in self._names(group, p)]
-        calls: list[Any] = [(setitem, x, ..., number(v)) for x, v in zip(counts, (numbers[0], *new), strict=False)]
+        calls: list[Any] = [
+            (store, state[name], wrap(boxes.astype(v, dtype_of(x))))
+            if isinstance(x, Box)
+            else (setitem, x, ..., number(v))
+            for name, x, v in zip(self._numbers, counts, (numbers[0], *new), strict=False)
+        ]
         if fresh and state:
             calls.append((setitem, self.state, p, state))
         return state, olds, formula(now, array(p), g, *map(array, olds)), calls

@@ -11,6 +11,7 @@ import numpy as np
 from ..arrays.namespace import is_numpy, namespace
 from ..engine import Box
 from ..tensor import Tensor, wrap
+from ..writes import store
 from .inplace import Formula
 
 At: TypeAlias = Callable[..., tuple[tuple[Any, ...], tuple[Any, ...]]]  # of a step, what its formula needs to know
@@ -47,4 +48,6 @@ def assignment(x: Any, value: Any) -> tuple[Any, ...]:
     """The call that makes a tensor hold a value: in its memory, where it has some that can be written to."""
     if type(x._a) is _ndarray and is_numpy(value):
         return (setitem, x._a, ..., value)
+    if isinstance(x._a, Box):
+        return (store, x, x._wrap(value))
     return (setattr, x, "_a", value)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -108,18 +109,22 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_unlock)
 
 
+recorder: ContextVar[Any] = ContextVar("chainrule.random", default=None)  # who has draws written down
+
+
 def drawing(generator: Generator | None) -> Generator:
-    """The generator to draw from: the one given, or the default one."""
+    """The generator to draw from: the one given, or the default one; or what writes down what it is asked for."""
     if generator is None:
-        return default_generator
-    if not isinstance(generator, Generator):
+        generator = default_generator
+    elif not isinstance(generator, Generator):
         raise explained(
             TypeError(
                 f"argument 'generator' must be torch.Generator, not {type(generator).__name__}"
                 "\nMake one: torch.Generator().manual_seed(0)."
             )
         )
-    return generator
+    writer = recorder.get()
+    return generator if writer is None else writer.generator(generator)
 
 
 def manual_seed(seed: int) -> Generator:

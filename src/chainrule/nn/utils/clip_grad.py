@@ -37,7 +37,7 @@ def _norm(a: Any, order: float) -> Any:
     if order == 2:
         if kind == np.float16:  # whose squares soon overflow
             return xp.astype(_norm(xp.astype(x, np.dtype(np.float32)), 2), kind)
-        return xp.sqrt(x @ x)
+        return xp.sqrt(xp.matmul(x, x))
     if math.isinf(order):
         if not x.shape[0]:
             raise RuntimeError(
@@ -98,9 +98,9 @@ def clip_grads_with_norm_(
     """
     with no_grad(), np.errstate(all="ignore"):
         scale = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
-        number = scale.item()
+        number = scale.item() if is_numpy(scale._a) else None
         for g in _gradients(_listed(parameters)):
-            if _is_plain(g):
+            if number is not None and _is_plain(g):
                 g._cell()[0] += 1
                 np.multiply(g._a, number, out=g._a)
             else:

@@ -1,0 +1,114 @@
+"""What a capture finds: a program, what each part of the function's result is, and what the function changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..primitive import Primitive
+from ..tensor import Tensor
+from .program import Program
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """An output that the program computes.
+
+    ``leaf``: it asks for gradients of its own.  ``spent``: the node of a history that was swept and freed meanwhile.
+    """
+
+    index: int  # among the program's outputs
+    leaf: bool = False
+    spent: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """An output that is one of the tensors read."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Detached:
+    """An output that is a tensor read, cut from its graph.  ``leaf``: it asks for gradients of its own."""
+
+    index: int
+    leaf: bool
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """An output that shows the memory of a tensor read: ``chain`` leads from it there."""
+
+    index: int
+    chain: tuple[tuple[Primitive, dict[str, Any]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """An output with the memory of another, cut from its graph.  ``leaf``: it asks for gradients of its own."""
+
+    index: int  # of the Value
+    leaf: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An output that is a view of another: ``chain`` leads from it there."""
+
+    index: int  # of the Value
+    chain: tuple[tuple[Primitive, dict[str, Any]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """An output that is no tensor."""
+
+    value: Any
+
+
+Result = Value | Same | Detached | View | Alias | Part | Plain
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Random numbers: what method ``name`` of a generator gives for ``args``."""
+
+    generator: Any
+    name: str
+    args: tuple[Any, ...]
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A tensor read that was written to: which output it holds then, and how many writes its version counted."""
+
+    tensor: int
+    output: int
+    versions: int
+
+
+@dataclass(slots=True)
+class Captured:
+    """What one run did.
+
+    The first inputs of ``program`` are ``tensors``, which were read, then ``draws``; ``results`` say what each leaf of
+    ``out`` is, ``writes`` what the tensors hold at the end, and ``grads`` what their ``.grad`` is: a leaf's place in
+    ``results``, or None.  If derivatives may be wanted, the cotangents of the outputs in ``differentiable`` are
+    further inputs and those of the tensors in ``wanted`` further outputs, after the first ``outputs``.
+    """
+
+    tensors: list[Tensor]
+    program: Program
+    outputs: int
+    out: Any
+    results: list[Result]
+    differentiable: list[int]
+    wanted: list[int]
+    draws: list[Draw] = field(default_factory=list)
+    writes: list[Write] = field(default_factory=list)
+    grads: list[tuple[int, Result | None]] = field(default_factory=list)
+    asked: set[int] = field(default_factory=set)  # identities of tensors whose .grad was looked at
+    ordered: bool = False  # whether the layout of the tensors matters: numbers were drawn in order of memory

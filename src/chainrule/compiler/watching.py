@@ -1,0 +1,124 @@
+"""Watching: who looks at tensors from before a capture, writes to them, prints or draws numbers, is noticed."""
+
+from __future__ import annotations
+
+import builtins
+import pickle
+import random
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..random import default_generator
+from ..random.generator import Generator, recorder
+from ..tensor import Lifted, Tensor
+
+if TYPE_CHECKING:
+    from .capture import Capture
+
+
+class Uncompilable(RuntimeError):
+    """This function does something that a program cannot; run as it is, it may be fine."""
+
+
+class Inline(Exception):
+    """This time the function is to run as it is: something else interprets the tensors, or it has yet to settle."""
+
+
+current: ContextVar[Capture | None] = ContextVar("chainrule.capture", default=None)
+slots = {name: Tensor.__dict__[name] for name in ("_a", "_rg", "_node", "_grad")}
+_lock = threading.Lock()  # one capture at a time
+
+
+def capturing() -> bool:
+    """Whether a function is being captured in this context."""
+    return current.get() is not None
+
+
+class _Watched:
+    """A slot of Tensor that asks the capture of its context, if there is one."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.slot = name, slots[name]
+
+    def __get__(self, t: Any, owner: Any = None) -> Any:
+        if t is None:
+            return self
+        value, capture = self.slot.__get__(t), current.get()
+        return value if capture is None else capture.read(t, self.name, value)
+
+    def __set__(self, t: Any, value: Any) -> None:
+        capture = current.get()
+        if capture is None or capture.may_set(t, self.name, value):
+            self.slot.__set__(t, value)
+
+
+def _refused(function: Callable[..., Any], why: str) -> Callable[..., Any]:
+    """``function``, which no capture may see called."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if (capture := current.get()) is not None:
+            capture.refuse(Uncompilable(why))
+        return function(*args, **kwargs)
+
+    return call
+
+
+_FORBIDDEN: list[tuple[Any, str, str]] = [
+    (builtins, "print", "it prints, which a program does not"),
+    (Generator, "_restart", "it seeds a generator of random numbers"),
+    (Generator, "_set_bytes", "it sets the state of a generator of random numbers"),
+]
+
+
+@contextmanager
+def watching(capture: Capture, tensors: Sequence[Tensor]) -> Iterator[None]:
+    """Watch the slots, and keep ``tensors`` off the ways that are paved for plain tensors over NumPy."""
+    if not _lock.acquire(timeout=60):  # the function that is captured may be waiting for this thread
+        raise Inline
+    plain = [t for t in tensors if type(t) is Tensor]
+    tokens = current.set(capture), recorder.set(capture)
+    forbidden = [(owner, name, getattr(owner, name), why) for owner, name, why in _FORBIDDEN]
+    try:
+        for owner, name, function, why in forbidden:
+            setattr(owner, name, _refused(function, why))
+        for t in plain:
+            t.__class__ = Lifted
+        for name in slots:
+            setattr(Tensor, name, _Watched(name))
+        yield
+    finally:
+        for owner, name, function, _ in forbidden:
+            setattr(owner, name, function)
+        for name, slot in slots.items():
+            setattr(Tensor, name, slot)
+        for t in plain:
+            t.__class__ = Tensor
+        current.reset(tokens[0])
+        recorder.reset(tokens[1])
+        _lock.release()
+
+
+@contextmanager
+def no_random() -> Iterator[None]:
+    """Refuse random numbers that the capture does not know of, and put a generator that was used back where it was."""
+    kinds: list[tuple[Callable[[], Any], Callable[[Any], Any]]] = [
+        (default_generator._get_bytes, default_generator._set_bytes),
+        (np.random.get_state, np.random.set_state),
+        (random.getstate, random.setstate),
+    ]
+    before = [get() for get, _ in kinds]
+    drawn = False
+    try:
+        yield
+    finally:
+        for (get, set_), state in zip(kinds, before, strict=True):
+            if pickle.dumps(get()) != pickle.dumps(state):  # arrays and tuples alike
+                drawn = True
+                set_(state)
+    if drawn:
+        raise Uncompilable("it draws random numbers in a way that cannot be repeated at each call")
