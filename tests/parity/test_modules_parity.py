@@ -76,6 +76,11 @@ def tensors(tree: Any) -> list[Any]:
     return [tree]
 
 
+def function(a: Any) -> Any:
+    """Our function for one of PyTorch's."""
+    return a if inspect.isclass(a) else getattr(chainrule.nn.functional, getattr(a, "__name__", ""), a)
+
+
 def leaf(a: Any) -> Any:
     return a.detach().clone().requires_grad_(a.requires_grad) if isinstance(a, torch.Tensor) else a
 
@@ -123,7 +128,9 @@ def test_the_database(info: Any, training: bool) -> None:
         if sample.forward_input is None:
             continue
         args, kwargs = sample.constructor_input.args, sample.constructor_input.kwargs
-        options = {torch: (args, kwargs), chainrule: carried((args, kwargs))}
+        if any(isinstance(a, torch.nn.Module) for a in args):
+            continue  # an encoder's layer: see below
+        options = {torch: (args, kwargs), chainrule: tree_map(function, carried((args, kwargs)))}
         ours, theirs = made(lambda t, options=options: getattr(t.nn, name)(*options[t][0], **options[t][1]))  # type: ignore[misc]
         ours, theirs = ours.double().train(training), theirs.double().train(training)
         forward = sample.forward_input
@@ -290,6 +297,51 @@ def test_padding_and_packing() -> None:
     )
 
 
+def encoder(t: Any, **options: Any) -> Any:
+    layer = t.nn.TransformerEncoderLayer(4, 2, 6, dropout=0.0, **options)
+    return t.nn.TransformerEncoder(layer, 2, t.nn.LayerNorm(4), enable_nested_tensor=False)
+
+
+def decoder(t: Any, **options: Any) -> Any:
+    layer = t.nn.TransformerDecoderLayer(4, 2, 6, dropout=0.0, **options)
+    return t.nn.TransformerDecoder(layer, 2)
+
+
+ATTENDING: dict[str, tuple[Make, list[tuple[int, ...]], dict[str, Any]]] = {
+    "self": (lambda t: t.nn.MultiheadAttention(4, 2, add_bias_kv=True), [(3, 2, 4)] * 3, {}),
+    "cross": (
+        lambda t: t.nn.MultiheadAttention(4, 2, kdim=3, vdim=5, add_zero_attn=True, bias=False, batch_first=True),
+        [(2, 3, 4), (2, 6, 3), (2, 6, 5)], {"average_attn_weights": False},
+    ),
+    "unbatched": (lambda t: t.nn.MultiheadAttention(4, 2, 0.3, batch_first=True), [(3, 4)] * 3, {}),
+    "masked": (
+        lambda t: t.nn.MultiheadAttention(4, 2), [(3, 2, 4)] * 3,
+        {"attn_mask": torch.ones(3, 3, dtype=torch.bool).triu(1), "need_weights": False},
+    ),
+    "encoder": (encoder, [(3, 2, 4)], {"src_key_padding_mask": torch.tensor([[False, False, True]] * 2)}),
+    "encoder, norm first": (lambda t: encoder(t, norm_first=True, activation="gelu"), [(3, 2, 4)],
+                            {"mask": torch.nn.Transformer.generate_square_subsequent_mask(3).double()}),
+    "encoder, batch first": (lambda t: encoder(t, batch_first=True, bias=False), [(3, 2, 4)], {}),
+    "decoder": (decoder, [(3, 2, 4), (5, 2, 4)],
+                {"tgt_mask": torch.nn.Transformer.generate_square_subsequent_mask(3).double(), "tgt_is_causal": True}),
+    "decoder, norm first": (lambda t: decoder(t, norm_first=True), [(3, 2, 4), (5, 2, 4)], {}),
+    "both": (lambda t: t.nn.Transformer(4, 2, 1, 1, 6, dropout=0.0), [(5, 2, 4), (3, 2, 4)], {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ATTENDING)
+def test_attention(case: str) -> None:
+    make, shapes, options = ATTENDING[case]
+    ours, theirs = made(make)
+    torch.manual_seed(1)
+    same_run(ours.double(), theirs.double(), tuple(randn(*shape) for shape in shapes), options)
+
+
+def test_causal_masks() -> None:
+    masks = (t.nn.Transformer.generate_square_subsequent_mask(3) for t in (chainrule, torch))
+    close(*masks, "mask")
+
+
 def test_the_size_of_a_transposed_convolution() -> None:
     ours, theirs = made(lambda t: t.nn.ConvTranspose1d(2, 3, 3, stride=4))
     same_run(ours.double(), theirs.double(), (randn(1, 2, 3),), {"output_size": [14]})
@@ -370,6 +422,11 @@ WRONG: list[Make] = [
     lambda t: t.nn.utils.rnn.pack_padded_sequence(t.ones(3, 2), [1]),
     lambda t: t.nn.utils.rnn.pad_packed_sequence(t.nn.utils.rnn.pack_sequence([t.ones(3)]), total_length=2),
     lambda t: t.nn.utils.rnn.pad_sequence(5),
+    lambda t: t.nn.MultiheadAttention(5, 2),
+    lambda t: t.nn.MultiheadAttention(0, 2),
+    lambda t: t.nn.TransformerEncoderLayer(4, 2, 8, activation="tanh"),
+    lambda t: t.nn.Transformer(4, 2, 1, 1, 8)(t.ones(3, 2, 4), t.ones(3, 1, 4)),
+    lambda t: t.nn.Transformer(4, 2, 1, 1, 8)(t.ones(3, 2, 5), t.ones(3, 2, 4)),
     lambda t: t.nn.Linear(2, 3).load_state_dict({"weight": t.ones(3, 2)}),
     lambda t: t.nn.BatchNorm1d(2).load_state_dict(t.nn.BatchNorm1d(2, affine=False).state_dict()),
 ]
