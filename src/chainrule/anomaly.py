@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .engine import Box, Node, ruled
-from .modes import change, current
+from .modes import Mode, change, current
 
 _HERE = str(Path(__file__).parent)
 
@@ -35,17 +35,20 @@ def note(node: Node, parent: Any, inner: tuple[Any, ...] = ()) -> None:
 
 
 class Watch:
-    """What anomaly mode adds to a sweep."""
+    """What anomaly mode, and exact masks, add to a sweep."""
 
-    def __init__(self, check_nan: bool) -> None:
-        self.check_nan = check_nan
+    def __init__(self, mode: Mode) -> None:
+        self.check_nan, self.anomaly = bool(mode.anomaly), mode.anomaly is not None
+        self._rule = masked if mode.masks else ruled
 
     def rule(self, sweep: Any, node: Node, g: Any, saved: Any) -> list[Any]:
-        """What the node's rules give; an error if that is nan."""
+        """What the node's rules give; in anomaly mode an error if that is nan."""
+        if not self.anomaly:
+            return self._rule(sweep, node, g, saved)
         before = current().within
         change(within=node)
         try:
-            found = ruled(sweep, node, g, saved)
+            found = self._rule(sweep, node, g, saved)
         finally:
             change(within=before)
         if self.check_nan:
@@ -56,7 +59,7 @@ class Watch:
 
     def failed(self, node: Any, error: Exception) -> None:
         """Warn where the forward call of the node stands at which the sweep stopped, and what induced it."""
-        if node is None:
+        if node is None or not self.anomaly:
             return
         lines = node.metadata.get("traceback_")
         warnings.warn(
@@ -71,6 +74,22 @@ class Watch:
                 f"\n\nPrevious calculation was induced by {node.name()}. Traceback of forward call that induced the "
                 f"previous calculation:\n{''.join(lines)}", UserWarning, stacklevel=_outside(),
             )  # fmt: skip
+
+
+def masked(sweep: Any, node: Node, g: Any, saved: Any) -> list[Any]:
+    """What the node's rules give, but nothing where nothing arrived, and nothing through a root of zero."""
+    found, prim = ruled(sweep, node, g, saved), node.prim
+    if prim is None or not prim.broadcasts:  # not entry by entry
+        return found
+    xp = sweep.xp
+    return [c if c is None or c.shape != g.shape else _mask(xp, prim, g, c) for c in found]
+
+
+def _mask(xp: Any, prim: Any, g: Any, c: Any) -> Any:
+    out = g == 0
+    if prim.name == "Sqrt":
+        out = out | (xp.isfinite(g) & ~xp.isfinite(c))
+    return xp.where(out, xp.zeros_like(c), c)
 
 
 def _outside() -> int:

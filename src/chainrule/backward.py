@@ -330,8 +330,8 @@ def _run(sweep: engine.Sweep, roots: Any, settle: Callable[[engine.Sweep, dict[A
     whatever the mode here.
     """
     mode = current()
-    if mode.anomaly is not None:
-        sweep.watch = Watch(mode.anomaly)
+    if mode.watched:
+        sweep.watch = Watch(mode)
     for token in quietly:
         try:
             if sweep.create_graph and sweep.recorded is not None:

@@ -19,10 +19,12 @@ class Mode:
     ``enabled`` is what was asked for; ``grad``, whether operations are recorded, is false in ``inference`` all
     the same.  ``hooks`` pack and unpack what nodes save, unless there is a ``refusal``, the words in which they
     are refused, and ``before_write`` is told of each tensor that is going to be written to.  ``anomaly`` is None, or
-    whether to look for nan; ``within`` the node whose rule is running.
+    whether to look for nan; ``within`` the node whose rule is running; ``masks`` whether a cotangent of zero contributes
+    nothing, whatever the slope.  ``watched`` says that a sweep has one of these to mind.
     """
 
-    __slots__ = ("anomaly", "before_write", "enabled", "grad", "hooks", "inference", "refusal", "within")
+    __slots__ = ("anomaly", "before_write", "enabled", "grad", "hooks", "inference", "masks", "refusal", "watched",
+                 "within")  # fmt: skip
 
     def __init__(
         self,
@@ -33,15 +35,17 @@ class Mode:
         before_write: Callable[[Any], None] | None = None,
         anomaly: bool | None = None,
         within: Any = None,
+        masks: bool = False,
     ) -> None:
         self.enabled, self.inference, self.hooks, self.refusal = enabled, inference, hooks, refusal
         self.before_write = before_write
-        self.anomaly, self.within = anomaly, within
+        self.anomaly, self.within, self.masks = anomaly, within, masks
         self.grad = enabled and not inference
+        self.watched = masks or anomaly is not None
 
     def but(self, **changes: Any) -> Mode:
         """This state with some fields changed."""
-        fields = {name: getattr(self, name) for name in Mode.__slots__ if name != "grad"} | changes
+        fields = {name: getattr(self, name) for name in _FIELDS} | changes
         for plain in (ON, OFF):
             if all(getattr(plain, name) is value for name, value in fields.items()):
                 return plain
@@ -49,6 +53,8 @@ class Mode:
             unusual.append(True)
         return Mode(**fields)
 
+
+_FIELDS = tuple(name for name in Mode.__slots__ if name not in ("grad", "watched"))
 
 # The stretch in which tensors carry tangents here, if one has been entered.
 level: ContextVar[Any] = ContextVar("chainrule.level", default=None)
