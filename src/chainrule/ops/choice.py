@@ -100,7 +100,8 @@ def inside(x: Any, min: Any, max: Any) -> Any:
     return x >= min if max is None else (x >= min) & (x <= max)
 
 
-_clamp = Clamp()
+_clamp, _clamp_min, _clamp_max = Clamp("ClampBackward1"), Clamp("ClampMinBackward0"), Clamp("ClampMaxBackward0")
+Clamp()
 
 
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
@@ -144,6 +145,10 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
 
     Source: ``torch.clamp``.
     """
+    return _clamped(_clamp, input, min, max)
+
+
+def _clamped(prim: Primitive, input: Tensor, min: Any, max: Any) -> Tensor:
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     if input._dtype.kind == "c":
@@ -153,7 +158,9 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
         return x if max is None else table["Minimum"](x, max)
     if input._dtype.kind in "iub" and any(isinstance(b, float) for b in (min, max)):
         input = table["Cast"](input, dtype=dtypes.default_float())
-    return _clamp(input, min=min, max=max)  # type: ignore[no-any-return]
+    if input._dtype.kind in "iu":
+        min, max = (b if b is None else dtypes.number_as(b, input._dtype) for b in (min, max))
+    return prim(input, min=min, max=max)  # type: ignore[no-any-return]
 
 
 def clamp_min(input: Tensor, min: Any) -> Tensor:
@@ -165,7 +172,7 @@ def clamp_min(input: Tensor, min: Any) -> Tensor:
     >>> torch.clamp_min(torch.tensor([1.0, 3.0]), 2)
     tensor([2., 3.])
     """
-    return clamp(input, min)
+    return _clamped(_clamp_min, input, min, None)
 
 
 def clamp_max(input: Tensor, max: Any) -> Tensor:
@@ -177,7 +184,7 @@ def clamp_max(input: Tensor, max: Any) -> Tensor:
     >>> torch.clamp_max(torch.tensor([1.0, 3.0]), 2)
     tensor([1., 2.])
     """
-    return clamp(input, None, max)
+    return _clamped(_clamp_max, input, None, max)
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:

@@ -46,7 +46,7 @@ class Log(Elementwise):
 log = unary(Log)
 
 
-class Log1p(Elementwise):
+class Log1P(Elementwise):
     """``log(1 + x)``, exact near 0."""
 
     forward = lambda xp, x: xp.log1p(x)
@@ -56,7 +56,7 @@ class Log1p(Elementwise):
     samples = POSITIVE
 
 
-log1p = unary(Log1p)
+log1p = unary(Log1P, "log1p")
 
 
 class Log2(Elementwise):

@@ -147,8 +147,8 @@ def _extreme(name: str, x: Tensor, dim: Any, keepdim: bool) -> Any:
         raise errors.not_of_complex(refused, x._dtype)
     (at,) = _filled(x, (x._dim(dim) - n,), name)
     indices = arg(x, axis=at, keepdims=True)
-    values = table[f"{name.capitalize()}Backward0"](x, indices, axis=at)
-    return result(values, indices) if keepdim else result(values.squeeze(at), indices.squeeze(at))
+    values = table[f"{name.capitalize()}Backward0"](x, indices, axis=at, keepdims=keepdim)
+    return result(values, indices if keepdim else indices.squeeze(at))
 
 
 def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:

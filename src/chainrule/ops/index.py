@@ -15,7 +15,7 @@ from ..recording import record_one
 from ..tensor import Tensor
 from .keys import Key, batch_place, in_turn, index_error, normal_key
 from .kinds import attach, export
-from .places import Gather, add, computed, read, write
+from .places import Chosen, add, computed, read, write
 
 _rows = np.array([2, 0, 2])
 
@@ -120,7 +120,7 @@ by_name = {name: GetItem(name) for name in _nodes}  # of the key that makes it, 
 _select, _advanced, _unbind = by_name["SelectBackward0"], by_name["IndexBackward0"], GetItem("UnbindBackward0")
 
 _gather: Primitive = table["Gather"]
-PutAdd(), Put(), Gather("MaxBackward0"), Gather("MinBackward0")
+PutAdd(), Put(), Chosen("MaxBackward0"), Chosen("MinBackward0")
 
 
 def getitem(self: Tensor, key: Any) -> Tensor:

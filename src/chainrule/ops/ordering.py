@@ -12,7 +12,7 @@ from ..primitive import Primitive
 from ..tensor import Tensor, wrap
 from .extremes import return_type
 from .kinds import export_all, public
-from .places import Gather
+from .places import Chosen, Gather
 from .reduce import Reduction, axes, spread
 
 
@@ -51,8 +51,8 @@ class ArgMode(Position):
 
 
 _argsort, _argtop, _argmiddle, _argmode = ArgSort(), ArgTop(), ArgMiddle(), ArgMode()
-_sorted, _topped, _kth = Gather("SortBackward0"), Gather("TopkBackward0"), Gather("KthvalueBackward0")
-_moded, _middled, _nanmiddled = Gather("ModeBackward0"), Gather("MedianBackward1"), Gather("NanmedianBackward1")
+_sorted, _topped, _kth = Gather("SortBackward0"), Gather("TopkBackward0"), Chosen("KthvalueBackward0")
+_moded, _middled, _nanmiddled = Chosen("ModeBackward0"), Chosen("MedianBackward1"), Chosen("NanmedianBackward1")
 _Sort, _Topk, _Kth = (return_type(n, "values", "indices") for n in ("sort", "topk", "kthvalue"))
 _Mode, _Median, _NanMedian = (return_type(n, "values", "indices") for n in ("mode", "median", "nanmedian"))
 
@@ -123,11 +123,11 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
         return _scalar(_Kth, input)
     at -= input.ndim
     where = _argsort(input, axis=at, descending=False).narrow(at, k - 1, 1)
-    return _reduced(_taken(_kth, _Kth, input, where, at), at, keepdim)
+    return _chosen(_kth, _Kth, input, where, at, keepdim)
 
 
-def _reduced(found: Any, axis: int, keepdim: bool) -> Any:
-    return found if keepdim else type(found)(*[t.squeeze(axis) for t in found])
+def _chosen(prim: Primitive, result: Any, x: Tensor, index: Tensor, axis: int, keepdim: bool) -> Any:
+    return result(prim(x, index, axis=axis, keepdims=keepdim), index if keepdim else index.squeeze(axis))
 
 
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
@@ -140,7 +140,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
     at = input._dim(dim) - input.ndim
     if not input._shape[at]:
         raise IndexError(f"mode(): Expected reduction dim {at + input.ndim} to have non-zero size.")
-    return _reduced(_taken(_moded, _Mode, input, _argmode(input, axis=at), at), at, keepdim)
+    return _chosen(_moded, _Mode, input, _argmode(input, axis=at), at, keepdim)
 
 
 # --- the middle ------------------------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ def _middle(name: str, x: Tensor, dim: int | None, keepdim: bool) -> Any:
     if not x._shape[at]:
         raise IndexError(f"{name}(): Expected reduction dim {at + x.ndim} to have non-zero size.")
     where = _argmiddle(x, axis=at, skip=skip)
-    return _reduced(_taken(_nanmiddled if skip else _middled, result, x, where, at), at, keepdim)
+    return _chosen(_nanmiddled if skip else _middled, result, x, where, at, keepdim)
 
 
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:

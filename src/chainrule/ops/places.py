@@ -36,6 +36,26 @@ class Gather(Primitive):
         return ns.boxes.reshape(flat, index.shape)
 
 
+class Chosen(Primitive):
+    """One entry of x along ``axis``, at ``index``, which has that axis with length 1; it goes unless ``keepdims``."""
+
+    forward = lambda xp, x, index, *, axis, keepdims: without(
+        xp, xp.take_along_axis(x, index, axis=axis), axis, keepdims
+    )
+    vjp_x = lambda xp, g, index, x_shape, axis, keepdims: xp.put_along_axis(
+        g if keepdims else xp.expand_dims(g, axis=axis), index, axis, x_shape[axis]
+    )
+    linear = ("x",)
+    depends = lambda xp, x, index, axis, keepdims, out_shape: xp.sum(x, axis=(axis,), keepdims=keepdims)
+    samples = [
+        (((2, 3), [[2], [1]]), {"axis": -1, "keepdims": False}), (((3, 2), [[2, 0]]), {"axis": -2, "keepdims": True}),
+    ]  # fmt: skip
+
+
+def without(xp: Any, x: Any, axis: int, keepdims: bool) -> Any:
+    return x if keepdims else xp.squeeze(x, axis=axis)
+
+
 class PutAlong(Primitive):
     """Zeros with x added at ``index`` along ``axis``, of length ``size``: the transpose of ``Gather``."""
 
