@@ -1,4 +1,4 @@
-"""Write ``docs/operations.md``, a table of every declared operation and its readings: ``python tools/list_operations.py [--check]``."""
+"""Write ``docs/operations.md``, a table of every operation and its readings: ``python tools/list_operations.py [--check]``."""
 
 from __future__ import annotations
 

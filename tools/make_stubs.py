@@ -2,7 +2,8 @@
 
 Operations become functions of ``chainrule`` and methods of ``Tensor`` when they are declared, which a type
 checker cannot follow.  This writes their signatures down, in ``__init__.pyi`` and ``methods.pyi``; and in
-``ops/families.py`` the names of each family that is not imported until one of them is used.
+``ops/families.py`` the names of each family that is not imported until one of them is used.  The page of
+``list_operations.py`` is made too.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import chainrule
+import list_operations
 from chainrule import ops
 from chainrule.dtypes import dtype
 from chainrule.methods import TensorMethods
@@ -177,16 +179,19 @@ def methods() -> str:
 
 
 def main() -> int:
-    """Write both stubs; with ``--check`` only say whether they are up to date."""
+    """Write all of it; with ``--check`` only say whether they are up to date."""
     stale = 0
     listed = families()  # first: it imports them
-    for name, text in (("ops/families.py", listed), ("__init__.pyi", package()), ("methods.pyi", methods())):
-        path = ROOT / name
-        if not path.exists() or path.read_text() != text:
+    made = {ROOT / "ops/families.py": listed, ROOT / "__init__.pyi": package(), ROOT / "methods.pyi": methods()}
+    made[list_operations.FILE] = list_operations.text()
+    for path, text in made.items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
             stale += 1
-            print(f"{name} {'is out of date: run python tools/make_stubs.py' if '--check' in sys.argv else 'written'}")
+            print(
+                f"{path.name} {'is out of date: run python tools/make_stubs.py' if '--check' in sys.argv else 'written'}"
+            )
             if "--check" not in sys.argv:
-                path.write_text(text)
+                path.write_text(text, encoding="utf-8")
     return stale if "--check" in sys.argv else 0
 
 
