@@ -18,8 +18,9 @@ import types
 from pathlib import Path
 from typing import Any
 
-import chainrule
 import list_operations
+
+import chainrule
 from chainrule import ops
 from chainrule.dtypes import dtype
 from chainrule.methods import TensorMethods
