@@ -9,7 +9,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from ..explain.expression import Expression, ExpressionError, parse, parse_assignments
+from ..explain.expression import Expression, ExpressionError
+from ..explain.parsing import parse, parse_assignments
 from . import Parser, say
 
 if TYPE_CHECKING:
