@@ -310,7 +310,7 @@ def train(wrap: Callable[[Any], Any], name: str, clip: bool, noisy: bool, steps:
     """Everything that a few steps of training leave behind."""
     torch.manual_seed(0)
     kind, options = OPTIMISERS[name]
-    with_noise = [Norm(8), Noise()] if noisy else []
+    with_noise = [Norm(8), Noise(), nn.BatchNorm1d(8), nn.Dropout(0.3)] if noisy else []
     model = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), *with_noise, nn.Linear(8, 3)).double()
     optimizer = getattr(torch.optim, kind)(model.parameters(), **options)
     x, target = torch.randn(16, 5, dtype=torch.float64), torch.arange(16) % 3

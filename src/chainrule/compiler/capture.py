@@ -55,7 +55,7 @@ class Capture:
         self.grads: dict[int, tuple[Tensor, Any]] = {}  # the .grad that tensors from before were given
         self.asked: set[int] = set()  # tensors from before whose .grad was looked at, and had not been given one
         self.replaced: dict[int, tuple[Any, Traced]] = {}  # NumPy arrays of this run that were written to
-        self.versions: dict[int, tuple[Tensor, Any, Any]] = {}  # of tensors from before, as they were
+        self.before: dict[int, _Before] = {}  # what writes and views change about tensors, as it was
         self.draws: dict[Var, Draw] = {}
         self.generators: dict[int, tuple[Any, bytes, bytes]] = {}  # each with its state at first, and now
         self.ordered = False  # whether layouts matter
@@ -105,7 +105,7 @@ class Capture:
             var = var_of(a)
             self.program.inputs.append(var)
             known = self.seen[id(t)] = t, Traced(self, var, a if self.faithful else thin(a))
-            self.versions[id(t)] = t, t._v, t._v and t._v[0]
+            self.before[id(t)] = _Before(t)
         return known[1]
 
     def may_set(self, t: Tensor, name: str, value: Any) -> bool:
@@ -173,11 +173,8 @@ class Capture:
         found = [g._get_bytes() for g, _, _ in self.generators.values()]
         for g, first, _ in self.generators.values():
             g._set_bytes(first)
-        for t, cell, count in self.versions.values():
-            if cell is not None and type(cell) is not Inference:
-                cell[0] = count
-            elif cell is None:
-                t._v = None
+        for before in self.before.values():
+            before.restore()
         if found != [last for _, _, last in self.generators.values()]:
             raise Uncompilable("it draws random numbers in a way that cannot be repeated at each call")
 
@@ -275,8 +272,7 @@ class Capture:
                 continue
             if not is_alone(t, arrays[i], [b for b in arrays if b is not arrays[i]]):
                 raise Uncompilable("it writes to a tensor whose memory others share")
-            _, _, count = self.versions[id(t)]
-            writes.append(Write(i, len(outputs), t._v[0] - (count or 0) if t._v else 0))
+            writes.append(Write(i, len(outputs), self.before[id(t)].writes()))
             outputs.append(self.atom(a))
         return writes
 
@@ -294,6 +290,26 @@ class Capture:
             id(t): fit(ns.boxes, bare(leaves[t]), a.shape, a.dtype)
             for t, a in self.seen.values() if t._rg and leaves.get(t) is not None
         }  # fmt: skip
+
+
+class _Before:
+    """What a tensor is like before a capture, beyond its slots: its version, and the views that show it."""
+
+    def __init__(self, t: Tensor) -> None:
+        self.t, self.cell, self.meta = t, t._v, t._meta
+        self.counted = None if t._v is None else list(t._v)
+        self.views = None if t._meta is None else (t._meta.views and list(t._meta.views), list(t._meta.behind))
+
+    def writes(self) -> int:
+        """How many writes the version has counted since."""
+        return (self.t._v[0] if self.t._v else 0) - (self.counted[0] if self.counted else 0)
+
+    def restore(self) -> None:
+        self.t._v, self.t._meta = self.cell, self.meta
+        if self.counted is not None:
+            self.cell[:] = self.counted
+        if self.views is not None:
+            self.meta.views, self.meta.behind = self.views
 
 
 class _Drawing:
