@@ -349,6 +349,9 @@ class Namespace:
     def peak(self, x: Any, *, axis: Any) -> Any:
         return self.sum(self.zeros_like(x), axis=axis, keepdims=True)  # exact numbers cannot overflow
 
+    def clip(self, x: Any, low: Any, high: Any) -> Any:
+        return self.minimum(self.maximum(x, low), high)
+
     def standardise(self, x: Any, v: Any = None, *, axis: tuple[int, ...], eps: float) -> Any:
         return standardised(self, x, v, axis, eps)
 

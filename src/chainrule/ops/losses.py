@@ -52,7 +52,7 @@ class SmoothL1Loss(Primitive):
 
 
 def cut(xp: Any, d: Any, most: float) -> Any:
-    return xp.minimum(xp.maximum(d, -most), most)
+    return xp.clip(d, -most, most)
 
 
 def bent(xp: Any, d: Any, delta: float) -> Any:

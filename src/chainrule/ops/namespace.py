@@ -166,6 +166,10 @@ def affine(x: Any, weight: Any, bias: Any) -> Any:
     return x * weight + bias
 
 
+def clip(x: Any, low: Any, high: Any) -> Any:
+    return minimum(maximum(x, low), high)
+
+
 def argmax(x: Any, *, axis: int, keepdims: bool = False) -> Any:
     return bind(table["ArgMax"], (x,), {"axis": axis, "keepdims": keepdims})
 
