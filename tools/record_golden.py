@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
-NAMES = ["streams", "files", "optim_cases", "optim_schedules", "data_cases"]
+NAMES = ["streams", "files", "optim_cases", "optim_schedules", "data_cases", "module_cases"]
 
 
 def files() -> None:

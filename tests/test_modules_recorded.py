@@ -1,0 +1,41 @@
+"""Layers against recordings of PyTorch's: text, weights for a seed, values, gradients, buffers afterwards."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule
+from module_cases import CASES, outcome
+
+RECORDED = json.loads((Path(__file__).parent / "golden" / "module_cases.json").read_text(encoding="utf-8"))
+
+
+def same(found: Any, wanted: Any) -> None:
+    if isinstance(wanted, dict):
+        assert list(found) == list(wanted)
+        for key, value in wanted.items():
+            same(found[key], value)
+    elif wanted and isinstance(wanted[0], list):
+        for a, b in zip(found, wanted, strict=True):
+            same(a, b)
+    else:
+        np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.usefixtures("own_generator")
+@pytest.mark.parametrize("name", CASES)
+def test_a_layer(name: str) -> None:
+    found, wanted = outcome(chainrule, CASES[name]), RECORDED[name]
+    assert found["text"] == wanted["text"]
+    assert found["weights"] == wanted["weights"]  # bit for bit
+    for part in ("value", "gradients", "after"):
+        same(found[part], wanted[part])
+
+
+def test_all_that_is_recorded_is_compared() -> None:
+    assert set(RECORDED) - {""} == set(CASES)
