@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chainrule.explain import expression, parsing
@@ -33,6 +33,10 @@ from chainrule.explain.expression import (
     ExpressionError,
 )
 from chainrule.explain.parsing import parse, parse_assignments
+
+# A busy machine is no mistake in the parser.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 TWO_ARGUMENTS = {"pow", "min", "max", "minimum", "maximum"}
 ARITY = {name: 1 + (name in TWO_ARGUMENTS) for name in FUNCTIONS}
