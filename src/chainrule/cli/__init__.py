@@ -13,11 +13,18 @@ from .. import __version__
 COMMANDS: Final = {
     "run": "run a PyTorch script, unchanged and without PyTorch",
     "derive": "differentiate a formula at a point",
+    "explain": "show how a derivative comes about, step by step",
+    "graph": "draw the graph of a computation, with values and gradients",
+    "plot": "draw a function and its derivatives",
+    "check": "check the derivatives of a function of yours",
+    "doctor": "say what is installed and what is missing",
+    "completion": "print a completion script for a shell",
 }
 EXAMPLES: Final = """\
 examples:
   chainrule derive "5*x**4 + 3*x**3 + 7*x**2 + 9*x - 5" --at x=2
   chainrule derive "u**3 + v**2 + 4*u*v" --at u=3 v=4 --order 2 --plot f.png
+  chainrule explain "x**2*sin(x)" --at x=2
   chainrule run train.py --save-plots plots --epochs 10
 
 'chainrule COMMAND --help' says more.
@@ -42,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     ``--help``, ``--version``, a wrong option and a script's own ``sys.exit`` raise SystemExit.
     """
-    summaries = "\n".join(f"  {name:8} {summary}" for name, summary in COMMANDS.items())
+    summaries = "\n".join(f"  {name:10} {summary}" for name, summary in COMMANDS.items())
     parser = Parser(
         prog="chainrule",
         usage="chainrule [--help] [--version] COMMAND ...",

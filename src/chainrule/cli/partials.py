@@ -43,7 +43,7 @@ class _Functions:
         return getattr(torch if hasattr(torch, name) else torch.nn.functional, name)
 
 
-_functions: Final = _Functions()
+functions: Final = _Functions()
 
 
 def partials(formula: Expression, at: Mapping[str, float], order: int) -> tuple[float, list[Partial]]:
@@ -72,7 +72,7 @@ def table(formula: Expression, points: Mapping[str, Array], order: int) -> dict[
 
     def value(*inputs: Any) -> Any:
         named = dict(zip(points, inputs, strict=True))
-        y = formula.evaluate(named, _functions, lambda number: tensor(number, dtype=float64))
+        y = formula.evaluate(named, functions, lambda number: tensor(number, dtype=float64))
         # A formula without variables has one value for the whole batch, and perhaps a plain number.
         return y if isinstance(y, Tensor) and y.shape else zeros_like(inputs[0]) + y
 

@@ -201,7 +201,7 @@ def _run(
     with enable_grad(), Setting(anomaly=False):  # so that each step notes its line and its constants
         y = naming.watched(f, fresh, call)
     if isinstance(y, Tensor):
-        _first(fresh, next(n for n in ("y", "f", "out", "result") if n not in (*titles, *named)), y)
+        _first(fresh, next(n for n in ("y", "f", "out", "y1") if n not in (*titles, *named)), y)
     for thing, name in names.items():
         fresh.put(name, thing)
     return y, inputs, notes, fresh

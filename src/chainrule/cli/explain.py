@@ -1,0 +1,50 @@
+"""``chainrule explain``: how a derivative comes about."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from . import say
+from .target import Target, parser, run
+
+EPILOG: Final = """\
+examples:
+  chainrule explain "x**2*sin(x)" --at x=2
+  chainrule explain "exp(-u)*v" --at u=1 v=2 --lang zh
+  chainrule explain model.py:loss --at w=0.5 --html loss.html
+
+The exit status is 0; 1 if two ways to the derivative contradict each other; 2 for what cannot be explained.
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Answer the arguments; the exit status."""
+    made = parser("explain", "Explain a derivative: formula, chain rule step by step, evidence, surprises.", EPILOG)
+    form = made.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON, with every digit")
+    form.add_argument("--latex", action="store_true", help="print the formulas in LaTeX")
+    form.add_argument("--html", metavar="FILE", help="write a page with MathML and the picture of the graph")
+    return run(made, argv, _explain)
+
+
+def _explain(chosen: argparse.Namespace, target: Target) -> int:
+    from ..explain import explain
+
+    e = explain(target.function, *target.point)
+    if chosen.html:
+        page = (
+            f'<!doctype html><html lang="{e.language}"><meta charset="utf-8"><meta name="viewport" '
+            'content="width=device-width"><meta name="color-scheme" content="light dark"><title>chainrule</title>'
+            f"<body>{e.html()}{e.graph().svg()}</body></html>"
+        )
+        Path(chosen.html).write_text(page, encoding="utf-8")
+        say(f"saved {chosen.html}")
+    elif chosen.json:
+        print(json.dumps(e.as_dict(), indent=2, ensure_ascii=False))
+    else:
+        print(e.latex() if chosen.latex else e)
+    return int(any(row.verdict == "differs" for row in e.evidence))
