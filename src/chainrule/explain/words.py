@@ -23,7 +23,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "evidence": ("Evidence:", "验证："),
     "derivative": ("derivative", "导数"),
     "reverse": ("reverse mode", "反向模式"),
-    "forward": ("forward mode", "前向模式"),
+    "forward": ("forward mode", "正向模式"),
     "difference": ("finite difference", "有限差分"),
     "sympy": ("SymPy's diff", "SymPy 求导"),
     "verdict": ("verdict", "结论"),
