@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from ..explain.expression import parse
+from ..explain.parsing import parse
 from . import say
 from .target import Target, TargetError, parser, run
 

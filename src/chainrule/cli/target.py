@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from ..creation import tensor
 from ..dtypes import float64
 from ..errors import MissingExtra
-from ..explain.expression import ExpressionError, parse, parse_assignments
+from ..explain.expression import ExpressionError
+from ..explain.parsing import parse, parse_assignments
 from ..language import LANGUAGES, set_language
 from . import Parser
 from .alias import torch_is_chainrule
