@@ -131,7 +131,6 @@ def _float(dtype: Any) -> np.dtype[Any]:
 
 
 def _filled(shape: tuple[int, ...], value: Any, d: np.dtype[Any]) -> Tensor:
-    value = dtypes.number_as(value, d)
     try:
         return wrap(np.zeros(shape, d) if type(value) is int and value == 0 else np.full(shape, value, d))
     except (MemoryError, ValueError) as e:
@@ -200,7 +199,9 @@ def full(
     """
     value = _number("full", "fill_value", 2, fill_value)
     d = dtypes.scalar_dtype(value) if dtype is None and out is None else _float(dtype if out is None else out.dtype)
-    return made(_filled(dtypes.sizes("full", (size,)), value, d), device, requires_grad, out, dtype)
+    return made(
+        _filled(dtypes.sizes("full", (size,)), dtypes.number_as(value, d), d), device, requires_grad, out, dtype
+    )
 
 
 def _number(function: str, argument: str, position: int, value: Any) -> Any:
@@ -218,9 +219,10 @@ def _like(function: str, x: Tensor, value: Any, dtype: Any, memory_format: Any) 
     if not isinstance(x, Tensor):
         raise TypeError(f"{function}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
     d = x._dtype if dtype is None else dtypes.to_numpy(dtype)
+    value = dtypes.number_as(value, d)
     if memory_format in (None, preserve_format) and x._rank == 2 and is_numpy(x._a) and not x._a.flags.c_contiguous:
         a = unwritten_like(x._a, d)
-        a[...] = dtypes.number_as(value, d)
+        a[...] = value
         return wrap(a)
     return room(x, x._shape, lambda shape: _filled(shape, value, d)._a)
 

@@ -187,7 +187,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
 def outside(index: Tensor, size: int) -> int | None:
     """The first index that is not from 0 to ``size - 1``, where there are numbers to look at."""
     a = index._a
-    if not is_numpy(a) or not a.size or (a.min() >= 0 and a.max() < size):
+    if not is_numpy(a) or not a.size or a.view(f"u{a.itemsize}").max() < size:  # as unsigned, negative ones are large
         return None
     return int(a[(a < 0) | (a >= size)].flat[0])
 
