@@ -352,3 +352,47 @@ def test_the_switch_for_threads_decorates() -> None:
     switch = chainrule.autograd.set_multithreading_enabled
     assert not switch(False)(chainrule.autograd.is_multithreading_enabled)()
     assert chainrule.autograd.is_multithreading_enabled()
+
+
+# --- nodes by PyTorch's names --------------------------------------------------------------------------------------
+
+NODES: dict[str, tuple[Callable[..., Any], str, int]] = {  # what is computed; its node; how many edges it has
+    "x % y": (lambda T, x, y: x % y, "RemainderBackward1", 2),
+    "x % 2": (lambda T, x, y: x % 2, "RemainderBackward0", 1),
+    "fmod": (lambda T, x, y: T.fmod(x, y), "FmodBackward1", 2),
+    "fmod of a number": (lambda T, x, y: T.fmod(x, 2), "FmodBackward0", 1),
+    "copysign of a number": (lambda T, x, y: T.copysign(x, -1.0), "CopysignBackward1", 1),
+    "xlogy of a number": (lambda T, x, y: T.xlogy(x, 2.0), "XlogyBackward2", 1),
+    "max": (lambda T, x, y: x.max(0).values, "MaxBackward0", 1),
+    "max, kept": (lambda T, x, y: x.max(0, keepdim=True).values, "MaxBackward0", 1),
+    "min": (lambda T, x, y: x.min(1).values, "MinBackward0", 1),
+    "median": (lambda T, x, y: x.median(0).values, "MedianBackward1", 1),
+    "mode": (lambda T, x, y: x.mode(0).values, "ModeBackward0", 1),
+    "kthvalue": (lambda T, x, y: x.kthvalue(1).values, "KthvalueBackward0", 1),
+    "masked_fill": (lambda T, x, y: x.masked_fill(x > 1, 0.0), "MaskedFillBackward0", 1),
+    "masked_fill by a tensor": (lambda T, x, y: x.masked_fill(x > 1, y[0, 0]), "MaskedFillBackward1", 2),
+    "clamp": (lambda T, x, y: x.clamp(0, 1), "ClampBackward1", 1),
+    "index_select": (lambda T, x, y: x.index_select(0, T.tensor([1])), "IndexSelectBackward0", 1),
+    "scatter": (lambda T, x, y: x.scatter(0, T.tensor([[1, 0]]), y[:1]), "ScatterBackward0", 2),
+    "log1p": (lambda T, x, y: x.log1p(), "Log1PBackward0", 1),
+}
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_nodes(T: Any, name: str) -> None:
+    f, node, edges = NODES[name]
+    x, y = T.full((2, 2), 3.5, requires_grad=True), T.full((2, 2), 2.0, requires_grad=True)
+    out = f(T, x, y)
+    assert out.grad_fn.name() == node and f"grad_fn=<{node}>" in repr(out)
+    assert len(out.grad_fn.next_functions) == edges
+    out.sum().backward()
+    assert x.grad is not None and (y.grad is not None) == (
+        name in ("x % y", "fmod", "masked_fill by a tensor", "scatter")
+    )
+
+
+def test_numbers_that_nodes_show(T: Any) -> None:
+    x = vector(T)
+    node = x.clamp(0.5, 3).grad_fn
+    assert (node._saved_min, node._saved_max) == (0.5, 3)
+    assert T.nn.functional.elu(x, 0.7).grad_fn._saved_alpha == 0.7

@@ -271,7 +271,14 @@ EDGES: dict[str, tuple[int, ...]] = {
     "FillBackward2": (0,),
     "ZeroBackward0": (0,),
     "AddmmBackward0": (2, 0, 1),
+    "CopysignBackward1": (0,),
+    "XlogyBackward1": (1,),
+    "XlogyBackward2": (0,),
+    "MaskedFillBackward0": (2,),
+    "MaskedFillBackward1": (2, 1),
 }
+# Parameters that PyTorch's nodes show too, under these names.
+_SHOWN = ("alpha", "beta", "delta", "lambd", "max", "min", "negative_slope", "threshold")
 
 
 def names(node: Node) -> dict[str, Any]:
@@ -289,7 +296,7 @@ def names(node: Node) -> dict[str, Any]:
     for arg in prim.args:
         if f"{arg}_shape" in wanted:
             found[NAMES[""].get(f"{arg}_shape", f"{arg}_sym_sizes")] = f"{arg}_shape"
-    return found
+    return found | {name: name for name in _SHOWN if name in prim.params}
 
 
 def in_order(node: Node) -> list[int]:

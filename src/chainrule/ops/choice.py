@@ -35,7 +35,7 @@ class Where(Elementwise):
         return (arrays[0], *super().prepare(arrays[1:], params))
 
 
-_where = Where()
+_where, _filled_number, _filled = Where(), Where("MaskedFillBackward0"), Where("MaskedFillBackward1")
 
 
 class Maximum(Elementwise):
@@ -199,11 +199,13 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
                 "\nMake truths of the numbers: mask != 0."
             )
         )
+    fill = _filled if isinstance(value, Tensor) else _filled_number
     if isinstance(value, Tensor):
         value = value.to(input.dtype)
     else:
         value = wrap(np.asarray(dtypes.number_as(value, input._dtype), input._dtype))
-    return where(mask, value, input)  # type: ignore[no-any-return]
+    check_broadcast((mask, value, input))
+    return fill(mask, value, input)  # type: ignore[no-any-return]
 
 
 export("where", where, method=False)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..primitive import Elementwise, Primitive
+from ..primitive import Elementwise, Primitive, table
 from ..tensor import Tensor
 from .kinds import attach, export
 from .samples import ONE
@@ -55,7 +55,8 @@ class Stop(Primitive):
         return None
 
 
-_stop, _clone, _cast, _to = Stop(), Clone(), Cast(), Cast("ToCopyBackward0")
+_stop, _clone = Stop(), Clone()
+_cast = table["Cast"] = Cast("ToCopyBackward0")
 
 
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
@@ -84,7 +85,7 @@ def to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bo
         return self.clone() if copy else self
     if self._dtype.kind == "c" and d.kind not in "cb":
         warnings.warn("Casting complex values to real discards the imaginary part", UserWarning, stacklevel=3)
-    return _to(self, dtype=d)  # type: ignore[no-any-return]
+    return _cast(self, dtype=d)  # type: ignore[no-any-return]
 
 
 def _converter(name: str) -> Any:

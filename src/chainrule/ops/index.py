@@ -118,6 +118,7 @@ class Put(Primitive):
 _nodes = ("SelectBackward0", "SliceBackward0", "UnsqueezeBackward0", "AliasBackward0", "IndexBackward0")
 by_name = {name: GetItem(name) for name in _nodes}  # of the key that makes it, as normal_key names it
 _select, _advanced, _unbind = by_name["SelectBackward0"], by_name["IndexBackward0"], GetItem("UnbindBackward0")
+_index_select = GetItem("IndexSelectBackward0")
 
 _gather: Primitive = table["Gather"]
 PutAdd(), Put(), Chosen("MaxBackward0"), Chosen("MinBackward0")
@@ -142,14 +143,14 @@ def getitem(self: Tensor, key: Any) -> Tensor:
     prim = by_name[label]
     try:
         out: Tensor = prim(self, key=parts)
-        return out if prim is not _advanced or out._node is None else saves_index(out)
+        return saves_index(out) if prim is _advanced else out
     except IndexError as e:
         raise IndexError(index_error(e, self)) from None
 
 
 def saves_index(out: Tensor) -> Tensor:
     """Have the node count its index among what is saved, and freed by ``backward``, as PyTorch does."""
-    if out._node.tensors is None:
+    if out._node is not None and out._node.tensors is None:
         out._node.tensors = ()
     return out
 
@@ -206,7 +207,14 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     if not input.ndim:
         return index_select(input.reshape(1), dim, index).reshape(())
     index = index if index.ndim else index.reshape(1)
-    return input[(*(slice(None),) * input._dim(dim), index)]
+    key = (*(slice(None),) * input._dim(dim), index)
+    parts, _ = normal_key(key, input._shape)
+    if computed(parts):
+        return read(input, parts)
+    try:
+        return saves_index(_index_select(input, key=parts))
+    except IndexError as e:
+        raise IndexError(index_error(e, input)) from None
 
 
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:

@@ -138,6 +138,7 @@ _exp2: Primitive = Exp2()
 class Copysign(Elementwise):
     """The size of x with the sign of y."""
 
+    labels = ("CopysignBackward0", "CopysignBackward1", "CopysignBackward0")
     forward = lambda xp, x, y: xp.copysign(x, y)
     d_x = lambda xp, x, y, out: xp.where(x == 0, xp.zeros_like(out), xp.sign(x) * xp.sign(out))
     d_y = 0
@@ -149,6 +150,7 @@ class Copysign(Elementwise):
 class Fmod(Elementwise):
     """``x - trunc(x / y) * y``, of the sign of x."""
 
+    labels = ("FmodBackward1", "FmodBackward0", "FmodBackward1")
     forward = lambda xp, x, y: xp.fmod(x, y)
     d_x = 1
     d_y = lambda x, y: -_trunc(x / y)

@@ -87,6 +87,7 @@ class Remainder(Elementwise):
 
     real_only = no_kernel("remainder_cpu")
     forward = lambda xp, x, y: xp.remainder(x, y)
+    labels = ("RemainderBackward1", "RemainderBackward0", "RemainderBackward1")
     d_x = 1
     d_y = lambda xp, x, y: -xp.floor_divide(xp.stop(x), xp.stop(y))  # a step: its own slope is 0
     samples = BETWEEN_STEPS
@@ -100,7 +101,7 @@ class FloorDivide(Elementwise):
 
     real_only = no_kernel("div_floor_cpu")
     differentiable = True
-    labels = ("NotImplemented",) * 3
+    labels = ("torch::autograd::NotImplemented",) * 3
     forward = lambda xp, x, y: xp.floor_divide(x, y)
     samples = BETWEEN_STEPS
 

@@ -84,6 +84,11 @@ def _scattered(name: str, x: Tensor, dim: int, index: Tensor, src: Any) -> tuple
     return x, key, src
 
 
+def _shaped(found: Tensor, input: Tensor) -> Tensor:
+    """A result for ``input``, which may have been a number."""
+    return found if input.ndim else found.reshape(())
+
+
 def scatter(
     input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
 ) -> Tensor:
@@ -104,8 +109,8 @@ def scatter(
     if key is None:
         return input.clone()
     if not isinstance(what, Tensor):
-        return _put_number(x, wrap(np.asarray(what, x._dtype)), key=key).reshape(input._shape)  # type: ignore[no-any-return]
-    return _put(x, what, key=key).reshape(input._shape)  # type: ignore[no-any-return]
+        return _shaped(_put_number(x, wrap(np.asarray(what, x._dtype)), key=key), input)
+    return _shaped(_put(x, what, key=key), input)
 
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
@@ -120,7 +125,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     x, key, what = _scattered("scatter", input, dim, index, src)
     if key is None:
         return input.clone()
-    return (x + _put_add(what, key=key, shape=x._shape, repeats=True)).reshape(input._shape)  # type: ignore[no-any-return]
+    return _shaped(x + _put_add(what, key=key, shape=x._shape, repeats=True), input)
 
 
 # --- combined in other ways ------------------------------------------------------------------------------------------
@@ -227,7 +232,7 @@ def scatter_reduce(
     x, key, what = _scattered("scatter", input, dim, index, src)
     if key is None or what is None:
         return input.clone()
-    return _reduced(_combine, x, what, key, reduce, include_self).reshape(input._shape)
+    return _shaped(_reduced(_combine, x, what, key, reduce, include_self), input)
 
 
 # --- whole slices ----------------------------------------------------------------------------------------------------
@@ -259,7 +264,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
         )
     source = source if source.ndim else source.reshape(1)
     added = _index_add(source if alpha == 1 else source * alpha, key=key, shape=x._shape, repeats=True)
-    return (x + added).reshape(input._shape)  # type: ignore[no-any-return]
+    return _shaped(x + added, input)
 
 
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
@@ -277,7 +282,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
             f"index_copy_(): self and source expected to have the same dtype, but got (self) "
             f"{errors.scalar_type(input._dtype)} and (source) {errors.scalar_type(source._dtype)}"
         )
-    return _index_copy(x, source if source.ndim else source.reshape(1), key=key).reshape(input._shape)  # type: ignore[no-any-return]
+    return _shaped(_index_copy(x, source if source.ndim else source.reshape(1), key=key), input)
 
 
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
@@ -292,7 +297,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
             f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {what.ndim} dimension(s)."
         )
     key = tuple([np.unique(k) if isinstance(k, np.ndarray) else k for k in key])  # each slice is filled once
-    return _index_fill(x, what, key=key).reshape(input._shape)  # type: ignore[no-any-return]
+    return _shaped(_index_fill(x, what, key=key), input)
 
 
 def index_reduce(
@@ -308,7 +313,7 @@ def index_reduce(
         raise RuntimeError(f"reduce argument must be either prod, mean, amax or amin, got {reduce}.")
     x, key, _ = _rows("index_reduce_", input, dim, index)
     source = source if source.ndim else source.reshape(1)
-    return _reduced(_index_reduce, x, source, key, reduce, include_self).reshape(input._shape)
+    return _shaped(_reduced(_index_reduce, x, source, key, reduce, include_self), input)
 
 
 def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
