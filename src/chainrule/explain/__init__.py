@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from .picture import Picture, graph
     from .plotting import Plot, plot
     from .reasons import Answer, why
+    from .scores import Sensitivity, sensitivity
 
 # Loaded when first asked for: the command line needs fonts and formulas as text without the rest.
 _LAZY = {
     **dict.fromkeys(("Explanation", "explain"), ".explanation"), **dict.fromkeys(("Picture", "graph"), ".picture"),
     **dict.fromkeys(("Plot", "plot"), ".plotting"), **dict.fromkeys(("Answer", "why"), ".reasons"),
+    **dict.fromkeys(("Sensitivity", "sensitivity"), ".scores"),
     **dict.fromkeys(("get_language", "set_language"), "..language"),
 }  # fmt: skip
 
@@ -42,14 +44,6 @@ class _Callable(_ModuleType):
 _sys.modules[__name__].__class__ = _Callable
 
 __all__ = [
-    "Answer",
-    "Explanation",
-    "Picture",
-    "Plot",
-    "explain",
-    "get_language",
-    "graph",
-    "plot",
-    "set_language",
-    "why",
-]
+    "Answer", "Explanation", "Picture", "Plot", "Sensitivity", "explain", "get_language", "graph", "plot", "sensitivity",
+    "set_language", "why",
+]  # fmt: skip
