@@ -99,7 +99,21 @@ __version__ = "0.1.0"
 globals().update(_public)
 
 # Loaded when first asked for, so that ``import chainrule`` stays quick.
-_PACKAGES = ("explain", "fft", "func", "linalg", "masked", "nn", "optim", "serialization", "signal", "special", "utils")
+_PACKAGES = (
+    "accelerator",
+    "cuda",
+    "explain",
+    "fft",
+    "func",
+    "linalg",
+    "masked",
+    "nn",
+    "optim",
+    "serialization",
+    "signal",
+    "special",
+    "utils",
+)
 _LAZY = {
     "compile": "compiler", "load": "serialization", "save": "serialization", "typename": "nn.parameter", "vmap": "func",
     **dict.fromkeys(

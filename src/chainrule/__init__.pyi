@@ -11,6 +11,7 @@ from .tensor import Tensor as Tensor
 from .ops.native import batch_norm_with_update as _batch_norm_with_update
 from .ops.native import native_batch_norm_legit as _native_batch_norm_legit
 from .ops.arithmetic import abs as abs
+from . import accelerator as accelerator
 from .ops.trigonometric import acos as acos
 from .ops.trigonometric import acosh as acosh
 from .ops.adaptive import adaptive_avg_pool1d as adaptive_avg_pool1d
@@ -118,6 +119,7 @@ from .ops.search import count_nonzero as count_nonzero
 from .ops.moments import cov as cov
 from .ops.norms import old_cross as cross
 from .ops.alignment import numbered_ctc_loss as ctc_loss
+from . import cuda as cuda
 from .ops.cumulative import cummax as cummax
 from .ops.cumulative import cummin as cummin
 from .ops.cumulative import cumprod as cumprod

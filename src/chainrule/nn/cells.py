@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ..creation import empty, zeros
-from ..ops.recurrence import recurrence
+from ..ops.recurrence import lstm_step, recurrence
 from ..tensor import Tensor
 from . import functional as F
 from . import init
@@ -71,14 +71,13 @@ class RNNCellBase(Module):
         elif input.ndim == 1:
             states = [s.unsqueeze(0) for s in states]
         self._check(x, states)
-        bias, hidden_bias = self.bias_ih, self.bias_hh
+        gates = F.linear(x, self.weight_ih, self.bias_ih)
         if cell == "gru":  # whose gate scales what the hidden state gives, bias included
-            b: Any = zeros(3 * self.hidden_size, dtype=x.dtype) if hidden_bias is None else hidden_bias
-            gates = F.linear(x, self.weight_ih, bias)
+            bias = zeros(3 * self.hidden_size, dtype=x.dtype) if self.bias_hh is None else self.bias_hh
+            _, new = recurrence(cell, gates, states, self.weight_hh, bias, (n,))
         else:
-            b = None
-            gates = F.linear(x, self.weight_ih, None if bias is None or hidden_bias is None else bias + hidden_bias)
-        _, new = recurrence(cell, gates, states, self.weight_hh, b, (n,))
+            gates = gates + F.linear(states[0], self.weight_hh, self.bias_hh)
+            new = list(lstm_step(gates, states[1])) if cell == "lstm" else [getattr(gates, cell)()]
         return new if input.ndim == 2 else [s.squeeze(0) for s in new]
 
     def _check(self, x: Tensor, states: list[Tensor]) -> None:

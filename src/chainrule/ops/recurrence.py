@@ -256,6 +256,39 @@ class Recurrence(Primitive):
 _recurrence = Recurrence()
 
 
+class LstmStep(Primitive):
+    """One step of an LSTM: from the gates' sums and c side by side, h, c and the gates side by side."""
+
+    composite = True
+    real_only = no_kernel("lstm_cell")
+    formula = False  # as one it grows without bounds
+    forward = lambda xp, p, *, hidden: lstm_forward(xp, p, hidden)
+    vjp_p = lambda xp, g, out, p, hidden: lstm_back(xp, g, out, p, hidden)
+    samples = [(((2, 10),), {"hidden": 2})]
+
+
+def lstm_forward(xp: Any, p: Any, hidden: int) -> Any:
+    states, kept = Lstm().after(xp, p[..., : 4 * hidden], p[..., 4 * hidden :])
+    return across(xp, *states, kept)
+
+
+def lstm_back(xp: Any, g: Any, out: Any, p: Any, hidden: int) -> Any:
+    n, c = hidden, p[..., 4 * hidden :]
+    g_states, g_kept = [g[..., :n], g[..., n : 2 * n]], g[..., 2 * n :]
+    g_a, _, g_old = Lstm().back(xp, g_states, g_kept, [c, c], [None, out[..., n : 2 * n]], out[..., 2 * n :])
+    return across(xp, g_a, g_old[1])
+
+
+_lstm_step = LstmStep()
+
+
+def lstm_step(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    """The next (h, c) of an LSTM, each (n, hidden), from the gates' sums (n, 4 * hidden) and c."""
+    n = c._shape[-1]
+    out = _lstm_step(cat([gates, c], -1), hidden=n)
+    return out[..., :n], out[..., n : 2 * n]
+
+
 def recurrence(
     cell: str, gates: Tensor, states: Sequence[Tensor], weight: Tensor, bias: Tensor | None,
     sizes: tuple[int, ...], reverse: bool = False,
