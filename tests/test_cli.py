@@ -69,7 +69,7 @@ def test_a_wrong_line_is_answered_in_one(line: str, capsys: pytest.CaptureFixtur
 # --- run ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["slopes", "softmax", "training"])
+@pytest.mark.parametrize("name", ["slopes", "softmax", "training", "quickstart", "names"])
 def test_a_program_prints_what_it_prints_with_pytorch(name: str) -> None:
     done = command("run", PROGRAMS / f"{name}.py")
     assert done.returncode == 0, done.stderr
@@ -77,7 +77,7 @@ def test_a_program_prints_what_it_prints_with_pytorch(name: str) -> None:
     assert ("UserWarning: The .grad attribute" in done.stderr) == (name == "slopes")
 
 
-@pytest.mark.parametrize("name", ["slopes", "softmax", "training", "environment"])
+@pytest.mark.parametrize("name", ["slopes", "softmax", "training", "environment", "quickstart", "names"])
 def test_the_expectations_are_pytorchs(name: str) -> None:
     pytest.importorskip("torch")
     line = [sys.executable, "-W", "ignore", PROGRAMS / f"{name}.py", "a", "--b"]
