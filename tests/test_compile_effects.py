@@ -98,6 +98,10 @@ def read_before(x: Any) -> Any:
     return y, x.sum()
 
 
+def onto_itself(x: Any) -> Any:
+    return x.copy_(x)
+
+
 def view_before(x: Any) -> Any:
     v = x[:2]
     x.mul_(2)
@@ -117,6 +121,7 @@ def view_before(x: Any) -> Any:
         outer_item,
         read_before,
         view_before,
+        onto_itself,
     ],
 )
 def test_writes(compile: Any, f: Callable[..., Any]) -> None:
@@ -162,8 +167,12 @@ def test_memory_that_others_share_is_left_to_eager() -> None:
         y.detach().add_(1)
         return v
 
+    def view(x: Any) -> Any:
+        x[1:].detach().add_(1)
+        return None
+
     x = torch.zeros(4)
-    for g, args in ((f, (x, x[1:])), (f, (x, x.detach())), (behind, (x,))):
+    for g, args in ((f, (x, x[1:])), (f, (x, x.detach())), (behind, (x,)), (view, (x,))):
         eager = numbers(g(*args))
         x.zero_()
         with pytest.warns(UserWarning, match="memory"):

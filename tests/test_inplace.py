@@ -333,3 +333,11 @@ def test_a_refused_write_writes_nothing(T: Any) -> None:
     assert x.tolist() == [0.0] * 3
     assert a.tolist() == b.tolist() == [1.0] * 3
     assert x._version == a._version == b._version == 0
+
+
+def test_reversed_is_a_copy() -> None:
+    import chainrule as torch
+
+    x = torch.arange(3.0)
+    x.flip(0).mul_(5)
+    assert x.tolist() == [0.0, 1.0, 2.0]

@@ -30,7 +30,6 @@ from numpy import (
     exp,
     expand_dims,
     expm1,
-    flip,
     floor,
     greater,
     greater_equal,
@@ -198,6 +197,11 @@ def all(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
 
 def any(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
     return np.logical_or.reduce(x, axis=axis, keepdims=keepdims)
+
+
+def flip(x: Any, *, axis: Any = None) -> Any:
+    """A copy, where NumPy gives a view."""
+    return np.flip(x, axis).copy()
 
 
 def astype(x: Any, dtype: Any) -> Any:

@@ -268,11 +268,12 @@ class Capture:
         writes = []
         arrays = [slots["_a"].__get__(t) for t, _ in self.seen.values()]
         for i, (t, a) in enumerate(self.seen.values()):
-            if a.var is self.program.inputs[i]:
+            versions = self.before[id(t)].writes()
+            if a.var is self.program.inputs[i] and not versions and not a.behind:
                 continue
             if not is_alone(t, arrays[i], [b for b in arrays if b is not arrays[i]]):
                 raise Uncompilable("it writes to a tensor whose memory others share")
-            writes.append(Write(i, len(outputs), self.before[id(t)].writes()))
+            writes.append(Write(i, len(outputs), versions))
             outputs.append(self.atom(a))
         return writes
 
