@@ -68,6 +68,9 @@ class Upsample(Primitive):
     forward = lambda xp, x, *, taps: resampled(x, taps)
     vjp_x = lambda xp, g, taps: _upsample(g, taps=tuple([t.transposed for t in taps]))
     linear = ("x",)
+    depends = lambda xp, x, taps, out_shape: xp.broadcast_to(
+        xp.sum(x, axis=tuple(range(-len(taps), 0)), keepdims=True), out_shape
+    )
 
 
 # --- where the points are, and what counts there -----------------------------------------------------------------------
