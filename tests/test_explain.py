@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -307,3 +308,16 @@ def test_nothing_is_left_behind() -> None:
         assert not torch.is_grad_enabled()
     assert number_like(2.0)
     assert not number_like(np.float64(2.0))
+
+
+def test_without_sympy_the_numbers_are_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sympy", None)
+    x = leaf(2.0)
+    e = explain(torch.sin(x) * x)
+    assert "pip install 'chainrule[explain]'" in str(e)
+    assert "t1 = sin(x)" in str(e)
+    assert e.derivative("x") == pytest.approx(2 * math.cos(2) + math.sin(2))
+    assert [r.verdict for r in e.evidence] == ["agrees"]
+    assert (e.latex(), e._repr_latex_()) == ("", None)
+    for form in (e.html(), e.graph().svg(), json.dumps(e.as_dict())):
+        assert "sin(x)" in form

@@ -58,7 +58,7 @@ class Explanation:
         return as_html(self, self.language if lang is None else known(lang))
 
     def latex(self) -> str:
-        """The formulas of the result and of its derivatives in LaTeX."""
+        """The formulas of the result and of its derivatives in LaTeX; empty if there are none."""
         from .markup import as_latex
 
         return as_latex(self)
@@ -90,8 +90,8 @@ class Explanation:
     def _repr_html_(self) -> str:
         return self.html()
 
-    def _repr_latex_(self) -> str:
-        return f"$$\n{self.latex()}\n$$"
+    def _repr_latex_(self) -> str | None:
+        return f"$$\n{self.latex()}\n$$" if self.formulas.known else None
 
 
 def explain(what: Any, /, *point: Any, wrt: Any = None, lang: Language | None = None, **named: Any) -> Explanation:

@@ -103,6 +103,8 @@ def _symbol(item: Item, at: tuple[int, ...]) -> str:
 
 def as_latex(e: Explanation) -> str:
     """Aligned equations; empty if there is no formula."""
+    if not e.formulas.known:
+        return ""
     sympy = load("sympy", "explain", "LaTeX")
     lines = []
     for y, formula, item, at in _equations(e):
@@ -112,7 +114,7 @@ def as_latex(e: Explanation) -> str:
         else:
             left = rf"\frac{{\partial {y}}}{{\partial {sympy.latex(sympy.Symbol(_symbol(item, at)))}}}"
         lines.append(rf"{left} &= {sympy.latex(formula)}")
-    return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}" if lines else ""
+    return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
 
 def _mathml(e: Explanation) -> Iterator[str]:
