@@ -49,7 +49,10 @@ class Taps:
         for k, index in enumerate(self.index):
             part = np.take(x, index, at)
             if self.weights is not None:
-                part *= self.weights[k].astype(x.dtype).reshape(-1, *(1,) * (-1 - at))
+                w = self.weights[k].astype(
+                    np.result_type(x.dtype, np.float16)
+                )  # of whole numbers too they are fractions
+                part = part * w.reshape(-1, *(1,) * (-1 - at))
             out = part if out is None else np.add(out, part, out=out)
         return out
 
@@ -68,9 +71,6 @@ class Upsample(Primitive):
     forward = lambda xp, x, *, taps: resampled(x, taps)
     vjp_x = lambda xp, g, taps: _upsample(g, taps=tuple([t.transposed for t in taps]))
     linear = ("x",)
-    depends = lambda xp, x, taps, out_shape: xp.broadcast_to(
-        xp.sum(x, axis=tuple(range(-len(taps), 0)), keepdims=True), out_shape
-    )
 
 
 # --- where the points are, and what counts there -----------------------------------------------------------------------
