@@ -388,6 +388,26 @@ def test_an_optimiser_goes_on_after_other_options(compile: Any, own_generator: A
     same(run(compile), run(lambda f: f))
 
 
+def test_what_never_settles_falls_back() -> None:
+    from collections import defaultdict
+
+    class Memo:
+        held: Any = None
+
+        def __call__(self, x: Any) -> Any:
+            self.held[torch.ones(1)] = 1
+            return x * 2
+
+    memo = Memo()
+    memo.held = defaultdict(list)
+    f = torch.compile(memo, backend="numpy")
+    with pytest.warns(UserWarning, match="changes") as caught:
+        found = [f(torch.ones(1)).item() for _ in range(8)]
+    assert found == [2.0] * 8
+    assert len(caught) == 1
+    assert len(memo.held) == 8
+
+
 # --- random numbers ------------------------------------------------------------------------------------------------
 
 

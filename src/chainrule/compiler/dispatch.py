@@ -32,6 +32,7 @@ from .simplify import simplify
 from .watching import Inline, Uncompilable, capturing
 
 LIMIT = 16  # states of one function that are compiled
+SETTLING = 3  # calls in which what it depends on may still grow
 MISS = object()
 _PACKAGE, _STDLIB = str(Path(__file__).resolve().parents[1]), sysconfig.get_path("stdlib")
 
@@ -47,6 +48,7 @@ class Compiled:
         self.entries: list[Entry] = []
         self.calls: list[Callable[..., Any]] = []
         self._lock = threading.RLock()
+        self.settling = 0
         self.eager: str | None = None  # why the function is no longer compiled
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -96,7 +98,10 @@ class Compiled:
         try:
             entry = self._captured(environment, args, kwargs)
             if changed := environment.changed(args, kwargs):
-                if all(c.grows for c in changed):  # the state of an optimiser, begun by its first step
+                self.settling += all(c.grows for c in changed)
+                if self.settling <= SETTLING and all(
+                    c.grows for c in changed
+                ):  # an optimiser's state, begun by its first step
                     raise Inline
                 labels = dict.fromkeys(c.label for c in changed)
                 raise Uncompilable(f"it changes {', '.join(labels)}, which it depends on")
