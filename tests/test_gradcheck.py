@@ -352,7 +352,7 @@ SAMPLES = {p.name: next(cases(p)) for p in primitives() if p.differentiable and 
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_strict_on_every_operation(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its rules pass in both modes; a reverse rule that is wrong by a millionth does not."""
+    """Its rules pass in both modes; a reverse rule that is slightly wrong does not."""
     case = SAMPLES[name]
     node, xs = case.prim.node, [torch.from_numpy(np.array(case.args[i])).requires_grad_() for i in case.moving]
     options: dict[str, Any] = {"strict": True, "raise_exception": False}
@@ -364,14 +364,15 @@ def test_strict_on_every_operation(name: str, monkeypatch: pytest.MonkeyPatch) -
     slopes = torch.autograd.grad(f(*xs).sum(), xs, allow_unused=True)
     if not any(g is not None and g.abs().sum() > 1e-3 for g in slopes):
         return  # what is 0 is not made wrong by a factor
-    for attribute in ("pulls", "alone"):
-        monkeypatch.setattr(node, attribute, tuple(map(slightly_wrong, getattr(node, attribute))))
-    assert not gradcheck(f, xs, **options)
-    assert not gradcheck(f, xs, fast_mode=True, **options)
+    rules = {attribute: getattr(node, attribute) for attribute in ("pulls", "alone")}
+    for fast, error in ((False, 1e-6), (True, 1e-5)):  # one number for all slopes may happen to be small
+        for attribute, pulls in rules.items():
+            monkeypatch.setattr(node, attribute, tuple([slightly_wrong(pull, error) for pull in pulls]))
+        assert not gradcheck(f, xs, fast_mode=fast, **options)
 
 
-def slightly_wrong(pull: Any) -> Any:
-    return lambda xp, g, s, p: pull(xp, g, s, p) * (1 + 1e-6)
+def slightly_wrong(pull: Any, error: float) -> Any:
+    return lambda xp, g, s, p: pull(xp, g, s, p) * (1 + error)
 
 
 def test_as_strict_as_pytorch() -> None:
