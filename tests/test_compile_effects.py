@@ -102,6 +102,21 @@ def onto_itself(x: Any) -> Any:
     return x.copy_(x)
 
 
+def picked(x: Any) -> Any:
+    y = x * 2
+    z = y[torch.tensor([0, 0])]
+    z.mul_(5)
+    return y, z
+
+
+def turned(x: Any) -> Any:
+    y = x.repeat(2).reshape(2, 3) * 2
+    z, v = y.t().reshape(-1), y.reshape(-1)
+    z.mul_(5)
+    v.add_(1)
+    return y, z, v
+
+
 def view_before(x: Any) -> Any:
     v = x[:2]
     x.mul_(2)
@@ -121,6 +136,8 @@ def view_before(x: Any) -> Any:
         outer_item,
         read_before,
         view_before,
+        picked,
+        turned,
         onto_itself,
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import errors, modes
-from .engine import Nowhere, Port, more
+from .engine import Box, Nowhere, Port, more
 from .meta import Inference, Meta
 from .primitive import Primitive, bind, table
 from .tensor import Tensor, node_slot, wrap
@@ -63,7 +63,9 @@ def copied(a: Any, b: Any) -> bool:
         return isinstance(a, Tensor) and b is not a and (base is None or (base is not a and base is not a._base))
     while isinstance(a, Tensor):  # the argument of a transform, which holds the tensor that it came from
         a = a._a
-    if type(b) is not _ndarray or b is a or b.base is a:
+    if type(b) is not _ndarray:  # a trace says of what memory it is
+        return isinstance(b, Box) and getattr(b, "memory", None) is not getattr(a, "memory", None)
+    if b is a or b.base is a:
         return False
     return b.base is None or b.base is not getattr(a, "base", None)
 

@@ -27,6 +27,7 @@ class Recorder(Protocol):
 
     def record(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any: ...
     def given(self, a: Any) -> Traced: ...
+    def layout(self, a: Traced) -> Any: ...
     def shown(self, a: Traced) -> None: ...
     def no_value(self, a: Traced) -> NoReturn: ...
 
@@ -34,10 +35,11 @@ class Recorder(Protocol):
 class Memory:
     """What an array and its views have in common: how often it was written to, and whether it is being written to."""
 
-    __slots__ = ("open", "writes")
+    __slots__ = ("open", "unsure", "writes")
 
     def __init__(self) -> None:
         self.writes, self.open = 0, False
+        self.unsure = False  # whether something may be a view of it or a copy, as its layout is
 
 
 # Not marked composite, since a Dual need not look inside, but made of simpler operations all the same.
@@ -66,6 +68,8 @@ class Traced(Box):
         return self.seen != self.memory.writes and not self.memory.open
 
     def _writing(self, begins: bool) -> None:
+        if self.memory.unsure:
+            self.recorder.layout(self)
         self.memory.writes += begins
         self.memory.open = begins
 

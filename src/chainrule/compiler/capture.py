@@ -17,7 +17,7 @@ import numpy as np
 
 from ..arrays import namespace as ns
 from ..arrays.namespace import is_numpy
-from ..arrays.traced import Traced, bare
+from ..arrays.traced import Memory, Traced, bare
 from ..backward import fit
 from ..engine import Node, Sweep
 from ..errors import no_value
@@ -164,7 +164,7 @@ class Capture:
     def layout(self, a: Traced) -> Any:
         """An array that lies in memory as ``a`` would."""
         self.ordered = True
-        if not self.faithful and a.ndim > 1:
+        if not self.faithful and (a.ndim > 1 or a.memory.unsure):
             raise Unfaithful
         return a.example
 
@@ -189,10 +189,21 @@ class Capture:
         atoms = tuple(self.atom(a) for a in args)
         found = self._run(prim, tuple(a.example if isinstance(a, Traced) else a for a in args), params)
         outs = (found,) if prim.outputs is None else tuple(found)
-        shown = args[0].memory if prim.view and isinstance(args[0], Traced) else None
+        shown = self._shown(prim, args[0], params, outs[0]) if prim.view and isinstance(args[0], Traced) else None
         traced = tuple(Traced(self, var_of(o), o, shown) for o in outs)
         self.program.equations.append(Equation(prim, atoms, params, tuple(t.var for t in traced)))
         return traced[0] if prim.outputs is None else traced
+
+    def _shown(self, prim: Primitive, x: Traced, params: dict[str, Any], out: Any) -> Memory | None:
+        """The memory of which a view shows a part; None if it is a copy after all."""
+        if any(isinstance(k, np.ndarray) for k in params.get("key", ())):
+            return None
+        if type(prim).__name__ == "Reshape":  # a view if the layout allows it
+            if self.faithful and x.size:
+                self.ordered = True
+                return x.memory if np.may_share_memory(out, x.example) else None
+            x.memory.unsure = True
+        return x.memory
 
     def _run(self, prim: Primitive, examples: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """What the primitive makes of the examples; for large ones, something of that shape and dtype."""

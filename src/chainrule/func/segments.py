@@ -53,6 +53,9 @@ class Trace:
     def no_value(self, a: Traced) -> NoReturn:
         raise RuntimeError(no_value(a))
 
+    def layout(self, a: Traced) -> Any:
+        return a.example
+
     def shown(self, a: Traced) -> None:
         """A print of a value: harmless."""
 
