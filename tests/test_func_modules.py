@@ -141,3 +141,21 @@ def test_models_that_do_not_stack(T: Any) -> None:
     b.bias.requires_grad_(False)
     with refused(RuntimeError, "Expected bias from each model to have the same .requires_grad"):
         T.func.stack_module_state([a, b])
+
+
+def test_batch_norms_without_running_statistics() -> None:
+    T.manual_seed(0)
+    net = T.nn.Sequential(T.nn.Linear(2, 3), T.nn.Sequential(T.nn.BatchNorm1d(3)), T.nn.BatchNorm2d(1))
+    assert T.func.replace_all_batch_norm_modules_(net) is net
+    assert list(net.state_dict()) == ["0.weight", "0.bias", "1.0.weight", "1.0.bias", "2.weight", "2.bias"]
+    assert not net[2].track_running_stats
+    net = net[:2]
+    params, batches = dict(net.named_parameters()), T.randn(4, 5, 2)
+
+    def loss(params: Any, x: Any) -> Any:
+        return T.func.functional_call(net, params, (x,)).sigmoid().square().sum()
+
+    together = T.vmap(T.func.grad(loss), in_dims=(None, 0))(params, batches)
+    for i, x in enumerate(batches):
+        for name, g in T.func.grad(loss)(params, x).items():
+            assert T.allclose(together[name][i], g, atol=1e-6)

@@ -7,7 +7,7 @@ from .forward import jvp
 from .functionalize import debug_unwrap, functionalize
 from .implicit import custom_root, fixed_point, linear_solve, newton
 from .jacobians import hessian, jacfwd, jacrev
-from .modules import functional_call, stack_module_state
+from .modules import functional_call, replace_all_batch_norm_modules_, stack_module_state
 from .ode import odeint
 from .optimize import Objective, minimize
 from .plan import Plan, plan
@@ -41,6 +41,7 @@ __all__ = [
     "partials",
     "plan",
     "rearrange",
+    "replace_all_batch_norm_modules_",
     "sparse_hessian",
     "sparse_jacobian",
     "sparsity",

@@ -214,3 +214,24 @@ def _stacked(states: list[State]) -> State:
         stacked = stack(tensors).detach()
         found[name] = stacked.requires_grad_() if first._rg else stacked
     return found
+
+
+def replace_all_batch_norm_modules_(root: Module) -> Module:
+    """Let every batch norm in ``root`` normalise by its batch alone, without running statistics; gives back ``root``.
+
+    A running mean is written to, which vmap cannot do to what all samples share.
+
+    Source: ``torch.func.replace_all_batch_norm_modules_``.
+
+    >>> import chainrule as torch
+    >>> model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+    >>> torch.func.replace_all_batch_norm_modules_(model)[1].running_mean is None
+    True
+    """
+    from ..nn.batchnorm import _BatchNorm
+
+    for module in root.modules():
+        if isinstance(module, _BatchNorm):
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root
