@@ -143,7 +143,7 @@ def test_models_that_do_not_stack(T: Any) -> None:
         T.func.stack_module_state([a, b])
 
 
-def test_batch_norms_without_running_statistics() -> None:
+def test_batch_norms_without_running_statistics(T: Any) -> None:
     T.manual_seed(0)
     net = T.nn.Sequential(T.nn.Linear(2, 3), T.nn.Sequential(T.nn.BatchNorm1d(3)), T.nn.BatchNorm2d(1))
     assert T.func.replace_all_batch_norm_modules_(net) is net
