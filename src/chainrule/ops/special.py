@@ -229,11 +229,17 @@ class SpecialEntr(Special):
     samples = POSITIVE
 
 
+def times_log(xp: Any, x: Any, y: Any, log: Any) -> Any:
+    x, y = array(xp, x, y), array(xp, y, x)
+    out = x * log(y)
+    return xp.where((x == 0) & (y == y), xp.zeros_like(out), out)
+
+
 class Xlogy(Special):
     """``x log(y)``, 0 where x is 0, whatever y is (nan stays nan)."""
 
     labels = ("XlogyBackward0", "XlogyBackward2", "XlogyBackward1")
-    forward = lambda xp, x, y: of_two(xp.special.xlogy, xp, x, y)
+    forward = lambda xp, x, y: times_log(xp, x, y, xp.log)
     d_x = lambda xp, x, y, out: xp.where((x == 0) & (y <= 0), xp.zeros_like(out), xp.log(array(xp, y, out)))
     d_y = lambda x, y: x / y
     samples = BOTH_POSITIVE
@@ -242,7 +248,7 @@ class Xlogy(Special):
 class SpecialXlog1Py(Special):
     """``x log(1 + y)``, 0 where x is 0."""
 
-    forward = lambda xp, x, y: of_two(xp.special.xlog1py, xp, x, y)
+    forward = lambda xp, x, y: times_log(xp, x, y, xp.log1p)
     d_x = lambda xp, x, y, out: xp.where((x == 0) & (y <= -1), xp.zeros_like(out), xp.log1p(array(xp, y, out)))
     d_y = lambda x, y: x / (y + 1)
     samples = BOTH_POSITIVE
