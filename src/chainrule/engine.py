@@ -541,12 +541,16 @@ def _name(hook: Callable[..., Any]) -> str:
 
 def check_versions(node: Node) -> None:
     """PyTorch's error when a value that was saved for backward has been written to since."""
-    extra, edges = node.extra, node.edges
+    extra, tensors = node.extra, node.tensors
     versions = None if extra is None else extra.versions
-    for i, t in reversed(list(enumerate(node.tensors))):  # the order in which PyTorch unpacks them
+    for i in range(len(tensors) - 1, -1, -1):  # the order in which PyTorch unpacks them
+        t = tensors[i]
         if t is not None and t._v is not None:
             expected = (versions[i] or 0) if versions else 0
-            if not t._rg and edges[i] is not None and edges[i]._seq:
+            if t._rg and t._v[0] == expected:
+                continue
+            edge = node.edges[i]
+            if not t._rg and edge is not None and edge._seq:
                 raise RuntimeError(errors.DETACHED)
             if t._v[0] != expected and needs(node, i):
                 raise explained(RuntimeError(errors.modified_in_place(node, t, t._v[0], expected)), "in place", node, t)
