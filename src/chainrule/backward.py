@@ -282,8 +282,13 @@ def _grad_of_one(y: Tensor, x: Tensor, g: Any, keep: bool) -> Tensor | None:
     if target._seq:
         sweep.capture = {target: None}
     sweep.wanted = reachable((root,), sweep.targets)
-    found = _run(sweep, ((root, g),), collect).get(target)
+    plain = not target._seq and target._meta is None  # nobody is to be asked about the total
+    found = _run(sweep, ((root, g),), _totals if plain else collect).get(target)
     return None if found is None else wrap(found)
+
+
+def _totals(sweep: engine.Sweep, totals: dict[Any, Any]) -> dict[Any, Any]:
+    return totals
 
 
 def _batched(
