@@ -2,7 +2,7 @@
 #
 #   make run      run the five examples and write their pictures to plots/
 #   make test     run the tests; PyTorch is not needed and not installed
-#   make lint     check style            make types   check types
+#   make lint     check style, and what is generated     make types   check types
 #   make docs     build the pages        make bench   measure (benchmarks/run.py)
 #   make parity   run the tests beside PyTorch and the other libraries, from an environment of their own
 #   make clean    remove all that these commands have made
@@ -29,6 +29,7 @@ test: .venv/.test
 lint: .venv/.lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python tools/make_stubs.py --check
 
 types: .venv/.lint
 	$(BIN)/mypy

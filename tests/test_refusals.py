@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Any
 
 import numpy as np
@@ -153,3 +154,16 @@ def test_an_error_names_the_class_that_users_know() -> None:
     with pytest.raises(TypeError, match=r"^Tensor\.tolist\(\)"):
         torch.ones(1).tolist(1)  # type: ignore[call-arg]
     assert np.ndim(torch.ones(1).tolist()) == 1
+
+
+class Width(enum.IntEnum):
+    TWO = 2
+
+
+def test_numbers_of_other_kinds_are_numbers(T: Any) -> None:
+    x, c = T.ones(2), T.tensor([True, False])
+    for y in (x * Width.TWO, Width.TWO * x, T.where(c, x, Width.TWO), T.where(c, np.float64(3), x), x.clamp(max=np.float64(0.5)),
+              x.clamp(Width.TWO), T.add(x, np.float64(2))):  # fmt: skip
+        assert y.dtype == T.float32
+    assert (x * Width.TWO).tolist() == [2, 2] and T.where(c, x, Width.TWO).tolist() == [1, 2]
+    assert x.clamp(Width.TWO).tolist() == [2, 2] and T.where(c, 1, 2.5).tolist() == [1, 2.5]

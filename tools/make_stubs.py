@@ -61,8 +61,15 @@ def families() -> str:
                 frame = frame.f_back
             before, members = set(kinds.public), {*vars(Tensor)}
             standing = {n for n, v in vars(Tensor).items() if isinstance(v, later.Later)}
+            module = frame.f_globals["__name__"].rpartition(".")[2]
+            known = declared.get(module, ([], []))
+            again = (
+                {args[0]} & before - {*known[0]} if name == "export" else {*kwargs} & members - standing - {*known[1]}
+            )
+            if again:
+                raise ValueError(f"ops/{module}.py declares {again}, as another module does: which is meant?")
             result = original(*args, **kwargs)
-            functions, methods = declared.setdefault(frame.f_globals["__name__"].rpartition(".")[2], ([], []))
+            functions, methods = declared.setdefault(module, ([], []))
             functions += set(kinds.public) - before
             now = {n for n, v in vars(Tensor).items() if isinstance(v, later.Later)}
             methods += ({*vars(Tensor)} - members) | (standing - now)

@@ -341,7 +341,7 @@ from .ops.factors import ormqr as ormqr
 from .ops.linalg import outer as outer
 from .ops.units import pairwise_distance as pairwise_distance
 from .ops.factors import pca_lowrank as pca_lowrank
-from .ops.pairs import pdist as pdist
+from .ops.distances import pdist as pdist
 from .ops.shape import permute as permute
 from .ops.rearrange import permute_copy as permute_copy
 from .ops.matrix_functions import pinverse as pinverse

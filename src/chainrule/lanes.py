@@ -291,7 +291,8 @@ def flat_kinds(prim: Elementwise) -> frozenset[Any]:
 
 _FLOATS = frozenset([_S32, _F32, _S64, _F64])
 _INTEGERS: frozenset[Any] = frozenset([np.int64, np.dtype("int64")])
-_OPERANDS = (Box, int, float, complex)
+_PYTHON: tuple[Any, ...] = (int, float, complex)
+_OPERANDS = (Box, *_PYTHON)
 
 
 def _operator(prim: Primitive, arrays: tuple[Any, ...], out: Any) -> Any:
@@ -303,7 +304,7 @@ def _operator(prim: Primitive, arrays: tuple[Any, ...], out: Any) -> Any:
 
 def general(prim: Primitive, arrays: tuple[Any, ...], out: Any = None, params: dict[str, Any] | None = None) -> Any:
     """``prim`` on what a user passed: checked, lifted, bound; the result stored in ``out`` if given."""
-    lifted = tuple([a if isinstance(a, Tensor) else _lift(prim, i, a, arrays) for i, a in enumerate(arrays)])
+    lifted = tuple([a if isinstance(a, Tensor) else lift(prim, i, a, arrays) for i, a in enumerate(arrays)])
     if out is not None and any(isinstance(a, Tensor) and a._first for a in (out, *lifted)):
         raise NotImplementedError(f"Trying to use forward AD with {prim.name.lower()}_out that does not support it because "
                                   "it is an out= function")  # fmt: skip
@@ -320,11 +321,16 @@ def general(prim: Primitive, arrays: tuple[Any, ...], out: Any = None, params: d
     return assign(out, result)
 
 
-def _lift(prim: Primitive, i: int, a: Any, arrays: tuple[Any, ...]) -> Any:
-    if isinstance(a, Box) or (type(a) in (int, float, bool, complex) and (i or len(arrays) > 1)):
+def lift(prim: Primitive, i: int, a: Any, arrays: tuple[Any, ...]) -> Any:
+    """An argument as operations take it: a box, or one of Python's own numbers; TypeError for anything else."""
+    if isinstance(a, Box) or (type(a) in (int, float, bool, complex) and len(arrays) > 1):
         return a
     if isinstance(a, np.generic):
         return a.item()
+    if len(arrays) > 1:
+        for kind in _PYTHON:  # an enumeration's member, say
+            if isinstance(a, kind):
+                return kind(a)
     if len(arrays) > 1 and ns.is_array(a):
         return wrap(a)
     which = "input" if i == 0 else "other"

@@ -31,6 +31,7 @@ from ..ops.adaptive import (
 from ..ops.alignment import ctc_loss
 from ..ops.attention import multi_head_attention_forward, scaled_dot_product_attention
 from ..ops.convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
+from ..ops.distances import pdist
 from ..ops.dropout import (
     alpha_dropout,
     dropout,
@@ -64,7 +65,7 @@ from ..ops.normalisation import (
     rms_norm,
 )
 from ..ops.padding import pad
-from ..ops.pairs import bilinear, pdist
+from ..ops.pairs import bilinear
 from ..ops.patches import fold, unfold
 from ..ops.pixels import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from ..ops.pooling import (

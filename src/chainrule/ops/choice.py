@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes, errors
-from ..arrays.namespace import dtype_of
 from ..engine import Box
 from ..errors import explained
-from ..lanes import check_broadcast
+from ..lanes import check_broadcast, lift
 from ..primitive import Elementwise, Primitive, bind, table
 from ..tensor import Tensor, wrap
 from ..transforms import one_shape
@@ -86,11 +85,10 @@ class Clamp(Primitive):
 
 
 def clamped(xp: Any, x: Any, min: Any, max: Any) -> Any:
-    floats = x.dtype.kind == "f"  # else a number may not fit, and wraps around
     if min is not None:
-        x = xp.where(x < min, min if floats else xp.astype(xp.asarray(min), x.dtype), x)
+        x = xp.where(x < min, xp.astype(xp.asarray(min), x.dtype), x)
     if max is not None:
-        x = xp.where(x > max, max if floats else xp.astype(xp.asarray(max), x.dtype), x)
+        x = xp.where(x > max, xp.astype(xp.asarray(max), x.dtype), x)
     return x
 
 
@@ -112,19 +110,16 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     if input is None and other is None:
         one_shape("where", condition)
         return nonzero(condition, as_tuple=True)
-    lifted: Any = (condition, input, other)
-    for a in lifted:
-        if not isinstance(a, (Box, int, float, complex)):
-            lifted = tuple([a if isinstance(a, (Box, int, float, complex)) else wrap(np.asarray(a)) for a in lifted])
-            break
-    if not (isinstance(input, Box) or isinstance(other, Box) or any(isinstance(a, Box) for a in lifted[1:])):
-        d = dtypes.result_dtype([], list(lifted[1:]))
-        lifted = (lifted[0], wrap(np.asarray(lifted[1], d)), lifted[2])
-    if dtype_of(lifted[0]).kind != "b":
+    three = (condition, input, other)
+    condition, input, other = (lift(_where, i, a, three) for i, a in enumerate(three))
+    if not (isinstance(input, Box) or isinstance(other, Box)):
+        input = wrap(np.asarray(input, dtypes.result_dtype([], [input, other])))
+    if not isinstance(condition, Box) or condition._dtype.kind != "b":
+        kind = condition.dtype if isinstance(condition, Box) else type(condition).__name__
         raise explained(RuntimeError("where expected condition to be a boolean tensor, but got a tensor with dtype "
-                           f"{lifted[0].dtype}\nWrite the comparison: x != 0."))  # fmt: skip
-    check_broadcast(lifted)
-    return bind(_where, lifted, {})
+                           f"{kind}\nWrite the comparison: x != 0."))  # fmt: skip
+    check_broadcast((condition, input, other))
+    return bind(_where, (condition, input, other), {})
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:

@@ -1,14 +1,12 @@
-"""Numbers made of pairs of vectors: bilinear forms, and the distances of all pairs."""
+"""Numbers made of pairs of vectors: bilinear forms."""
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from ..errors import explained
-from ..tensor import Tensor, wrap
-from .kinds import export, export_all, public
+from ..tensor import Tensor
+from .kinds import export_all, public
 
 matmul = public["matmul"]
 
@@ -48,26 +46,4 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     return found if bias is None else found + bias  # type: ignore[no-any-return]
 
 
-def pdist(input: Tensor, p: float = 2.0) -> Tensor:
-    """The p-norm distances of all pairs of rows of ``input`` (n, m), each once: (n * (n - 1) / 2,).
-
-    Source: ``torch.nn.functional.pdist``.
-
-    >>> import chainrule as torch
-    >>> torch.pdist(torch.tensor([[0.0, 0.0], [3.0, 4.0], [3.0, 0.0]]))
-    tensor([5., 3., 4.])
-    """
-    if input.ndim != 2:
-        raise RuntimeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
-    if input._dtype.kind != "f":
-        raise RuntimeError("pdist only supports floating-point dtypes")
-    if p < 0:
-        raise RuntimeError("pdist only supports non-negative p values")
-    if not input._shape[1]:
-        return input.new_zeros(input._shape[0] * (input._shape[0] - 1) // 2)
-    first, second = (wrap(i) for i in np.triu_indices(input._shape[0], 1))
-    return (input[first] - input[second]).norm(p, -1)
-
-
 export_all(bilinear, method=False)
-export("pdist", pdist, method=False)

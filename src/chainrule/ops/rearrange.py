@@ -293,26 +293,6 @@ def slice_copy(input: Tensor, dim: int = 0, start: int | None = None, end: int |
 export("slice_copy", slice_copy, method=False)
 
 
-def _adjoint(self: Tensor) -> Tensor:
-    if self.ndim == 1:
-        raise RuntimeError("tensor.mH is only supported on matrices or batches of matrices. Got 1-D tensor.")
-    x = self.transpose(-2, -1) if self.ndim else self
-    return x.conj() if self._dtype.kind == "c" else x
-
-
-def _hermitian(self: Tensor) -> Tensor:
-    if self.ndim not in (0, 2):
-        raise RuntimeError(
-            f"tensor.H is only supported on matrices (2-D tensors). Got {self.ndim}-D tensor."
-            + (" For batches of matrices, consider using tensor.mH" if self.ndim > 2 else "")
-        )
-    return _adjoint(self)
-
-
-attach(H=property(_hermitian), mH=property(_adjoint), adjoint=_adjoint)
-export("adjoint", _adjoint, method=False)
-
-
 # --- in place: the same memory under another shape ---------------------------------------------------------------------
 
 
