@@ -60,6 +60,14 @@ WRITES: dict[str, tuple[Callable[..., Any], Any]] = {
     "scatter_add": (lambda x, v, i: x.scatter_add(0, i[:, None].expand(2, 4), v), TWO.abs()),
     "scatter, a number": (lambda x, v, i: x.scatter(0, i[:, None].expand(2, 4), 2.0) * v[0, 0], TWO.abs()),
     "scatter_reduce, mean": (lambda x, v, i: x.scatter_reduce(0, i[:, None].expand(2, 4), v, "mean"), TWO.abs()),
+    **{
+        f"scatter_reduce, {how}": (
+            lambda x, v, i, how=how: x.scatter_reduce(0, i[:, None].expand(2, 4), v, how, include_self=how != "amin"),
+            torch.tensor([[0, 2], [1, 1]]),
+        )
+        for how in ("prod", "amax", "amin")
+    },
+    "index_reduce": (lambda x, v, i: x.index_reduce(0, i, v, "prod"), TWO.abs()),
     "written in place": (lambda x, v, i: _assigned(x, i, v), TWO),
     "a part in place": (lambda x, v, i: _assigned(x, (slice(None), i), v[:, :1].sum()), TWO),
     "increased in place": (lambda x, v, i: _assigned(x, i, x[i] * 2 + v), TWO),

@@ -20,10 +20,11 @@ class Mode:
     the same.  ``hooks`` pack and unpack what nodes save, unless there is a ``refusal``, the words in which they
     are refused, and ``before_write`` is told of each tensor that is going to be written to.  ``anomaly`` is None, or
     whether to look for nan; ``within`` the node whose rule is running; ``masks`` whether a cotangent of zero contributes
-    nothing, whatever the slope.  ``watched`` says that a sweep has one of these to mind.
+    nothing, whatever the slope.  ``watched`` says that a sweep has one of these to mind.  ``cache`` computes in the place
+    of operations, and is told of the tensors that their results are in.
     """
 
-    __slots__ = ("anomaly", "before_write", "enabled", "grad", "hooks", "inference", "masks", "refusal", "watched",
+    __slots__ = ("anomaly", "before_write", "cache", "enabled", "grad", "hooks", "inference", "masks", "refusal", "watched",
                  "within")  # fmt: skip
 
     def __init__(
@@ -36,9 +37,10 @@ class Mode:
         anomaly: bool | None = None,
         within: Any = None,
         masks: bool = False,
+        cache: Any = None,
     ) -> None:
         self.enabled, self.inference, self.hooks, self.refusal = enabled, inference, hooks, refusal
-        self.before_write = before_write
+        self.before_write, self.cache = before_write, cache
         self.anomaly, self.within, self.masks = anomaly, within, masks
         self.grad = enabled and not inference
         self.watched = masks or anomaly is not None

@@ -19,6 +19,7 @@ from .views import note_view
 _ndarray = np.ndarray
 _mode = modes.current
 _ON = modes.ON
+_unusual = modes.unusual
 
 
 def interpret(self: Tensor, prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -26,7 +27,8 @@ def interpret(self: Tensor, prim: Primitive, arrays: tuple[Any, ...], params: di
     rank = self._rank
     if prim.single and rank == 2 and type(self._a) is _ndarray:
         a = self._a
-        return record_one(prim, self, a, params, compute_numpy(prim, (a,), params))
+        compute = _computed if _unusual else compute_numpy
+        return record_one(prim, self, a, params, compute(prim, (a,), params))
     inner, wanted, ours = [], [], rank == 2
     for a in arrays:
         if isinstance(a, Tensor) and a._rank == rank:
@@ -40,8 +42,17 @@ def interpret(self: Tensor, prim: Primitive, arrays: tuple[Any, ...], params: di
     if prim.view and isinstance(inner[0], np.generic):
         inner[0] = self._own()  # a view must share memory, which a NumPy scalar cannot
     within = tuple(inner)
-    raw = compute_numpy(prim, within, params) if ours else bind(prim, within, params)
+    if _unusual:
+        raw = _computed(prim, within, params, compute_numpy if ours else bind)
+    else:
+        raw = compute_numpy(prim, within, params) if ours else bind(prim, within, params)
     return record(prim, rank, arrays, within, params, raw, wanted)
+
+
+def _computed(prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any], compute: Any = compute_numpy) -> Any:
+    """What ``prim`` gives, which the mode may know already."""
+    cache = _mode().cache
+    return compute(prim, arrays, params) if cache is None else cache.computed(prim, arrays, params, compute)
 
 
 setattr(Tensor, "_interpret", interpret)  # noqa: B010  declared on Box; this is what it takes to do it
@@ -73,6 +84,8 @@ def record(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[Any
 
 def observe(mode: modes.Mode, node: Node | None, inner: tuple[Any, ...], *outs: Tensor) -> None:
     """Do what the mode asks for beyond recording: the node's saved values packed, its birth noted, or outputs marked."""
+    if mode.cache is not None:
+        mode.cache.made(outs)
     if mode.inference:
         for out in outs:
             if out._v is None:

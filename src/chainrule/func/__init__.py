@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .axes import rearrange
-from .forward import jvp
+from .forward import jvp, linearize
 from .functionalize import debug_unwrap, functionalize
 from .implicit import custom_root, fixed_point, linear_solve, newton
 from .jacobians import hessian, jacfwd, jacrev
@@ -11,7 +11,7 @@ from .modules import functional_call, replace_all_batch_norm_modules_, stack_mod
 from .ode import odeint
 from .optimize import Objective, minimize
 from .plan import Plan, plan
-from .reverse import grad, grad_and_value, linearize, vjp
+from .reverse import grad, grad_and_value, vjp
 from .sparse import SparseHessian, SparseJacobian, sparse_hessian, sparse_jacobian, sparsity
 from .taylor import derivative, partials, taylor
 from .vmap import vmap

@@ -1,4 +1,4 @@
-"""Forward mode as a function: ``jvp``."""
+"""Forward mode as functions: ``jvp``, and ``linearize``, which keeps what it does to tangents."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 
 from ..arrays import namespace as ns
 from ..arrays.dual import Dual, make
+from ..arrays.linear import Linear, Tape
 from ..errors import explained
 from ..tensor import Tensor, lower
 from . import tree
 from .arguments import aux_tensor, only_tensors, with_aux
-from .levels import Differentiation, inside, outside
+from .levels import Differentiation, inside, level, outside
 
 API = "jvp(f, primals, tangents)"
 
@@ -111,3 +112,46 @@ def _tangent(y: Tensor, level: Differentiation, strict: bool) -> Tensor:
             )
         )
     return ns.boxes.zeros(y._shape, dtype=y._dtype)  # type: ignore[no-any-return]
+
+
+def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
+    """``(func(*primals), push)``: ``push(*tangents)`` is the derivative along the tangents, without a new run.
+
+    The function runs once, in forward mode, and what it does to tangents is kept.  As in :func:`jvp`, tangents pass
+    through ``no_grad``.
+
+    Raises RuntimeError from ``push`` if the tangents do not have the primals' structure, shapes and dtypes.
+
+    Source: ``torch.func.linearize``.
+
+    >>> import chainrule as torch
+    >>> value, push = torch.func.linearize(torch.sin, torch.zeros(2))
+    >>> push(torch.tensor([1.0, 10.0]))
+    tensor([ 1., 10.])
+    """
+    xs, shape = tree.tree_flatten(primals)
+    for x in xs:
+        if not isinstance(x, Tensor):
+            raise RuntimeError(f"linearize(f, *primals): Expected primals to only contain Tensors, got {type(x)}")
+    with level() as rank:
+        tape = Tape(rank)
+        starts: list[Any] = [tape.entry(inside(ns.boxes.zeros_like(x))) for x in xs]
+        value, along = push(func, xs, starts, shape.unflatten, False, False)
+    ys, spec = tree.tree_flatten(along)
+    tape.keep([y.place for y in ys if isinstance(y, Linear)])
+
+    def linear(*tangents: Any) -> Any:
+        ts, given = tree.tree_flatten(tangents)
+        if given != shape:
+            raise RuntimeError(f"Expected the tangents {given} to have the same argspec as the primals {shape}")
+        for i, (t, x) in enumerate(zip(ts, xs, strict=True)):
+            for what, have, want in (("shape", t.shape, x.shape), ("dtype", t.dtype, x.dtype)):
+                if have != want:
+                    raise RuntimeError(
+                        f"tangent:{i} with {what} {have} in flattened pytree doesn't match the {what} {want} of the "
+                        "corresponding primal."
+                    )
+        found = tape.play(ts)
+        return spec.unflatten([lower(found[y.place]) if isinstance(y, Linear) else y for y in ys])
+
+    return value, linear

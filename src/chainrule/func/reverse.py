@@ -1,4 +1,4 @@
-"""Reverse mode as functions: ``grad``, ``grad_and_value``, ``vjp``; and ``linearize``, which is its transpose.
+"""Reverse mode as functions: ``grad``, ``grad_and_value``, ``vjp``.
 
 Reverse mode needs no arrays of its own: an argument becomes a fresh leaf (or, if something outside tracks it, an
 alias with a node of its own), the function runs, and the engine sweeps to that node.  The sweep is itself recorded
@@ -284,39 +284,3 @@ def _pullback(t: Reverse, out: Any, primals: tree.TreeSpec, has_aux: bool) -> An
     t.keep(ys)
     value = spec.unflatten([t.value(y) for y in ys])
     return (value, pull, aux) if has_aux else (value, pull)
-
-
-def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
-    """``(func(*primals), push)``: ``push(*tangents)`` is the derivative along the tangents, without a new run.
-
-    The cotangents that ``vjp`` gives depend on those it is given linearly; their graph, swept once more, gives the
-    transpose of that map, which is the derivative itself.
-
-    Raises RuntimeError from ``push`` if the tangents do not have the primals' structure, shapes and dtypes.
-
-    Source: ``torch.func.linearize``.
-
-    >>> import chainrule as torch
-    >>> value, push = torch.func.linearize(torch.sin, torch.zeros(2))
-    >>> push(torch.tensor([1.0, 10.0]))
-    tensor([ 1., 10.])
-    """
-    value, pull = vjp(func, *primals)
-    ys, spec = tree.tree_flatten(value)
-    _, push = vjp(pull, spec.unflatten([_zeros(y) for y in ys]))
-    xs, shape = tree.tree_flatten(primals)
-
-    def linear(*tangents: Any) -> Any:
-        ts, given = tree.tree_flatten(tangents)
-        if given != shape:
-            raise RuntimeError(f"Expected the tangents {given} to have the same argspec as the primals {shape}")
-        for i, (t, x) in enumerate(zip(ts, xs, strict=True)):
-            for what, have, want in (("shape", t.shape, x.shape), ("dtype", t.dtype, x.dtype)):
-                if have != want:
-                    raise RuntimeError(
-                        f"tangent:{i} with {what} {have} in flattened pytree doesn't match the {what} {want} of the "
-                        "corresponding primal."
-                    )
-        return push(tangents)[0]
-
-    return value, linear

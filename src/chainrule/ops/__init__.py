@@ -9,6 +9,7 @@ from . import (
     activation,
     arithmetic,
     assignment,
+    aten,
     choice,
     comparison,
     complex,
@@ -36,7 +37,7 @@ from .later import find, functions, load_all
 _ns.boxes = namespace
 
 __all__ = [
-    "activation", "arithmetic", "assignment", "choice", "comparison", "complex", "convert", "exponential",
+    "activation", "arithmetic", "assignment", "aten", "choice", "comparison", "complex", "convert", "exponential",
     "extremes", "filling", "find", "functions", "index", "linalg", "load_all", "loss", "namespace", "polar",
     "public", "reduce", "rounding", "shape", "statistics", "trigonometric",
 ]  # fmt: skip

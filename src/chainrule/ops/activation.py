@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.namespace import dtype_of
+from ..modes import unusual
 from ..primitive import Elementwise, Primitive, compute_numpy
 from ..recording import record_one
 from ..tensor import Tensor
@@ -148,7 +149,7 @@ def _normal(name: str, prims: Any, x: Tensor, dim: int | None, dtype: Any) -> Te
     prim = prims[axis != (-1,) and axis != ()]
     a = x._a
     if (
-        type(x) is Tensor and type(a) is np.ndarray and a.dtype.kind == "f"
+        type(x) is Tensor and type(a) is np.ndarray and a.dtype.kind == "f" and not unusual
     ):  # nothing to refuse, nobody else to interpret
         params = {"axis": axis}
         return record_one(prim, x, a, params, compute_numpy(prim, (a,), params))

@@ -69,7 +69,7 @@ class PutAlong(Primitive):
 class PutAt(Primitive):
     """x with ``value`` at ``index`` along the last axis; of two entries for one place, one is there."""
 
-    forward = lambda xp, x, value, index: xp.put(x, value, _along_last(index))
+    forward = lambda xp, x, value, index: xp.put(x, value, along_last(index))
     vjp_x = lambda xp, g, index: _put_at(g, xp.zeros_like(xp.take_along_axis(g, index, axis=-1)), index)
     vjp_value = lambda xp, g, index: xp.take_along_axis(g, index, axis=-1)
     jvp_x = lambda xp, t, index: _put_at(t, xp.zeros_like(xp.take_along_axis(t, index, axis=-1)), index)
@@ -79,7 +79,7 @@ class PutAt(Primitive):
     samples = [(((2, 3), (2, 2), [[0, 2], [1, 0]]), {})]
 
 
-def _along_last(index: Any) -> Key:
+def along_last(index: Any) -> Key:
     return (*np.ogrid[tuple([slice(n) for n in index.shape])][:-1], index)
 
 

@@ -20,7 +20,7 @@ from ..transforms import batches
 from .index import GetItem, Put, PutAdd, put_add
 from .keys import hidden, normal_key
 from .kinds import export, export_all, public
-from .places import add, computed
+from .places import add, along_last, computed, places
 from .pointwise import not_of_complex
 
 _put, _put_add = Put("ScatterBackward0"), PutAdd("ScatterAddBackward0")
@@ -134,12 +134,22 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
 class ScatterReduce(Primitive):
     """x combined at ``key`` with ``src``: "prod", "amax" or "amin"; ties share the gradient."""
 
+    def __call__(self, *arrays: Any, **params: Any) -> Any:
+        if not computed(key := params["key"]):
+            return super().__call__(*arrays, **params)
+        x, src = arrays
+        at = places(x._shape, key)
+        flat = _combine_at(x.reshape(-1), src.expand(at._shape).reshape(-1), at.reshape(-1), reduce=params["reduce"])
+        return flat.reshape(x._shape)
+
     forward = lambda xp, x, src, *, key, reduce: xp.combine_at(x, src, key, reduce)
-    vjp_x = lambda xp, g, x, src, out, key, reduce: shares(xp, g, x, src, out, key, reduce)[0]
-    vjp_src = lambda xp, g, x, src, out, key, reduce: shares(xp, g, x, src, out, key, reduce)[1]
-    jvp_x = lambda xp, t, x, src, out, key, reduce: t * shares(xp, xp.ones_like(out), x, src, out, key, reduce)[0]
+    vjp_x = lambda xp, g, x, src, out, key, reduce: _shares(xp, x, src, out, reduce, *_at(xp, key, out))[0](g)
+    vjp_src = lambda xp, g, x, src, out, key, reduce: _shares(xp, x, src, out, reduce, *_at(xp, key, out))[1](g)
+    jvp_x = lambda xp, t, x, src, out, key, reduce: (
+        t * _shares(xp, x, src, out, reduce, *_at(xp, key, out))[0](xp.ones_like(out))
+    )
     jvp_src = lambda xp, t, x, src, out, key, reduce: put_add(
-        xp, t * shares(xp, xp.ones_like(out), x, src, out, key, reduce)[1], key, out.shape
+        xp, t * _shares(xp, x, src, out, reduce, *_at(xp, key, out))[1](xp.ones_like(out)), key, out.shape
     )
     depends = lambda xp, x, src, key: x + put_add(xp, src, key, x.shape)
     formula = False
@@ -150,33 +160,74 @@ class ScatterReduce(Primitive):
         return {**params, "key": (slice(None), *params["key"])}
 
 
-def shares(xp: Any, g: Any, x: Any, src: Any, out: Any, key: Any, reduce: str) -> tuple[Any, Any]:
-    """The cotangents of x and ``src``."""
-    shape = out.shape
+class CombineAt(Primitive):
+    """:class:`ScatterReduce` along the last axis, at an ``index`` that is computed."""
+
+    forward = lambda xp, x, src, index, *, reduce: xp.combine_at(x, src, along_last(index), reduce)
+    vjp_x = lambda xp, g, x, src, index, out, reduce: _shares(xp, x, src, out, reduce, *_at_index(xp, index, out))[0](g)
+    vjp_src = lambda xp, g, x, src, index, out, reduce: _shares(xp, x, src, out, reduce, *_at_index(xp, index, out))[1](
+        g
+    )
+    jvp_x = lambda xp, t, x, src, index, out, reduce: (
+        t * _shares(xp, x, src, out, reduce, *_at_index(xp, index, out))[0](xp.ones_like(out))
+    )
+    jvp_src = lambda xp, t, x, src, index, out, reduce: xp.put_along_axis(
+        t * _shares(xp, x, src, out, reduce, *_at_index(xp, index, out))[1](xp.ones_like(out)), index, -1, out.shape[-1]
+    )
+    depends = lambda xp, x, src, index: x + xp.sum(src, axis=-1, keepdims=True)
+    formula = False
+    real_only = not_of_complex("scatter_reduce")
+    samples = [(((2, 4), (2, 3), [[0, 2, 0], [1, 1, 3]]), {"reduce": r}) for r in ("prod", "amax", "amin")]
+
+
+def _at(xp: Any, key: Any, out: Any) -> tuple[Any, Any, Any]:
+    """How to read at ``key``, to add there, and to combine there."""
+    return (
+        lambda a: xp.getitem(a, key),
+        lambda a: put_add(xp, a, key, out.shape),
+        lambda a, b: _combine(a, b, key=key, reduce="prod"),
+    )
+
+
+def _at_index(xp: Any, index: Any, out: Any) -> tuple[Any, Any, Any]:
+    return (
+        lambda a: xp.take_along_axis(a, index, axis=-1),
+        lambda a: xp.put_along_axis(a, index, -1, out.shape[-1]),
+        lambda a, b: _combine_at(a, b, index, reduce="prod"),
+    )
+
+
+def _shares(xp: Any, x: Any, src: Any, out: Any, reduce: str, at: Any, added: Any, combined: Any) -> tuple[Any, Any]:
+    """The cotangents of x and ``src``, as functions of that of ``out``."""
     if reduce == "prod":
         x0, s0 = x == 0, src == 0
         x1, s1 = xp.where(x0, xp.ones_like(x), x), xp.where(s0, xp.ones_like(src), src)
-        zeros = xp.where(x0, xp.ones_like(x), xp.zeros_like(x)) + put_add(
-            xp, xp.where(s0, xp.ones_like(src), xp.zeros_like(src)), key, shape
+        zeros = xp.where(x0, xp.ones_like(x), xp.zeros_like(x)) + added(
+            xp.where(s0, xp.ones_like(src), xp.zeros_like(src))
         )
-        rest = _combine(x1, s1, key=key, reduce="prod")  # the product of what is not 0
-        nothing, at = xp.zeros_like(rest), xp.getitem
-        zero = xp.where(x0, x, nothing) + put_add(xp, xp.where(s0, src, xp.zeros_like(src)), key, shape)
+        rest = combined(x1, s1)  # the product of what is not 0
+        nothing = xp.zeros_like(rest)
+        zero = xp.where(x0, x, nothing) + added(xp.where(s0, src, xp.zeros_like(src)))
         alone = xp.where(zeros == 1, rest, nothing)  # for the only zero; of two, each has the other as a factor
         pair = xp.where(zeros == 2, rest, nothing)
         return (
-            g * xp.where(x0, alone + pair * (zero - x), out / x1),
-            at(g, key) * xp.where(s0, at(alone, key) + at(pair, key) * (at(zero, key) - src), at(out, key) / s1),
+            lambda g: g * xp.where(x0, alone + pair * (zero - x), out / x1),
+            lambda g: at(g) * xp.where(s0, at(alone) + at(pair) * (at(zero) - src), at(out) / s1),
         )
-    mine, theirs = x == out, src == xp.getitem(out, key)
-    one = xp.where(theirs, xp.ones_like(src), xp.zeros_like(src))
-    many = xp.where(mine, xp.ones_like(x), xp.zeros_like(x)) + put_add(xp, one, key, shape)
-    share = g / xp.where(many == 0, xp.ones_like(many), many)
-    return xp.where(mine, share, xp.zeros_like(g)), xp.where(theirs, xp.getitem(share, key), xp.zeros_like(src))
+    mine, theirs = x == out, src == at(out)
+    many = xp.where(mine, xp.ones_like(x), xp.zeros_like(x)) + added(
+        xp.where(theirs, xp.ones_like(src), xp.zeros_like(src))
+    )
+    many = xp.where(many == 0, xp.ones_like(many), many)
+    return (
+        lambda g: xp.where(mine, g / many, xp.zeros_like(g)),
+        lambda g: xp.where(theirs, at(g / many), xp.zeros_like(src)),
+    )
 
 
 _combine: Primitive = ScatterReduce("ScatterReduceBackward0")
 _index_reduce = ScatterReduce("IndexReduceBackward0")
+_combine_at: Primitive = CombineAt()
 ScatterReduce()
 
 
@@ -193,11 +244,6 @@ def _reduced(prim: Primitive, x: Tensor, src: Tensor, key: Any, reduce: str, inc
             return total  # type: ignore[no-any-return]
         counts = (many + include_self).masked_fill(~hit, 1)
         return total / counts if x._dtype.kind in "fc" else total // counts  # type: ignore[no-any-return]
-    if computed(key):
-        raise RuntimeError(
-            f'scatter_reduce: reduce="{reduce}" is not possible where the index differs from sample to sample, inside vmap. '
-            "Loop over the samples: torch.stack([f(x, i) for x, i in zip(xs, indices)])."
-        )
     return prim(x, src, key=key, reduce=reduce)  # type: ignore[no-any-return]
 
 
