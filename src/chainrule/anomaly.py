@@ -14,6 +14,7 @@ from .engine import Box, Node, ruled
 from .modes import Mode, change, current
 
 _HERE = str(Path(__file__).parent)
+tracers: list[Any] = []  # those who trace nan now, in whatever thread
 
 
 def forward_lines() -> list[str]:

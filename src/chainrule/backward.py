@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import engine, errors, transforms
-from .anomaly import Watch
+from .anomaly import Watch, tracers
 from .arrays import numpy_
 from .arrays.namespace import dtype_of, namespace
 from .errors import explained
@@ -154,7 +154,7 @@ def backward(
             t.retain_grad()
         _aim(sweep, roots, {edge_of(t) for t in targets})
     sweep.shared.update(id(g) for _, g in roots)
-    _run(sweep, roots, deposit)
+    _run(sweep, roots, deposit, outputs)
 
 
 _ONES: dict[Any, Any] = {np.float32: np.float32(1), np.float64: np.float64(1)}
@@ -175,11 +175,11 @@ def one(y: Tensor) -> Any:
     return np.ones(a.shape, a.dtype) if a.size == 1 else None
 
 
-def sweep_numbers(edge: Any, g: Any, keep: bool) -> None:
+def sweep_numbers(y: Tensor, g: Any, keep: bool) -> None:
     """The commonest backward by the shortest way: one output over NumPy, numbers only, into every leaf."""
     sweep = engine.Sweep(numpy_, fit, wrap, keep, False)
     sweep.shared.add(id(g))
-    _run(sweep, ((edge, g),), deposit)
+    _run(sweep, ((y if y._node is None else y._node, g),), deposit, (y,))
 
 
 def grad(
@@ -249,7 +249,7 @@ def grad(
     keep = create_graph if retain_graph is None else retain_graph
     sweep = _sweep(ys, roots, keep, create_graph)
     _aim(sweep, roots, set(targets))
-    arrived = _run(sweep, roots, collect)
+    arrived = _run(sweep, roots, collect, ys)
     found = []
     for i, (x, edge) in enumerate(zip(xs, targets, strict=True)):
         g = arrived.get(edge)
@@ -283,7 +283,7 @@ def _grad_of_one(y: Tensor, x: Tensor, g: Any, keep: bool) -> Tensor | None:
         sweep.capture = {target: None}
     sweep.wanted = reachable((root,), sweep.targets)
     plain = not target._seq and target._meta is None  # nobody is to be asked about the total
-    found = _run(sweep, ((root, g),), _totals if plain else collect).get(target)
+    found = _run(sweep, ((root, g),), _totals if plain else collect, (y,)).get(target)
     return None if found is None else wrap(found)
 
 
@@ -328,8 +328,10 @@ def _aim(sweep: engine.Sweep, roots: Any, targets: set[Any]) -> None:
     sweep.wanted = reachable([e for e, _ in roots], targets)
 
 
-def _run(sweep: engine.Sweep, roots: Any, settle: Callable[[engine.Sweep, dict[Any, Any]], Any]) -> Any:
-    """What ``settle`` makes of the leaves' totals after one sweep.
+def _run(
+    sweep: engine.Sweep, roots: Any, settle: Callable[[engine.Sweep, dict[Any, Any]], Any], outputs: Sequence[Any]
+) -> Any:
+    """What ``settle`` makes of the leaves' totals after one sweep from ``outputs``.
 
     Both run without NumPy's warnings, as PyTorch has none; under ``create_graph`` they are recorded, and else not,
     whatever the mode here.
@@ -337,6 +339,8 @@ def _run(sweep: engine.Sweep, roots: Any, settle: Callable[[engine.Sweep, dict[A
     mode = current()
     if mode.watched:
         sweep.watch = Watch(mode)
+    if tracers:
+        settle = tracers[-1].watch(sweep, outputs, settle)
     for token in quietly:
         try:
             if sweep.create_graph and sweep.recorded is not None:

@@ -304,7 +304,7 @@ class Tensor(Holder):
         ):  # fmt: skip
             g = _backward.one(self)
             if g is not None:
-                _backward.sweep_numbers(self if self._node is None else self._node, g, bool(retain_graph))
+                _backward.sweep_numbers(self, g, bool(retain_graph))
                 return
         _backward.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 

@@ -21,6 +21,7 @@ from .anomaly_mode import detect_anomaly, set_detect_anomaly
 from .function import Function
 from .gradcheck import gradcheck, gradgradcheck
 from .masks import exact_masks
+from .nan_tracer import trace_nan
 from .variable import Variable
 
 __all__ = [
@@ -28,7 +29,7 @@ __all__ = [
     "exact_masks", "forward_ad",
     "function", "functional", "grad", "grad_mode", "gradcheck", "gradgradcheck", "graph", "inference_mode",
     "is_grad_enabled", "is_inference_mode_enabled", "is_multithreading_enabled", "no_grad", "profiler",
-    "set_detect_anomaly", "set_grad_enabled", "set_multithreading_enabled", "variable",
+    "set_detect_anomaly", "set_grad_enabled", "set_multithreading_enabled", "trace_nan", "variable",
 ]  # fmt: skip
 
 
