@@ -41,6 +41,9 @@ CASES: dict[str, Case] = {
     "cells": (lambda n: n.LSTMCell(2, 3), [(2, 2)]),
     "attention": (lambda n: n.MultiheadAttention(4, 2, add_bias_kv=True), [(3, 2, 4)] * 3),
     "encoder": (lambda n: n.TransformerEncoderLayer(4, 2, 6, dropout=0.0), [(3, 2, 4)]),
+    "lengths and directions": (lambda n: n.utils.parametrizations.weight_norm(n.Conv1d(2, 3, 2)), [(1, 2, 4)]),
+    "old spectral norm": (lambda n: n.utils.spectral_norm(n.ConvTranspose1d(2, 3, 2)), [(1, 2, 4)]),
+    "synchronised": (lambda n: n.SyncBatchNorm(3), [(4, 3)]),
     "decoder": (lambda n: n.TransformerDecoderLayer(4, 2, 6, dropout=0.0, norm_first=True), [(3, 2, 4), (2, 2, 4)]),
 }  # fmt: skip
 

@@ -35,6 +35,8 @@ def one_thread() -> Iterator[None]:
 
 
 def array(t: Any) -> Any:
+    if any(nn.parameter.is_lazy(t) for nn in (chainrule.nn, torch.nn)):
+        return np.asarray(repr(t))
     return np.asarray(t.detach().numpy())
 
 

@@ -86,6 +86,12 @@ FILLS: list[Lines] = [
     lambda i, x: i.kaiming_uniform_(x, mode="fan_out", nonlinearity="relu"),
     lambda i, x: i.kaiming_normal_(x, a=0.2),
     lambda i, x: i.kaiming_normal_(x.t(), nonlinearity="tanh").t(),
+    lambda i, x: i.trunc_normal_(x),
+    lambda i, x: i.trunc_normal_(x, 1.0, 0.5, 1.2, 1.4),
+    lambda i, x: i.orthogonal_(x.double(), gain=1.3),
+    lambda i, x: i.orthogonal_(x.double().t()).t(),
+    lambda i, x: i.sparse_(x, 0.4),
+    lambda i, x: i.dirac_(x.reshape(4, -1, 1), groups=2).reshape(x.shape),
 ]  # type: ignore[list-item]
 
 
@@ -529,6 +535,10 @@ ERRORS: list[Lines] = [
     lambda t: t.nn.init.kaiming_uniform_(t.ones(3, 2), mode="x"),
     lambda t: t.nn.init.kaiming_normal_(t.zeros(0, 2)),
     lambda t: t.nn.init.eye_(t.ones(3)),
+    lambda t: t.nn.init.dirac_(t.ones(3)),
+    lambda t: t.nn.init.dirac_(t.ones(3, 2, 1), groups=2),
+    lambda t: t.nn.init.orthogonal_(t.ones(3)),
+    lambda t: t.nn.init.sparse_(t.ones(3), 0.1),
     lambda t: t.nn.init.calculate_gain("x"),
     lambda t: t.nn.init.calculate_gain("leaky_relu", "x"),
 ]

@@ -6,22 +6,19 @@ import warnings
 from typing import Any
 
 from .. import dtypes
-from ..creation import empty, ones, zeros
+from ..creation import ones, zeros
 from ..errors import explained
 from ..tensor import Tensor
 from . import functional as F
-from . import init
+from .affine import Affine
 from .module import Module
-from .parameter import Parameter
 
 
-class _NormBase(Module):
+class _NormBase(Affine):
     """Weight and bias for each channel, the running mean and variance, and the number of batches they come from."""
 
     _version = 2  # 2: num_batches_tracked is saved
     _axes: tuple[int, ...]  # how many axes an input may have
-    weight: Parameter | None
-    bias: Parameter | None
     running_mean: Tensor | None
     running_var: Tensor | None
     num_batches_tracked: Tensor | None
@@ -36,15 +33,12 @@ class _NormBase(Module):
         self.momentum = momentum
         self.affine = affine
         self.track_running_stats = track_running_stats
-        for name, learned in (("weight", affine), ("bias", affine and bias)):
-            value = Parameter(empty(num_features, device=device, dtype=dtype)) if learned else None
-            self.register_parameter(name, value)
         tracked = track_running_stats
         self.register_buffer("running_mean", zeros(num_features, device=device, dtype=dtype) if tracked else None)
         self.register_buffer("running_var", ones(num_features, device=device, dtype=dtype) if tracked else None)
         count = zeros((), device=device, dtype=dtypes.int64) if tracked else None
         self.register_buffer("num_batches_tracked", count)
-        self.reset_parameters()
+        self._learn((num_features,), {"weight": affine, "bias": affine and bias}, device, dtype)
 
     def reset_running_stats(self) -> None:
         """Forget all batches: mean 0, variance 1."""
@@ -56,10 +50,7 @@ class _NormBase(Module):
     def reset_parameters(self) -> None:
         """Forget all batches, and set the weight to 1 and the bias to 0."""
         self.reset_running_stats()
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        super().reset_parameters()
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.ndim not in self._axes:
@@ -146,6 +137,54 @@ class BatchNorm3d(_BatchNorm):
     """
 
     _axes = (5,)
+
+
+class SyncBatchNorm(_BatchNorm):
+    """:class:`BatchNorm1d` of any number of axes from two on, for models made for several processes.
+
+    With several, PyTorch's takes the mean and variance over the batches of all; here there is one process, and the batch
+    is its own.  ValueError for a vector, or for no channels.
+
+    Source: ``torch.nn.SyncBatchNorm``.
+
+    >>> import chainrule as torch
+    >>> model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+    >>> torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    Sequential(
+      (0): Linear(in_features=2, out_features=3, bias=True)
+      (1): SyncBatchNorm(3, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)
+    )
+    """
+
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
+        track_running_stats: bool = True, process_group: Any = None, device: Any = None, dtype: Any = None, *,
+        bias: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+        self.process_group = process_group
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.ndim < 2:
+            raise ValueError(f"expected at least 2D input (got {input.ndim}D input)")
+        if input._shape[1] == 0:
+            raise ValueError("SyncBatchNorm number of input channels should be non-zero")
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
+        """``module`` with a layer like this, over the same parameters and buffers, for each batch normalisation."""
+        made = module
+        if isinstance(module, _BatchNorm):
+            made = cls(
+                module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats,
+                process_group, bias=module.bias is not None,
+            )  # fmt: skip
+            made._parameters.update(module._parameters)
+            made._buffers.update(module._buffers)
+            made.training = module.training
+        for name, child in module.named_children():
+            made.add_module(name, cls.convert_sync_batchnorm(child, process_group))
+        return made
 
 
 class _InstanceNorm(_NormBase):

@@ -41,9 +41,7 @@ class _ConvNd(Module):
         self.groups = groups
         self.padding_mode = padding_mode
         self._check()
-        shape = (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
-        size = (shape[0], shape[1] // groups, *self.kernel_size)
-        self.weight = Parameter(empty(size, device=device, dtype=dtype))
+        self.weight = Parameter(empty(self._weight_shape(), device=device, dtype=dtype))
         self.register_parameter("bias", Parameter(empty(out_channels, device=device, dtype=dtype)) if bias else None)
         self.reset_parameters()
 
@@ -65,6 +63,11 @@ class _ConvNd(Module):
                 raise ValueError("padding='same' is not supported for strided convolutions")
         if self.padding_mode not in _MODES:
             raise ValueError(f"padding_mode must be one of {set(_MODES)}, but got padding_mode='{self.padding_mode}'")
+
+    def _weight_shape(self) -> tuple[int, ...]:
+        into, out = self.in_channels, self.out_channels
+        first, second = (into, out) if self.transposed else (out, into)
+        return (first, second // self.groups, *self.kernel_size)
 
     def reset_parameters(self) -> None:
         """Draw weight and bias anew."""

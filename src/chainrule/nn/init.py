@@ -10,14 +10,23 @@ tensor([3., 3.])
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
+from collections.abc import Callable
+from typing import Any
 
-from ..creation import eye
+from .. import linalg
+from ..creation import empty_like
+from ..creation import eye as identity
 from ..errors import explained
 from ..modes import no_grad
+from ..ops import public
 from ..random import Generator
+from ..sampling import randperm
 from ..tensor import Tensor
+
+_where = public["where"]
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
@@ -81,7 +90,100 @@ def eye_(tensor: Tensor) -> Tensor:
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     with no_grad():
-        return tensor.copy_(eye(*tensor.shape, dtype=tensor.dtype))
+        return tensor.copy_(identity(*tensor.shape, dtype=tensor.dtype))
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """Weights of a convolution that hands its channels on unchanged, as far as it has as many: (out, in, ...).
+
+    ``groups`` are as the convolution's.  ValueError for other than three to five dimensions, or for an out that
+    ``groups`` do not divide.
+    """
+    if tensor.ndim not in (3, 4, 5):
+        raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
+    out, into, *window = tensor._shape
+    if out % groups:
+        raise ValueError("dim 0 must be divisible by groups")
+    middle = [n // 2 for n in window]
+    with no_grad():
+        tensor.zero_()
+        for first in range(0, out, out // groups) if out else ():
+            for channel in range(min(out // groups, into)):
+                tensor[(first + channel, channel, *middle)] = 1
+    return tensor
+
+
+def trunc_normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0,
+    generator: Generator | None = None,
+) -> Tensor:  # fmt: skip
+    """Normal numbers, none of them outside [``a``, ``b``]: what is outside is drawn again."""
+    if mean < a - 2 * std or mean > b + 2 * std:
+        warnings.warn(
+            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be incorrect.",
+            stacklevel=2,
+        )
+    low, high = ((1 + math.erf((end - mean) / std / math.sqrt(2))) / 2 for end in (a, b))
+    draw = _normal_within if high - low > 0.3 else _uniform_thinned
+    with no_grad():
+        return tensor.copy_(draw(tensor, mean, std, a, b, generator))
+
+
+def _normal_within(t: Tensor, mean: float, std: float, a: float, b: float, generator: Generator | None) -> Tensor:
+    """Normal numbers; all are drawn again for the sake of those outside, as long as there are any."""
+    low, high = (t._dtype.type(end).item() for end in (a, b))
+    found = t.normal_(mean, std, generator=generator)
+    while (outside := (found < low) | (found > high)).any():
+        found = _where(outside, empty_like(found).normal_(mean, std, generator=generator), found)
+    return found
+
+
+def _uniform_thinned(t: Tensor, mean: float, std: float, a: float, b: float, generator: Generator | None) -> Tensor:
+    """Uniform numbers between the ends, kept as often as the density there is of the largest between the ends."""
+    peak = ((max(a, min(mean, b)) - mean) / std) ** 2 / -2
+    found: Tensor = t
+    pending = None
+    while pending is None or pending.any():
+        drawn = empty_like(t).uniform_(a, b, generator=generator)
+        found = drawn if pending is None else _where(pending, drawn, found)
+        density = ((drawn - mean) / std).pow(2) * -0.5 - peak
+        refused = empty_like(t).uniform_(generator=generator).log() > density
+        pending = refused if pending is None else pending & refused
+    return found
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
+    """A random orthogonal matrix times ``gain``: rows or columns, whichever are fewer, are orthonormal.
+
+    Dimensions behind the first count as one (Saxe et al., 2013).  ValueError for fewer than two dimensions.
+    """
+    if tensor.ndim < 2:
+        raise ValueError("Only tensors with 2 or more dimensions are supported")
+    if not tensor.numel():
+        return tensor
+    rows = tensor._shape[0]
+    with no_grad():
+        drawn = tensor.new_empty((rows, tensor.numel() // rows)).normal_(0, 1, generator=generator)
+        wide = drawn._shape[0] < drawn._shape[1]
+        q, r = linalg.qr(drawn.t() if wide else drawn)
+        q = q * r.diagonal().sign()  # so that no orthogonal matrix is likelier than another
+        return tensor.copy_((q.t() if wide else q).reshape(tensor.shape)).mul_(gain)
+
+
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
+    """Normal numbers, a share of ``sparsity`` of each column 0 (Martens, 2010); ValueError for other than two dimensions.
+
+    As in PyTorch, the places of the zeros come from the default generator.
+    """
+    if tensor.ndim != 2:
+        raise ValueError("Only tensors with 2 dimensions are supported")
+    rows, columns = tensor._shape
+    zeros = math.ceil(sparsity * rows)
+    with no_grad():
+        tensor.normal_(0, std, generator=generator)
+        for column in range(columns):
+            tensor[randperm(rows)[:zeros], column] = 0
+    return tensor
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
@@ -145,3 +247,23 @@ def _calculate_fan_in_and_fan_out(tensor: Tensor) -> tuple[int, int]:
         raise ValueError("Fan in and fan out can not be computed for tensor with fewer than 2 dimensions")
     out, into, *window = tensor._shape
     return into * math.prod(window), out * math.prod(window)
+
+
+def _old(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """``function`` under its old name, without the underscore; a FutureWarning says so."""
+    name = function.__name__[:-1]
+
+    @functools.wraps(function)
+    def renamed(*args: Any, **kwargs: Any) -> Tensor:
+        warnings.warn(f"`nn.init.{name}` is now deprecated in favor of `nn.init.{name}_`.", FutureWarning, stacklevel=2)
+        return function(*args, **kwargs)
+
+    renamed.__name__, renamed.__doc__ = name, f"The old name of :func:`{name}_`; a FutureWarning says so."
+    return renamed
+
+
+uniform, normal, constant = _old(uniform_), _old(normal_), _old(constant_)
+eye, dirac = _old(eye_), _old(dirac_)
+xavier_uniform, xavier_normal = _old(xavier_uniform_), _old(xavier_normal_)
+kaiming_uniform, kaiming_normal = _old(kaiming_uniform_), _old(kaiming_normal_)
+orthogonal, sparse = _old(orthogonal_), _old(sparse_)

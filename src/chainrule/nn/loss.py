@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..ops.loss import legacy_reduction, mse_loss
 from ..tensor import Tensor
 from . import functional
+from .linear import Linear
 from .module import Module
 
 
@@ -110,6 +112,56 @@ class CrossEntropyLoss(_WeightedLoss):
             input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction,
             label_smoothing=self.label_smoothing,
         )  # fmt: skip
+
+
+class LinearCrossEntropyLoss(_WeightedLoss):
+    """:class:`CrossEntropyLoss` of the scores that a linear layer, kept as ``linear``, gives.
+
+    With ``out_features`` the scores are (n, num_classes, *out_features).  ``options``, by which PyTorch saves memory, change
+    nothing here.  RuntimeError for a ``weight`` that is not (num_classes,).
+
+    Source: ``torch.nn.LinearCrossEntropyLoss``.
+
+    >>> import chainrule as torch
+    >>> torch.nn.LinearCrossEntropyLoss(3, 2)(torch.zeros(1, 3), torch.tensor([0]))
+    tensor(0.6931, grad_fn=<NllLossBackward0>)
+    """
+
+    def __init__(
+        self, in_features: int, num_classes: int, *, out_features: tuple[int, ...] = (), bias: bool = False,
+        device: Any = None, dtype: Any = None, reduction: str = "mean", weight: Tensor | None = None,
+        ignore_index: int | None = None, label_smoothing: float = 0.0, options: Any = None,
+    ) -> None:  # fmt: skip
+        if weight is not None and tuple(weight.shape) != (num_classes,):
+            raise RuntimeError(f"expected weight shape to be {(num_classes,)}, got {tuple(weight.shape)}")
+        if not 0 <= label_smoothing <= 1:
+            raise RuntimeError(f"expected label_smoothing to be in range [0, 1], got {label_smoothing}")
+        super().__init__(weight, reduction=reduction)
+        self.num_classes = num_classes
+        self.out_features = out_features
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+        self.linear = Linear(in_features, math.prod(out_features, start=num_classes), bias, device, dtype)
+        self.options = options
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """The loss of (n, in_features) inputs and (n, *out_features) class numbers, or probabilities."""
+        shape, layer = (self.num_classes, *self.out_features), self.linear
+        return functional.linear_cross_entropy(
+            input, layer.weight.reshape(*shape, layer.in_features), target,
+            linear_bias=None if layer.bias is None else layer.bias.reshape(shape), weight=self.weight,
+            reduction=self.reduction, ignore_index=self.ignore_index, label_smoothing=self.label_smoothing,
+        )  # fmt: skip
+
+    def extra_repr(self) -> str:
+        """The options."""
+        names = ("num_classes", "out_features", "reduction", "ignore_index", "label_smoothing", "options")
+        shown = {name: getattr(self, name) for name in names}
+        layer = self.linear
+        sizes = {"in_features": layer.in_features, **shown}
+        parts = [f"{name}={value}" for name, value in sizes.items()]
+        parts.insert(3, f"bias={layer.bias is not None}")
+        return ", ".join(parts)
 
 
 class BCELoss(_WeightedLoss):

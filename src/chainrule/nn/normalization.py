@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..creation import empty
 from ..tensor import Tensor
 from . import functional as F
-from . import init
+from .affine import Affine
 from .module import Module
-from .parameter import Parameter
+from .sizes import for_each
 
 
-class LayerNorm(Module):
+class LayerNorm(Affine):
     """``(x - mean) / sqrt(variance + eps) * weight + bias``, over the last axes of each sample.
 
     ``normalized_shape`` is their lengths (or the last one's), and the shape of ``weight`` and ``bias``, at first 1
@@ -27,29 +26,16 @@ class LayerNorm(Module):
             [-1.0000,  1.0000]])
     """
 
-    weight: Parameter | None
-    bias: Parameter | None
-
     def __init__(
         self, normalized_shape: int | Sequence[int], eps: float = 1e-5, elementwise_affine: bool = True,
         bias: bool = True, device: Any = None, dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        shape = (normalized_shape,) if isinstance(normalized_shape, int) else normalized_shape
-        self.normalized_shape = tuple(shape)
+        self.normalized_shape = for_each(normalized_shape, 1)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
-        for name, learned in (("weight", elementwise_affine), ("bias", elementwise_affine and bias)):
-            value = Parameter(empty(self.normalized_shape, device=device, dtype=dtype)) if learned else None
-            self.register_parameter(name, value)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Set the weight to 1 and the bias to 0."""
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        learned = {"weight": elementwise_affine, "bias": elementwise_affine and bias}
+        self._learn(self.normalized_shape, learned, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         """The normalised input; RuntimeError if its last axes have other lengths."""
@@ -63,7 +49,7 @@ class LayerNorm(Module):
         )
 
 
-class RMSNorm(Module):
+class RMSNorm(Affine):
     """``x / sqrt(mean of x² + eps) * weight``, over the last axes of each sample.
 
     ``normalized_shape`` is as for :class:`LayerNorm`; ``eps`` is the dtype's own unless given.
@@ -75,25 +61,15 @@ class RMSNorm(Module):
     tensor([0.2000, 1.4000])
     """
 
-    weight: Parameter | None
-
     def __init__(
         self, normalized_shape: int | Sequence[int], eps: float | None = None, elementwise_affine: bool = True,
         device: Any = None, dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        shape = (normalized_shape,) if isinstance(normalized_shape, int) else normalized_shape
-        self.normalized_shape = tuple(shape)
+        self.normalized_shape = for_each(normalized_shape, 1)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
-        value = Parameter(empty(self.normalized_shape, device=device, dtype=dtype)) if elementwise_affine else None
-        self.register_parameter("weight", value)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Set the weight to 1."""
-        if self.weight is not None:
-            init.ones_(self.weight)
+        self._learn(self.normalized_shape, {"weight": elementwise_affine}, device, dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """The normalised input; RuntimeError if its last axes have other lengths."""
@@ -104,7 +80,7 @@ class RMSNorm(Module):
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
 
 
-class GroupNorm(Module):
+class GroupNorm(Affine):
     """Each sample's channels in ``num_groups`` groups, each shifted to mean 0 and scaled to variance 1.
 
     Any (n, num_channels, ...); ``weight`` and ``bias`` are (num_channels,), at first 1 and 0.  ValueError if the
@@ -117,9 +93,6 @@ class GroupNorm(Module):
     tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])
     """
 
-    weight: Parameter | None
-    bias: Parameter | None
-
     def __init__(
         self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, device: Any = None,
         dtype: Any = None, *, bias: bool = True,
@@ -131,17 +104,7 @@ class GroupNorm(Module):
         self.num_channels = num_channels
         self.eps = eps
         self.affine = affine
-        for name, learned in (("weight", affine), ("bias", affine and bias)):
-            value = Parameter(empty(num_channels, device=device, dtype=dtype)) if learned else None
-            self.register_parameter(name, value)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Set the weight to 1 and the bias to 0."""
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        self._learn((num_channels,), {"weight": affine, "bias": affine and bias}, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         """The normalised input; RuntimeError for another number of channels."""

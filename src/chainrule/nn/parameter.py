@@ -7,7 +7,7 @@ from typing import Any
 
 from ..creation import empty
 from ..errors import explained
-from ..tensor import Tensor, init
+from ..tensor import Tensor, init, wrap
 
 
 class Parameter(Tensor):
@@ -84,6 +84,130 @@ class Buffer(metaclass=_Marked):
         t._rg = data._rg
         t.persistent, t._is_buffer = persistent, True
         return t
+
+
+class _Uninitialized:
+    """A tensor whose shape is not known yet: whoever asks for more than its dtype is told so."""
+
+    __slots__ = ()
+    _becomes: type[Tensor]
+    requires_grad: bool
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in _KNOWN_BEFORE or name[:2] == "__":
+            return object.__getattribute__(self, name)
+        if name in ("shape", "size"):
+            raise RuntimeError(
+                "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in "
+                "`load_state_dict` when trying to load an uninitialized parameter into an initialized one. Call `forward` "
+                "to initialize the parameters before accessing their attributes."
+            )
+        cls, asked = type(self).__name__, name.strip("_")
+        raise ValueError(
+            f"Attempted to use an uninitialized parameter in {asked}. This error happens when you are using a `LazyModule` "
+            f"or explicitly manipulating `torch.nn.parameter.{cls}` objects. When using LazyModules Call `forward` with a "
+            "dummy batch to initialize the parameters before calling torch functions"
+        )
+
+    @property
+    def data(self) -> Tensor:
+        """An empty tensor of the dtype that this one is going to have."""
+        return wrap(_array.__get__(self))
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        _array.__set__(self, _array.__get__(value))
+
+    @property
+    def _dtype(self) -> Any:
+        return _array.__get__(self).dtype
+
+    @property
+    def dtype(self) -> Any:
+        """The dtype that this tensor is going to have."""
+        return self.data.dtype
+
+    def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
+        """Become an ordinary tensor of this shape, whose values are still to be set."""
+        self.data = empty(shape, device=device, dtype=self.dtype if dtype is None else dtype)
+        self.__class__ = self._becomes  # type: ignore[assignment]
+
+    def detach(self) -> Any:
+        """This tensor: there is nothing to share."""
+        return self
+
+    def to(self, *args: Any, **kwargs: Any) -> Any:
+        """One that is going to have another dtype."""
+        return type(self)(self.requires_grad, dtype=self.data.to(*args, **kwargs).dtype)  # type: ignore[call-arg]
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        found = memo[id(self)] = self.to()
+        return found
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return type(self), (self.requires_grad, None, self.dtype)
+
+
+_array: Any = Tensor._a  # the slot itself, for a class that hides it
+_KNOWN_BEFORE = frozenset((
+    "_becomes", "_dtype", "_grad", "_is_buffer", "_meta", "_node", "_rg", "_v", "data", "detach", "device", "dtype", "grad",
+    "is_complex", "is_floating_point", "is_leaf", "materialize", "persistent", "requires_grad", "requires_grad_", "to",
+))  # fmt: skip
+
+
+class UninitializedParameter(_Uninitialized, Parameter):
+    """A parameter whose shape is known once :meth:`materialize` is told it; until then little can be asked of it.
+
+    Source: ``torch.nn.parameter.UninitializedParameter``.
+
+    >>> import chainrule as torch
+    >>> w = torch.nn.UninitializedParameter()
+    >>> w
+    <UninitializedParameter>
+    >>> w.materialize((2, 3))
+    >>> w.shape
+    torch.Size([2, 3])
+    """
+
+    __slots__ = ()
+    _becomes = Parameter
+
+    def __init__(self, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> None:
+        init(self, empty(0, device=device, dtype=dtype)._a, requires_grad)
+
+
+class UninitializedBuffer(_Uninitialized, Tensor):
+    """A buffer whose shape is known once :meth:`materialize` is told it.
+
+    Source: ``torch.nn.parameter.UninitializedBuffer``.
+
+    >>> import chainrule as torch
+    >>> torch.nn.UninitializedBuffer()
+    <UninitializedBuffer>
+    """
+
+    __slots__ = ()
+    _becomes = Tensor
+
+    def __init__(
+        self, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True
+    ) -> None:
+        init(self, empty(0, device=device, dtype=dtype)._a, requires_grad)
+        self.persistent, self._is_buffer = persistent, True
+
+
+def is_lazy(param: Any) -> bool:
+    """Whether ``param`` is a parameter or buffer without a shape.
+
+    Source: ``torch.nn.parameter.is_lazy``.
+
+    >>> is_lazy(UninitializedBuffer())
+    True
+    """
+    return isinstance(param, _Uninitialized)
 
 
 def typename(obj: Any) -> str:

@@ -238,6 +238,10 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "celu cosine_similarity hardshrink pairwise_distance prelu rrelu selu threshold",
         "hardshrink prelu",
     ),
+    "weight_norm": (
+        "norm_except_dim",
+        "",
+    ),
     "windows": (
         "bartlett_window blackman_window hamming_window hann_window kaiser_window",
         "",
