@@ -331,6 +331,7 @@ from .modes import no_grad as no_grad
 from .ops.choice import nonzero as nonzero
 from .ops.counting import nonzero_static as nonzero_static
 from .ops.statistics import norm as norm
+from .ops.weight_norm import norm_except_dim as norm_except_dim
 from .sampling import normal as normal
 from .ops.queries import numel as numel
 from .creation import ones as ones
