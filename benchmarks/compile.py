@@ -339,11 +339,11 @@ def _contestants(name: str, case: Case, smoke: bool, jaxs: Any, hands: Any) -> d
 
 def rows(smoke: bool) -> Iterator[Row]:
     """Each case against each peer and against the limit; ``CHAINRULE_BENCH_INDUCTOR=1`` adds torch.compile."""
-    if importlib.util.find_spec("numba") is None:
-        print("compile: Numba is not installed")
+    if importlib.util.find_spec("llvmlite") is None:
+        print("compile: LLVM is not installed")
         return
     jaxs = jax_cases() if importlib.util.find_spec("jax") is not None else {}
-    hands = limits()
+    hands = limits() if importlib.util.find_spec("numba") is not None else {}
     for name, case in CASES.items():
         start = time.perf_counter()
         contestants = _contestants(name, case, smoke, jaxs, hands)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,6 +12,8 @@ import chainrule as torch
 from chainrule import modes
 from chainrule.autograd.forward_ad import exit_dual_level
 from chainrule.language import set_language
+
+os.environ["CHAINRULE_CACHE"] = "0"  # what tests compile is compiled, and leaves no files
 
 
 @pytest.fixture(autouse=True)

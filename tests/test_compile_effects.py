@@ -14,11 +14,11 @@ from chainrule import nn
 from chainrule.compiler.watching import Uncompilable
 
 
-@pytest.fixture(params=["numba", "numpy"])
+@pytest.fixture(params=["native", "numpy"])
 def compile(request: pytest.FixtureRequest) -> Any:
     """``torch.compile`` that may not fall back, on either backend."""
-    if request.param == "numba":
-        pytest.importorskip("numba")
+    if request.param == "native":
+        pytest.importorskip("llvmlite")
     return lambda f, **kw: torch.compile(f, **{"backend": request.param, "fullgraph": True, **kw})
 
 

@@ -159,8 +159,8 @@ def test_numpy(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(COUNT, COUNT + COUNT // 10))
 def test_numba(seed: int) -> None:
-    pytest.importorskip("numba")
-    compare(seed, "numba")
+    pytest.importorskip("llvmlite")
+    compare(seed, "native")
 
 
 FALLBACKS: list[str] = []

@@ -12,7 +12,7 @@ from .. import __version__
 from . import Parser
 
 EXTRAS: Final = {
-    "numba": ("fast", "compiled programs"), "scipy": ("special", "special functions"),
+    "llvmlite": ("fast", "compiled programs"), "scipy": ("special", "special functions"),
     "sympy": ("explain", "formulas"), "matplotlib": ("explain", "plots and PNG pictures"),
     "dask": ("dask", "arrays larger than memory"), "jax": ("jax", "JAX arrays"),
     "safetensors": ("train", "safetensors files"), "tqdm": ("train", "progress bars"),

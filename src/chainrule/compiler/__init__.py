@@ -20,7 +20,7 @@ __all__ = ["compile"]
 
 def compile(
     model: Callable[..., Any] | None = None, *, fullgraph: bool = False, dynamic: bool | None = None,
-    backend: str = "numba", mode: str | None = None, options: dict[str, Any] | None = None, disable: bool = False,
+    backend: str = "native", mode: str | None = None, options: dict[str, Any] | None = None, disable: bool = False,
 ) -> Any:  # fmt: skip
     """``model`` (a function) compiled: captured at its first call, then run as fused native loops.
 
@@ -33,14 +33,14 @@ def compile(
     random numbers are drawn from the same streams.  Where an optimiser has yet to begin its state, the first
     call runs as it is.
 
-    ``backend``: "numba", or "numpy" for the same program without machine code, which is also what happens
-    where Numba is not installed (``pip install 'chainrule[fast]'``).  ``dynamic``, ``mode`` and ``options``
+    ``backend``: "native", or "numpy" for the same program without machine code, which is also what happens
+    where LLVM is not installed (``pip install 'chainrule[fast]'``).  ``dynamic``, ``mode`` and ``options``
     are accepted for PyTorch's sake.  ``CHAINRULE_COMPILE=0`` in the environment switches compilation off.
 
     Source: ``torch.compile``.
     """
-    if backend not in ("numba", "numpy"):
-        raise ValueError(f"backend must be 'numba' or 'numpy', got {backend!r}")
+    if backend not in ("native", "numpy"):
+        raise ValueError(f"backend must be 'native' or 'numpy', got {backend!r}")
     if model is None:
         return lambda f: compile(f, fullgraph=fullgraph, backend=backend, disable=disable)
     if disable or os.environ.get("CHAINRULE_COMPILE") == "0":

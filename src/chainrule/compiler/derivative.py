@@ -27,8 +27,8 @@ from .run import Runner
 class Derivative:
     """What a captured function (its ``program`` simplified) computes and pulls back, as programs of their own."""
 
-    def __init__(self, captured: Captured, program: Program, use_numba: bool) -> None:
-        self.use_numba = use_numba
+    def __init__(self, captured: Captured, program: Program, fuse: bool) -> None:
+        self.fuse = fuse
         self.wanted = captured.wanted
         self.count = len(captured.tensors) + len(captured.draws)
         inputs, self.cotangents = program.inputs[: self.count], program.inputs[self.count :]
@@ -43,7 +43,7 @@ class Derivative:
     @cached_property
     def runner(self) -> Runner:
         """The backward program, compiled when first asked for."""
-        return Runner(self.backward, self.use_numba)
+        return Runner(self.backward, self.fuse)
 
 
 class CompiledFunctionBackward(Node):

@@ -27,7 +27,8 @@ from .capture import capture, is_alone, is_heard
 from .captured import Alias, Captured, Detached, Part, Plain, Result, Same, Value, View
 from .derivative import CompiledFunctionBackward, Derivative
 from .environment import Environment
-from .run import Runner, define, has_numba
+from .native import available
+from .run import Runner, define
 from .simplify import simplify
 from .watching import Inline, Uncompilable, capturing
 
@@ -40,11 +41,11 @@ _PACKAGE, _STDLIB = str(Path(__file__).resolve().parents[1]), sysconfig.get_path
 class Compiled:
     """A function that is captured, fused and compiled when it is called."""
 
-    def __init__(self, function: Callable[..., Any], *, fullgraph: bool = False, backend: str = "numba") -> None:
+    def __init__(self, function: Callable[..., Any], *, fullgraph: bool = False, backend: str = "native") -> None:
         functools.update_wrapper(self, function, updated=())
         self.function = function
         self.fullgraph = fullgraph
-        self.use_numba = backend == "numba" and has_numba()
+        self.fuse = backend == "native" and available()
         self.entries: list[Entry] = []
         self.calls: list[Callable[..., Any]] = []
         self._lock = threading.RLock()
@@ -168,8 +169,8 @@ class Entry:
         self.environment = environment
         captured = capture(owner.function, args, kwargs, [f.tensor for f in environment.tensors.values()], faithful)
         self.program = simplify(captured.program)
-        self.derivative = Derivative(captured, self.program, owner.use_numba) if captured.wanted else None
-        self.runner = Runner(self.derivative.forward if self.derivative else self.program, owner.use_numba)
+        self.derivative = Derivative(captured, self.program, owner.fuse) if captured.wanted else None
+        self.runner = Runner(self.derivative.forward if self.derivative else self.program, owner.fuse)
         self.text, names = _Writer(self, captured).write()
         self.call = define(self.text, names)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,10 @@ from ..arrays import numpy_
 from ..primitive import Elementwise
 from ..quiet import quietly, reset_errors
 from . import threads
+from .calling import READY
 from .emit import Source, line_source, loop_source
 from .memory import Pool
+from .native import lazily, native
 from .plan import Call, Line, Loop, Step
 from .program import Equation, Names, Program, Var, signature
 
@@ -43,8 +44,8 @@ def _number(a: Any) -> str:
 class Driver:
     """Writes the driver.  A variable may be at hand as an array ``v1``, flat ``v1_``, or as a number ``v1n``."""
 
-    def __init__(self, program: Program, steps: list[Step], native: Callable[[str], Callable[..., Any]]) -> None:
-        self.program, self.steps, self.native = program, steps, native
+    def __init__(self, program: Program, steps: list[Step]) -> None:
+        self.program, self.steps = program, steps
         self.kernels: list[Source] = []
         self.names = Names()
         self.lines: list[str] = []
@@ -98,8 +99,8 @@ class Driver:
         name = self.names[v]
         if "flat" not in self.at_hand[v]:
             self.array(v)
-            kept = f"{name} if {name}.flags.c_contiguous else np.ascontiguousarray({name})"
-            self.make(v, "flat", f"{name}_ = {kept if len(v.shape) == 1 else f'{name}.reshape(-1)'}")
+            fit = f"{name} if {name}.flags.num & {READY} == {READY} else np.require({name}, None, 'CA')"
+            self.make(v, "flat", f"{name}_ = ({fit}){'' if len(v.shape) == 1 else '.reshape(-1)'}")
         return f"{name}_"
 
     def number(self, v: Var) -> str:
@@ -214,16 +215,17 @@ class Driver:
         self.kernels.append(source)
         numbers = [self.number(v) for v in source.numbers]
         if not isinstance(step, Loop):
-            self.hold(f"line{number}", self.native(source.text))
+            self.hold(f"line{number}", native(source.text))
             returned = [v for v in source.outputs if not v.shape or v not in step.stores]  # type: ignore[union-attr]
             written = [v for v in source.outputs if v not in returned]
             self.lines += [self.buffer(v, i) for v in written]
-            call = f"line{number}({', '.join([self.array(v) for v in (*source.arrays, *written)] + numbers)})"
+            arrays = [*map(self.flat, source.arrays), *[f"{self.names[v]}_" for v in written]]
+            call = f"line{number}({', '.join(arrays + numbers)})"
             self.lines.append(f"{', '.join(self.names[v] + 'n' for v in returned)} = {call}" if returned else call)
             self.at_hand.update({v: {"number"} for v in returned})
             return
         args = [self.flat(v) for v in source.arrays]
-        self.hold(f"loop{number}", self.native(source.text))
+        self.hold(f"loop{number}", native(source.text))
         for v in source.outputs:
             self.lines.append(self.buffer(v, i))
             args.append(f"{self.names[v]}_")
@@ -243,7 +245,7 @@ class Driver:
             )
 
         if source.wide:
-            self.hold(f"wide{number}", self.native(source.wide))
+            self.hold(f"wide{number}", lazily(source.wide))
             self.lines += [f"if {launch(f'loop{number}')}:", f"    {launch(f'wide{number}')}"]
         else:
             self.lines.append(launch(f"loop{number}"))

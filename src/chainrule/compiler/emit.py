@@ -1,4 +1,4 @@
-"""Emit: a step of a plan as readable Python that Numba compiles.
+"""Emit: a step of a plan as readable Python, of the kind that :mod:`.lower` compiles.
 
 A loop runs over blocks, so that its halves can go to several threads and its sums stay exact.  Within a
 block, slices begin at 0: an index that might be negative, as far as LLVM knows, would keep it from
@@ -10,6 +10,7 @@ serves all shapes.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,9 +72,10 @@ class _Writer:
         read = dict.fromkeys(v for eq in equations for v in eq.vars if v not in made)
         return [v for v in read if v.size > 1 or v not in self.constants]
 
-    def typed(self, numbers: list[Var]) -> list[str]:
-        """Python numbers arrive as float64 or int64."""
-        return [f"{self.names[v]} = np.{v.dtype.name}({self.names[v]})" for v in numbers if v.dtype != scalar.BOOL]
+    def declared(self, arrays: Iterable[Var], numbers: Iterable[Var]) -> list[str]:
+        """Parameters with their types."""
+        flat = [f"{self.names[v]}_: {v.dtype.name}[:]" for v in arrays]
+        return flat + [f"{self.names[v]}: {v.dtype.name}" for v in numbers]
 
 
 def _indent(lines: list[str], by: int = 1) -> list[str]:
@@ -86,31 +88,23 @@ def _indent(lines: list[str], by: int = 1) -> list[str]:
 def line_source(line: Line, constants: Constants) -> Source:
     """Straight code from numbers, and entries of arrays, to the same."""
     w = _Writer(constants)
-    arrays = [v for v in line.loads if v.shape]
-    loaded = {x: f"{w.name(v)}_[{place}]" for v in arrays for x, place in zip(line.loads[v], _places(v), strict=True)}
+    loaded = {x: (v, place) for v in line.loads if v.shape for place, x in enumerate(line.loads[v])}
     whole = {line.loads[v][0]: v for v in line.loads if not v.shape}
     read = w.outside(line.equations)
     read += [x for entries in line.stores.values() for x in entries if (x in loaded or x in whole) and x not in read]
     numbers = [x for x in read if x not in loaded]
-    body = w.typed(numbers) + [f"{w.name(x)} = {loaded[x]}" for x in read if x in loaded]
+    arrays = list(dict.fromkeys(loaded[x][0] for x in read if x in loaded))
+    body = [f"{w.name(x)} = {w.name(loaded[x][0])}_[{loaded[x][1]}]" for x in read if x in loaded]
     body += [w.assign(eq, wide=True) for eq in line.equations]
     returned = [v for v in line.outputs if not v.shape or v not in line.stores]
     written = [v for v in line.outputs if v not in returned]
     for v in written:
-        body += [
-            f"{w.name(v)}_[{place}] = {w.operand(x, v.dtype)}"
-            for x, place in zip(line.stores[v], _places(v), strict=True)
-        ]
+        body += [f"{w.name(v)}_[{place}] = {w.operand(x, v.dtype)}" for place, x in enumerate(line.stores[v])]
     results = [w.operand(line.stores[v][0], v.dtype) if v in line.stores else w.name(v) for v in returned]
     body.append(f"return {', '.join(results)}" if results else "return")
-    parameters = [f"{w.name(v)}_" for v in (*arrays, *written)] + [w.name(x) for x in numbers]
+    parameters = w.declared([*arrays, *written], numbers)
     text = [f"def line({', '.join(parameters)}):", *_indent(body)]
     return Source("\n".join(text), "", arrays, [whole.get(x, x) for x in numbers], [*written, *returned], [])
-
-
-def _places(v: Var) -> list[str]:
-    """The indices of the entries of an array."""
-    return [", ".join(map(str, place)) for place in np.ndindex(v.shape)]
 
 
 # --- loops ----------------------------------------------------------------------------------------------
@@ -136,9 +130,9 @@ class _LoopWriter(_Writer):
     def source(self) -> Source:
         dims = self.dims()
         per_block = max(BLOCK // math.prod(dims[1:]), 1)
-        parameters = [f"{self.name(v)}_" for v in (*self.arrays, *self.outputs)]
-        parameters += [self.name(v) for v in self.numbers] + [f"{self.name(eq.out)}_" for eq in self.totals]
-        parameters = ["first", "last", "per", *[f"n{k}" for k in range(len(dims))], *parameters]
+        parameters = [f"{name}: int64" for name in ("first", "last", "per", *[f"n{k}" for k in range(len(dims))])]
+        parameters += self.declared([*self.arrays, *self.outputs], self.numbers)
+        parameters += [f"{self.name(eq.out)}_: float64[:]" for eq in self.totals]
         text, wide = (self.text(parameters, wide) for wide in (False, True))
         totals = [(eq.out, eq.name) for eq in self.totals]
         blocks = -(-dims[0] // per_block)
@@ -150,10 +144,9 @@ class _LoopWriter(_Writer):
     def text(self, parameters: list[str], wide: bool) -> str:
         watching = self.risky and not wide
         block = ["start, stop = block * per, min(block * per + per, n0)", *self.slices(), *self.body(wide)]
-        block += [f"{self.name(eq.out)}_[block] = {self.name(eq.out)}" for eq in self.totals]
-        body = [*self.typed(self.numbers), *self.scratch(), "for block in range(first, last):", *_indent(block)]
-        if watching:
-            body = ["far = False", *body, "return far"]
+        block += [f"{self.name(eq.out)}_[block] = np.float64({self.name(eq.out)})" for eq in self.totals]
+        body = [*self.scratch(), "for block in range(first, last):", *_indent(block)]
+        body = ["far = False", *body, "return far"] if watching else [*body, "return False"]
         return "\n".join([f"def loop({', '.join(parameters)}):", *_indent(body)])
 
     def lines(self, equations: list[Equation], wide: bool) -> list[str]:

@@ -8,11 +8,10 @@ is the largest and the smallest, as it is to NumPy.
 
 from __future__ import annotations
 
-import importlib
-from functools import cache
-from typing import Any
+from collections.abc import Sequence
 
-from .mathlib import DTYPES
+from .mathlib_ir import Value
+from .mathlib_kernels import Kit
 
 START = {"Sum": "0.0", "Amax": "-np.inf", "Amin": "np.inf"}
 _NAMES = {"Sum": "sum", "Amax": "largest", "Amin": "smallest"}
@@ -23,25 +22,10 @@ def step(reduction: str, dtype: str, total: str, x: str) -> str:
     return f"{_NAMES[reduction]}_{dtype}({total}, {x})"
 
 
-@cache
-def bindings() -> dict[str, Any]:
-    """The names that :func:`step` uses; needs Numba."""
-    return {f"{name}_{d}": _intrinsic(kind, d) for kind, name in _NAMES.items() for d in DTYPES}
-
-
-def _intrinsic(kind: str, dtype: str) -> Any:
-    ir: Any = importlib.import_module("llvmlite.ir")
-    scalar = getattr(importlib.import_module("numba").types, dtype)
-
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        total, x = args
-        if kind == "Sum":
-            return builder.fadd(total, x, flags=("reassoc",))
-        name = "maximum" if kind == "Amax" else "minimum"
-        function = builder.module.declare_intrinsic(f"llvm.{name}", [x.type], ir.FunctionType(x.type, [x.type] * 2))
-        return builder.call(function, [total, x])
-
-    def typed(context: Any, total: Any, x: Any) -> Any:
-        return scalar(scalar, scalar), build
-
-    return importlib.import_module("numba.extending").intrinsic(typed)
+def build(name: str, kit: Kit, args: Sequence[Value]) -> Value:
+    """The instructions behind a call that :func:`step` wrote."""
+    total, x = args
+    kind = name.partition("_")[0]
+    if kind == "sum":
+        return Value(kit.builder, kit.builder.fadd(total.raw, x.raw, flags=("reassoc",)))
+    return kit.largest(total, x) if kind == "largest" else kit.smallest(total, x)

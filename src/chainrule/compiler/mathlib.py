@@ -1,16 +1,12 @@
-"""Elementary functions that vectorise inside a Numba loop.
+"""Elementary functions that vectorise.
 
-Numba calls libm once per element, which keeps LLVM from vectorising the loop around the call.  The
-functions here are branch-free arithmetic that LLVM sees in full.  Each is a Numba *intrinsic*: a call that
-is replaced by LLVM instructions on the spot, without Numba inferring a type for each of them, so using
-one costs a few milliseconds of compile time.
+A call of libm once per element keeps LLVM from vectorising the loop around it.  The functions here are
+branch-free arithmetic that LLVM sees in full, put in the place of the call when a kernel is lowered.
 
-In generated source a function is one call, bound by `bindings()`:
+In a kernel's source a function is one call:
 
-    source = ["def kernel(a, out):", "    for i in range(a.size):", "        x = a[i]"]
-    source += ["        " + line for line in emit("exp", "float32", ["x"], "y")]
-    source += ["        out[i] = y"]
-    exec("\\n".join(source), scope := {"np": numpy, **bindings()})
+    x = xs[i]
+    out[i] = fast_exp_float32(x)        # emit("exp", "float32", ["x"], "out[i]")
 
 Work is shared by LLVM: sin(x) and cos(x) of one x reduce it once.
 
@@ -29,13 +25,8 @@ that it rises, is run again with `wide=True`, where libm is called:
 
 The second loop reads its inputs again, so `out` must not alias them.
 
-**Blocks.**  Take slices and count from 0, as above.  In `for i in range(start, stop)` Numba cannot rule out
-a negative, wrapping index, and the loop runs ten times slower for reasons unrelated to these functions.
-
 **Numerics.**  Special cases are IEEE's: nan, inf, -0.0, subnormal numbers, overflow and gradual underflow;
-`pow` has C's.  The arithmetic fixes its own fused multiply-adds and is shielded from fastmath's `contract`
-and `reassoc`; `nnan` and `ninf` (and so `fastmath=True`) would break the special cases.  Hardware without
-a fused multiply-add stays correct but slow.
+`pow` has C's.  The arithmetic fixes its own fused multiply-adds; hardware without one stays correct but slow.
 
 Largest errors seen, in units of the last place (float32: every seventh number there is; float64: 15
 million numbers of all exponents and in the interesting intervals; pow: 15 million pairs):
@@ -53,10 +44,7 @@ million numbers of all exponents and in the interesting intervals; pow: 15 milli
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
 
 from chainrule.compiler.mathlib_ir import Value
 from chainrule.compiler.mathlib_kernels import FAR, KERNELS, Kit
@@ -89,44 +77,10 @@ def emit_far(name: str, dtype: str, args: Sequence[str], flag: str) -> list[str]
     return [f"{flag} = fast_far_{dtype}({flag}, {args[0]})"] if name in PERIODIC else []
 
 
-@cache
-def bindings() -> dict[str, Any]:
-    """The global names that emitted lines use, besides `np`; needs Numba."""
-    functions = {f"fast_{name}_{dtype}": _function(name, dtype) for name in FUNCTIONS for dtype in DTYPES}
-    return functions | {f"fast_far_{dtype}": _far(dtype) for dtype in DTYPES}
-
-
-def _function(name: str, dtype: str) -> Any:
-    kind = _numba_type(dtype)
-
-    def build(context: Any, builder: Any, signature: Any, args: Sequence[Any]) -> Any:
-        return KERNELS[name](Kit(builder, dtype), *(Value(builder, arg) for arg in args)).raw
-
-    # Numba reads the number of arguments off the Python signature.
-    def unary(context: Any, x: Any) -> Any:
-        return kind(kind), build
-
-    def binary(context: Any, x: Any, y: Any) -> Any:
-        return kind(kind, kind), build
-
-    return _intrinsic(binary if name == "pow" else unary)
-
-
-def _far(dtype: str) -> Any:
-    def build(context: Any, builder: Any, signature: Any, args: Sequence[Any]) -> Any:
-        flag, x = (Value(builder, arg) for arg in args)
-        return (flag | Kit(builder, dtype).is_far(x)).raw
-
-    def typed(context: Any, flag: Any, x: Any) -> Any:
-        boolean = _numba_type("boolean")
-        return boolean(boolean, _numba_type(dtype)), build
-
-    return _intrinsic(typed)
-
-
-def _numba_type(name: str) -> Any:
-    return getattr(importlib.import_module("numba").types, name)
-
-
-def _intrinsic(function: Any) -> Any:
-    return importlib.import_module("numba.extending").intrinsic(function)
+def build(name: str, kit: Kit, args: Sequence[Value]) -> Value:
+    """The instructions behind a call that `call` or `emit_far` wrote."""
+    function = name.removeprefix("fast_").rpartition("_")[0]
+    if function == "far":
+        flag, x = args
+        return flag | kit.is_far(x)
+    return KERNELS[function](kit, *args)

@@ -1,7 +1,7 @@
 """A small language for branch-free floating-point code, written with Python operators.
 
 `Value` wraps one LLVM scalar: its operators append instructions to the block under construction, so a
-formula reads like mathematics and costs Numba no type inference.  Only operations that the vectoriser
+formula reads like mathematics.  Only operations that the vectoriser
 widens on plain AVX2 are offered; there is no integer/float conversion and no signed shift.
 """
 
@@ -13,15 +13,23 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-# Numba's fastmath pass rewrites the instructions that carry no flag yet.  `afn` means nothing on
-# arithmetic, so it shields the error-free transformations below from `reassoc` and `contract`.
-SHIELD = ("afn",)
-
 
 @cache
-def _llvm() -> Any:
-    # llvmlite is optional (it comes with Numba) and untyped.
+def ir() -> Any:
+    """LLVM's language; llvmlite is optional and untyped."""
     return importlib.import_module("llvmlite.ir")
+
+
+def type_of(dtype: str) -> Any:
+    """The type of a number in a register."""
+    if dtype == "float32":
+        return ir().FloatType()
+    return ir().DoubleType() if dtype == "float64" else ir().IntType({"int32": 32, "int64": 64, "bool": 1}[dtype])
+
+
+def stored_type(dtype: str) -> Any:
+    """The type of a number in memory, where a boolean takes a byte."""
+    return ir().IntType(8) if dtype == "bool" else type_of(dtype)
 
 
 class Format:
@@ -53,11 +61,11 @@ class Value:
         self.builder, self.raw = builder, raw
 
     def _lift(self, other: Value | float) -> Any:
-        return other.raw if isinstance(other, Value) else _llvm().Constant(self.raw.type, other)
+        return other.raw if isinstance(other, Value) else ir().Constant(self.raw.type, other)
 
     @property
     def _is_integer(self) -> bool:
-        return isinstance(self.raw.type, _llvm().IntType)
+        return isinstance(self.raw.type, ir().IntType)
 
     def _arithmetic(self, operation: str, other: Value | float, swap: bool = False) -> Value:
         left, right = self.raw, self._lift(other)
@@ -65,7 +73,7 @@ class Value:
             left, right = right, left
         if self._is_integer:
             return Value(self.builder, getattr(self.builder, operation)(left, right))
-        return Value(self.builder, getattr(self.builder, "f" + operation)(left, right, flags=SHIELD))
+        return Value(self.builder, getattr(self.builder, "f" + operation)(left, right))
 
     def _compare(self, operator: str, other: Value | float) -> Value:
         right = self._lift(other)
@@ -73,7 +81,7 @@ class Value:
             return Value(self.builder, self.builder.icmp_unsigned(operator, self.raw, right))
         # As in Python, nan differs from everything and every other comparison with it is false.
         build = self.builder.fcmp_unordered if operator == "!=" else self.builder.fcmp_ordered
-        return Value(self.builder, build(operator, self.raw, right, flags=SHIELD))
+        return Value(self.builder, build(operator, self.raw, right))
 
     def __add__(self, other: Value | float) -> Value:
         return self._arithmetic("add", other)
@@ -98,7 +106,7 @@ class Value:
         return self._arithmetic("div", other, swap=True)
 
     def __neg__(self) -> Value:
-        return Value(self.builder, self.builder.fneg(self.raw, flags=SHIELD))
+        return Value(self.builder, self.builder.fneg(self.raw))
 
     def __and__(self, other: Value | int) -> Value:
         return Value(self.builder, self.builder.and_(self.raw, self._lift(other)))
@@ -139,18 +147,18 @@ class Machine:
 
     def __init__(self, builder: Any, dtype: str) -> None:
         self.builder, self.format = builder, Format(dtype)
-        self.float_type = _llvm().FloatType() if dtype == "float32" else _llvm().DoubleType()
-        self.int_type = _llvm().IntType(self.format.bits)
+        self.float_type = type_of(dtype)
+        self.int_type = ir().IntType(self.format.bits)
 
     def number(self, value: Value | float) -> Value:
         """`value` as a float of this format."""
         if isinstance(value, Value):
             return value
-        return Value(self.builder, _llvm().Constant(self.float_type, value))
+        return Value(self.builder, ir().Constant(self.float_type, value))
 
     def _call(self, name: str, *operands: Value | float) -> Value:
         raw = [self.number(operand).raw for operand in operands]
-        signature = _llvm().FunctionType(self.float_type, [self.float_type] * len(raw))
+        signature = ir().FunctionType(self.float_type, [self.float_type] * len(raw))
         function = self.builder.module.declare_intrinsic(f"llvm.{name}", [self.float_type], signature)
         return Value(self.builder, self.builder.call(function, raw))
 
@@ -173,6 +181,14 @@ class Machine:
     def copysign(self, magnitude: Value, sign: Value) -> Value:
         """`magnitude` with the sign of `sign`."""
         return self._call("copysign", magnitude, sign)
+
+    def largest(self, a: Value, b: Value) -> Value:
+        """The larger one; nan is larger than all."""
+        return self._call("maximum", a, b)
+
+    def smallest(self, a: Value, b: Value) -> Value:
+        """The smaller one; nan is smaller than all."""
+        return self._call("minimum", a, b)
 
     def where(self, condition: Value, yes: Value | float, no: Value | float) -> Value:
         """A select: both sides are computed."""

@@ -289,6 +289,8 @@ def _is_point(eq: Equation) -> bool:
 
 def is_alias(eq: Equation) -> bool:
     """Whether an equation only gives another shape to the same entries in the same order."""
+    if eq.out.dtype not in scalar.DTYPES:
+        return False
     return eq.name == "Reshape" or (eq.name == "Expand" and eq.out.size == eq.vars[0].size)
 
 

@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-import importlib
-import importlib.util
 import linecache
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from . import lanes, mathlib
 from .driver import Driver
 from .plan import plan
 from .program import Program
 from .unroll import unroll
 
 MANY = 4  # steps from which small arrays are better unrolled
-
-
-def has_numba() -> bool:
-    """Whether kernels can be compiled here."""
-    return importlib.util.find_spec("numba") is not None
-
-
-@functools.lru_cache(maxsize=512)
-def native(text: str) -> Callable[..., Any]:
-    """A kernel's source as machine code, made when it is first called; equal sources share it."""
-    numba: Any = importlib.import_module("numba")
-    function = define(text, {"np": np, **mathlib.bindings(), **lanes.bindings()})
-    return numba.njit(error_model="numpy", nogil=text.startswith("def loop"))(function)  # type: ignore[no-any-return]
 
 
 def define(text: str, names: dict[str, Any]) -> Callable[..., Any]:
@@ -44,14 +25,14 @@ def define(text: str, names: dict[str, Any]) -> Callable[..., Any]:
 class Runner:
     """``runner(*arrays)`` gives a program's outputs, as a tuple."""
 
-    def __init__(self, program: Program, use_numba: bool) -> None:
-        self.steps = plan(program, use_numba)
-        if use_numba and len(self.steps) >= MANY and (small := unroll(program)) is not None:
+    def __init__(self, program: Program, fuse: bool) -> None:
+        self.steps = plan(program, fuse)
+        if fuse and len(self.steps) >= MANY and (small := unroll(program)) is not None:
             line, constants = small
             self.steps = [line]
             program = Program(program.inputs, constants, line.equations, program.outputs)
         self.program = program
-        driver = Driver(program, self.steps, native)
+        driver = Driver(program, self.steps)
         self.text = driver.text()
         self.kernels = driver.kernels
         self.run = define(self.text, driver.globals)

@@ -1,8 +1,7 @@
-"""One entry of an elementwise operation, as an expression that Numba compiles.
+"""One entry of an elementwise operation, as an expression in a kernel.
 
-A primitive gives its scalar expression as a template, such as ``{x} * {y}`` or ``1 / sqrt({x})``.  Numba
-would compute ``float32 + 1`` in float64 and call libm for ``exp``: so the template is parsed once, its
-numbers are given the dtype of the operation, and its functions become mathlib's, which vectorise.
+A primitive gives its scalar expression as a template, such as ``{x} * {y}`` or ``1 / sqrt({x})``.  The template is
+parsed once, its numbers are given the dtype of the operation, and its functions become mathlib's, which vectorise.
 """
 
 from __future__ import annotations
@@ -131,10 +130,9 @@ class _Writer:
             case ast.Constant(value):
                 return literal(value, self.dtype)
             case ast.BinOp(left, op, right):
-                text = f"({self.write(left)} {_OPERATORS[type(op)]} {self.write(right)})"
-                return f"np.int32{text}" if self.dtype == np.int32 else text  # Numba widens int32 to int64
+                return f"({self.write(left)} {_OPERATORS[type(op)]} {self.write(right)})"
             case ast.UnaryOp(ast.USub(), operand):
-                return f"np.int32(-{self.write(operand)})" if self.dtype == np.int32 else f"(-{self.write(operand)})"
+                return f"(-{self.write(operand)})"
             case ast.UnaryOp(ast.Not(), operand):
                 inner = self.write(operand)
                 return f"(not {inner})" if self.dtype == BOOL or isinstance(operand, ast.Compare) else f"(~{inner})"
@@ -153,7 +151,7 @@ class _Writer:
                 return f"({x} != {zero})"
             return f"np.{self.out.name}({x})"
         if name == "abs":
-            return f"abs({x})" if self.dtype != np.int32 else f"np.int32(abs({x}))"
+            return f"abs({x})"
         if name == "sign":
             return f"({one} if {x} > {zero} else (-{one} if {x} < {zero} else {zero}))"
         if name in ("max", "min"):

@@ -1,6 +1,6 @@
 """A few threads that share the blocks of a loop.
 
-Numba's own parallel loops compile four times as long and their waiting threads disturb BLAS's.  A kernel
+OpenMP's threads would disturb BLAS's while they wait.  A kernel
 releases the global lock, so plain threads will do: each takes the next stretch of blocks until none is left.
 """
 

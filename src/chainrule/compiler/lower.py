@@ -1,0 +1,306 @@
+"""Lower: a kernel's source, which is plain Python with declared types, as LLVM instructions.
+
+A kernel knows numbers, flat arrays of them, slices, ``for`` over ranges, and choices without branches.  That
+is little enough that its types need not be inferred: parameters declare theirs, and all else follows in
+order.  Numba would make the same of it, and take ten times as long.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import lanes, mathlib
+from .calling import write_call
+from .mathlib_ir import Value, ir, stored_type, type_of
+from .mathlib_kernels import Kit
+
+_COMPARE = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
+_BINARY = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}
+_BITS: dict[Any, str] = {ast.BitAnd: "and_", ast.BitOr: "or_", ast.BitXor: "xor"}
+_CASTS = (*mathlib.DTYPES, "int32", "int64", "bool")
+_INTRINSIC = {"floor": "floor", "ceil": "ceil", "rint": "rint", "abs": "fabs"}
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A value of a kernel: an LLVM scalar and its dtype."""
+
+    raw: Any
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """Where entries of a dtype begin."""
+
+    raw: Any
+    dtype: str
+
+
+def lower(text: str) -> str:
+    """The LLVM module of the kernel that ``text`` defines."""
+    return str(_Kernel(_parsed(text)).module)
+
+
+def parameters(text: str) -> list[tuple[str, str, bool]]:
+    """The parameters of a kernel: name, dtype, and whether it is an array."""
+    return [_parameter(a) for a in _parsed(text).args.args]
+
+
+def _parsed(text: str) -> ast.FunctionDef:
+    tree = ast.parse(text).body[0]
+    assert isinstance(tree, ast.FunctionDef)
+    return tree
+
+
+class _Kernel:
+    """One function being written; ``self.names`` says what each name of the source is."""
+
+    def __init__(self, tree: ast.FunctionDef) -> None:
+        self.module, self.pointer, self.word = ir().Module("kernel"), ir().PointerType(), ir().IntType(64)
+        self.parameters = [_parameter(a) for a in tree.args.args]
+        self.results: list[str] = []  # dtypes of what is returned
+        # Results and the sign that memory ran out are handed back by way of pointers.
+        types = [self.pointer if array else type_of(dtype) for _, dtype, array in self.parameters]
+        self.function = ir().Function(self.module, ir().FunctionType(ir().IntType(1), [*types, self.pointer]), "kernel")
+        self.function.linkage = "internal"
+        self.function.attributes.add("noinline")
+        self.names: dict[str, Any] = {}
+        self.top = ir().IRBuilder(self.function.append_basic_block("top"))  # for what must live as long as the call
+        self.builder = ir().IRBuilder(self.function.append_basic_block("body"))
+        self.body = self.builder.block
+        self.scratch: list[Any] = []
+        for (name, dtype, array), raw in zip(self.parameters, self.function.args[:-1], strict=True):
+            if array:
+                raw.add_attribute("noalias")
+                self.names[name] = Array(raw, dtype)
+            else:
+                self.assign(name, Number(raw, dtype))
+        self.block(tree.body)
+        if not self.builder.block.is_terminated:
+            self.leave([])
+        self.top.branch(self.body)
+        write_call(self)
+
+    # --- statements ---------------------------------------------------------------------------------------
+
+    def block(self, statements: list[ast.stmt]) -> None:
+        for s in statements:
+            self.statement(s)
+
+    def statement(self, tree: ast.stmt) -> None:
+        match tree:
+            case ast.Assign([ast.Tuple(targets)], ast.Tuple(values)):
+                found = [self.number(v) for v in values]
+                for target, value in zip(targets, found, strict=True):
+                    assert isinstance(target, ast.Name)
+                    self.assign(target.id, value)
+            case ast.Assign([ast.Name(name)], ast.Subscript(ast.Name(array), ast.Slice(start))):
+                source: Array = self.names[array]
+                at = source.raw if start is None else self.place(source, start)
+                self.names[name] = Array(at, source.dtype)
+            case ast.Assign([ast.Name(name)], ast.Call(ast.Attribute(_, "empty"), [size, ast.Attribute(_, dtype)])):
+                self.names[name] = self.memory(self.number(size), dtype)
+            case ast.Assign([ast.Name(name)], value):
+                self.assign(name, self.number(value))
+            case ast.Assign([ast.Subscript(ast.Name(array), index)], value):
+                target = self.names[array]
+                self.builder.store(self.stored(self.number(value)), self.place(target, index))
+            case ast.For(ast.Name(name), ast.Call(_, bounds), body):
+                *first, last = [self.number(b) for b in bounds]
+                self.loop(name, first[0] if first else self.integer(0), last, body)
+            case ast.Return(None):
+                self.leave([])
+            case ast.Return(ast.Tuple(values)):
+                self.leave([self.number(v) for v in values])
+            case ast.Return(value) if value is not None:
+                self.leave([self.number(value)])
+            case _:
+                raise NotImplementedError(ast.dump(tree))
+
+    def assign(self, name: str, value: Number) -> None:
+        slot = self.names.get(name)
+        if not isinstance(slot, tuple):  # (where it is kept, its dtype); registers are left to LLVM
+            slot = self.names[name] = self.top.alloca(value.raw.type), value.dtype
+        if slot[1] != value.dtype:
+            raise TypeError(f"{name} is {slot[1]}, and then {value.dtype}")
+        self.builder.store(value.raw, slot[0])
+
+    def memory(self, size: Number, dtype: str) -> Array:
+        """Memory for the length of a call."""
+        b = self.builder
+        each = self.integer(np.dtype(dtype).itemsize).raw
+        got = b.call(self.outside("PyMem_RawMalloc", self.pointer, [self.word]), [b.mul(size.raw, each)])
+        with b.if_then(b.icmp_unsigned("==", got, ir().Constant(self.pointer, None)), likely=False):
+            self.release()
+            b.ret(ir().Constant(ir().IntType(1), 1))
+        self.scratch.append(got)
+        return Array(got, dtype)
+
+    def release(self) -> None:
+        for memory in self.scratch:
+            self.builder.call(self.outside("PyMem_RawFree", ir().VoidType(), [self.pointer]), [memory])
+
+    def loop(self, name: str, first: Number, last: Number, body: list[ast.stmt]) -> None:
+        b, f = self.builder, self.function
+        self.assign(name, first)
+        test, inside, after = (f.append_basic_block(label) for label in ("test", "inside", "after"))
+        b.branch(test)
+        b.position_at_end(test)
+        i = self.name(name).raw
+        b.cbranch(b.icmp_signed("<", i, last.raw), inside, after)
+        b.position_at_end(inside)
+        self.block(body)
+        self.assign(name, Number(b.add(self.name(name).raw, self.integer(1).raw, flags=("nsw", "nuw")), "int64"))
+        b.branch(test)
+        b.position_at_end(after)
+
+    def leave(self, values: list[Number]) -> None:
+        self.results = [v.dtype for v in values]
+        for k, v in enumerate(values):
+            at = self.builder.gep(self.function.args[-1], [self.integer(k).raw], source_etype=self.word)
+            self.builder.store(self.stored(v), at)
+        self.release()
+        self.builder.ret(ir().Constant(ir().IntType(1), 0))
+
+    # --- expressions --------------------------------------------------------------------------------------
+
+    def number(self, tree: ast.expr) -> Number:
+        b = self.builder
+        match tree:
+            case ast.Constant(bool(value)):
+                return Number(ir().Constant(ir().IntType(1), int(value)), "bool")
+            case ast.Constant(int(value)):
+                return self.integer(value)
+            case ast.Constant(float(value)):
+                return Number(ir().Constant(ir().DoubleType(), value), "float64")
+            case ast.Attribute(ast.Name("np"), ("inf" | "nan") as name):
+                return Number(ir().Constant(ir().DoubleType(), getattr(np, name)), "float64")
+            case ast.Name(name):
+                return self.name(name)
+            case ast.Subscript(ast.Name(array), index):
+                source: Array = self.names[array]
+                stored = stored_type(source.dtype)
+                raw = b.load(self.place(source, index), typ=stored)
+                return Number(b.icmp_unsigned("!=", raw, stored(0)) if source.dtype == "bool" else raw, source.dtype)
+            case ast.BinOp(left, op, right):
+                return self.binary(op, self.number(left), self.number(right))
+            case ast.UnaryOp(ast.USub(), operand):
+                x = self.number(operand)
+                return Number(b.fneg(x.raw) if is_float(x) else b.neg(x.raw), x.dtype)
+            case ast.UnaryOp(ast.Not() | ast.Invert(), operand):
+                x = self.number(operand)
+                return Number(b.not_(x.raw), x.dtype)
+            case ast.Compare(left, [op], [right]):
+                return self.compare(_COMPARE[type(op)], self.number(left), self.number(right))
+            case ast.IfExp(test, body, otherwise):
+                return self.choose(self.number(test), self.number(body), self.number(otherwise))
+            case ast.Call(ast.Name(name), arguments):
+                return self.call(name, [self.number(a) for a in arguments])
+            case ast.Call(ast.Attribute(ast.Name("np"), name), [argument]):
+                x = self.number(argument)
+                return self.cast(x, name) if name in _CASTS else self.call(name, [x])
+        raise NotImplementedError(ast.dump(tree))
+
+    def integer(self, value: int) -> Number:
+        return Number(ir().Constant(self.word, value), "int64")
+
+    def name(self, name: str) -> Number:
+        where, dtype = self.names[name]
+        return Number(self.builder.load(where, typ=type_of(dtype)), dtype)
+
+    def place(self, a: Array, index: ast.expr) -> Any:
+        kind = stored_type(a.dtype)
+        return self.builder.gep(a.raw, [self.number(index).raw], inbounds=True, source_etype=kind)
+
+    def stored(self, x: Number) -> Any:
+        """A number as it lies in memory: a boolean takes a byte."""
+        return self.builder.zext(x.raw, ir().IntType(8)) if x.dtype == "bool" else x.raw
+
+    def binary(self, op: ast.operator, x: Number, y: Number) -> Number:
+        if x.dtype != y.dtype:
+            raise TypeError(f"{x.dtype} with {y.dtype}")
+        b = self.builder
+        if type(op) in _BITS:
+            return Number(getattr(b, _BITS[type(op)])(x.raw, y.raw), x.dtype)
+        name = _BINARY[type(op)]
+        if not is_float(x) and name == "div":
+            raise TypeError("a quotient of integers")
+        return Number(getattr(b, f"f{name}" if is_float(x) else name)(x.raw, y.raw), x.dtype)
+
+    def compare(self, op: str, x: Number, y: Number) -> Number:
+        b = self.builder
+        if x.dtype != y.dtype:
+            raise TypeError(f"{x.dtype} with {y.dtype}")
+        if is_float(x):
+            found = (b.fcmp_unordered if op == "!=" else b.fcmp_ordered)(op, x.raw, y.raw)
+        else:
+            found = (b.icmp_unsigned if x.dtype == "bool" else b.icmp_signed)(op, x.raw, y.raw)
+        return Number(found, "bool")
+
+    def choose(self, test: Number, x: Number, y: Number) -> Number:
+        return Number(self.builder.select(test.raw, x.raw, y.raw), x.dtype)
+
+    def cast(self, x: Number, dtype: str) -> Number:
+        b, kind = self.builder, type_of(dtype)
+        if x.dtype == dtype:
+            return x
+        if dtype == "bool":
+            return self.compare("!=", x, self.cast(self.integer(0), x.dtype))
+        to, of = np.dtype(dtype), np.dtype(x.dtype)
+        if of.kind == to.kind == "f" and isinstance(x.raw, ir().Constant):
+            raw = ir().Constant(kind, float(to.type(x.raw.constant)))
+        elif of.kind == "f" and to.kind == "f":
+            raw = b.fpext(x.raw, kind) if to.itemsize > of.itemsize else b.fptrunc(x.raw, kind)
+        elif of.kind == "f":
+            raw = b.fptosi(x.raw, kind)
+        elif to.kind == "f":
+            raw = b.uitofp(x.raw, kind) if of.kind == "b" else b.sitofp(x.raw, kind)
+        elif of.kind == "b":
+            raw = b.zext(x.raw, kind)
+        else:
+            raw = b.sext(x.raw, kind) if to.itemsize > of.itemsize else b.trunc(x.raw, kind)
+        return Number(raw, dtype)
+
+    def call(self, name: str, args: list[Number]) -> Number:
+        b, x = self.builder, args[0]
+        if name.startswith(("fast_", "sum_", "largest_", "smallest_")):
+            kit = Kit(b, args[-1].dtype)
+            build = mathlib.build if name.startswith("fast_") else lanes.build
+            return Number(build(name, kit, [Value(b, a.raw) for a in args]).raw, x.dtype)
+        if name == "min":
+            return self.choose(self.compare("<", *args), *args)
+        if name == "abs" and not is_float(x):
+            return self.choose(
+                self.compare("<", x, self.cast(self.integer(0), x.dtype)), Number(b.neg(x.raw), x.dtype), x
+            )
+        kind = type_of(x.dtype)
+        if name in _INTRINSIC:
+            f = self.module.declare_intrinsic(f"llvm.{_INTRINSIC[name]}", [kind])
+        elif name in mathlib.PERIODIC:  # from the C library
+            f = self.outside(name + ("f" if x.dtype == "float32" else ""), kind, [kind])
+        else:
+            raise NotImplementedError(name)
+        return Number(b.call(f, [x.raw]), x.dtype)
+
+    def outside(self, name: str, result: Any, arguments: list[Any]) -> Any:
+        """A function of Python or of the C library."""
+        found = self.module.globals.get(name)
+        return found or ir().Function(self.module, ir().FunctionType(result, arguments), name)
+
+
+def is_float(x: Number) -> bool:
+    return x.dtype in mathlib.DTYPES
+
+
+def _parameter(a: ast.arg) -> tuple[str, str, bool]:
+    match a.annotation:
+        case ast.Name(dtype):
+            return a.arg, dtype, False
+        case ast.Subscript(ast.Name(dtype)):
+            return a.arg, dtype, True
+    raise TypeError(f"{a.arg} has no type")
