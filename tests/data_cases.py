@@ -52,6 +52,14 @@ def tensors(m: Any, n: int = 10) -> Any:
     return m.utils.data.TensorDataset(m.arange(n), m.arange(float(n)) / 2)
 
 
+def shares(m: Any, n: int, rank: int, **options: Any) -> Any:
+    """One process's share of ten samples, in two passes and after the next epoch begins."""
+    sampler = m.utils.data.distributed.DistributedSampler(range(10), n, rank, **options)
+    found = [len(sampler), list(sampler), list(sampler)]
+    sampler.set_epoch(1)
+    return [*found, list(sampler)]
+
+
 def epochs(m: Any, n: int = 2, dataset: Any = None, **options: Any) -> Any:
     """The batches of some passes."""
     loader = m.utils.data.DataLoader(tensors(m) if dataset is None else dataset, **options)
@@ -145,6 +153,12 @@ D: dict[str, Case] = {
     "random, replaced": lambda m: samples(m, range(9), True, name="RandomSampler"),
     "random, replaced, many": lambda m: samples(m, range(9), True, 70, generator=gen(m), name="RandomSampler"),
     "random, replaced, 64": lambda m: samples(m, range(9), True, 64, generator=gen(m), name="RandomSampler"),
+    **{
+        f"share {rank} of {n}, {options}": lambda m, n=n, rank=rank, options=options: shares(m, n, rank, **options)
+        for n, rank in ((3, 0), (3, 2), (20, 13), (2, 2)) for options in ({}, {"shuffle": False}, {"drop_last": True}, {"seed": 3})
+    },
+    "share of nothing": lambda m: list(m.utils.data.DistributedSampler([], 2, 0)),
+    "share of an unknown number": lambda m: m.utils.data.DistributedSampler(range(3)),
     "subset": lambda m: samples(m, [5, 7, 2, 0], name="SubsetRandomSampler"),
     "subset, of a generator": lambda m: samples(m, "abcd", generator=gen(m), name="SubsetRandomSampler"),
     "weighted": lambda m: samples(m, [0.1, 3, 0.0, 2], 8, name="WeightedRandomSampler"),

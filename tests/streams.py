@@ -124,6 +124,16 @@ def weighted() -> Iterator[tuple[str, Case]]:
                lambda m, g, d=dtype: m.poisson((m.arange(6000.0) / 200).to(getattr(m, d)), generator=g))  # fmt: skip
 
 
+def binomials() -> Iterator[tuple[str, Case]]:
+    for dtype in ("float32", "float64"):
+        for trials in (0.0, 1.0, 7.5, 40.0, 1e3, 1e6, -3.0):
+            for chance in (0.0, 0.02, 0.3, 0.5, 0.9, 1.0, 1.2, -0.1):
+                yield (f"binomial {dtype} {trials} {chance}", lambda m, g, n=trials, p=chance, d=dtype: m.binomial(
+                    m.full((200,), n, dtype=getattr(m, d)), m.full((200,), p, dtype=getattr(m, d)), g))  # fmt: skip
+    yield "binomial, each otherwise", lambda m, g: m.binomial(m.arange(300.0).T, m.arange(300.0) / 300, g)
+    yield "binomial, broadcast", lambda m, g: m.binomial(m.arange(60.0).reshape(3, 20), m.tensor([0.3]), g)
+
+
 def permuted() -> Iterator[tuple[str, Case]]:
     for n in (0, 1, 2, 399, 400, 401, 1000, 65_537, 200_000):
         yield f"randperm {n}", lambda m, g, n=n: m.randperm(n, generator=g)
@@ -210,6 +220,12 @@ LINES: list[Case] = [
     lambda m, g: m.poisson(-m.ones(3), generator=g),
     lambda m, g: m.poisson(m.ones(3, dtype=m.int64), generator=g),
     lambda m, g: m.poisson(m.tensor([float("nan")]), generator=g),
+    lambda m, g: m.binomial(m.ones(3, dtype=m.int64), m.ones(3), g),
+    lambda m, g: m.binomial(m.ones(3), m.ones(3, dtype=m.int64), g),
+    lambda m, g: m.binomial(m.ones(3).half(), m.ones(3).half(), g),
+    lambda m, g: m.binomial(m.ones(3), m.ones(3).double(), g),
+    lambda m, g: m.binomial(m.ones(3), m.tensor([0.2, float("nan"), 0.5]), g),
+    lambda m, g: m.binomial(m.ones(3).requires_grad_(), m.ones(3) / 2, g).sum().backward(),
     lambda m, g: m.multinomial(m.ones(3), 4, generator=g),
     lambda m, g: m.multinomial(m.ones(3), 4, True, generator=g),
     lambda m, g: m.multinomial(m.ones(2, 3, 4), 2, generator=g),
@@ -293,7 +309,7 @@ def forked(m: Any, g: Any) -> Any:
 
 
 CASES: dict[str, Case] = {
-    **dict(fills()), **dict(strided()), **dict(weighted()), **dict(permuted()), "fork_rng": forked,
+    **dict(fills()), **dict(strided()), **dict(weighted()), **dict(binomials()), **dict(permuted()), "fork_rng": forked,
     **{f"line {i}": line for i, line in enumerate(LINES)},
     **{f"state {i}": line for i, line in enumerate(STATES)},
     **{f"history {i}": cut(draw) for i, draw in enumerate(HISTORIES)},

@@ -157,7 +157,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "is_nonzero is_same_size is_signed",
     ),
     "random": (
-        "bernoulli multinomial poisson",
+        "bernoulli binomial multinomial poisson",
         "bernoulli bernoulli_ cauchy_ exponential_ geometric_ log_normal_ multinomial normal_ random_ "
         "uniform_",
     ),

@@ -15,13 +15,14 @@ from ..arrays.layout import empty_like, slowest_first
 from ..arrays.namespace import is_numpy
 from ..engine import Box
 from ..errors import explained, scalar_type
-from ..primitive import table
+from ..primitive import Primitive, table
 from ..random import Generator, drawing, fill
 from ..random.generator import recorder
 from ..tensor import Tensor, wrap
 from ..transforms import Transform, batches, drawing_anew, running
 from ..writes import assign, check_writable, written
 from .filling import Copy
+from .joining import broadcast_tensors
 from .kinds import attach, export
 
 Draw = Callable[..., Any]
@@ -264,6 +265,42 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     return drawn(input, nested(g.poisson(np.ascontiguousarray(a)).reshape(a.shape), levels), "poisson")
 
 
+class Binomial(Primitive):
+    """Counts drawn at what ``count`` and ``prob`` say: no gradient is known."""
+
+    formula = False
+    forward = lambda xp, count, prob, found: found
+
+
+_binomial = Binomial("NotImplemented")
+
+
+def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
+    """Of ``count`` trials, how many succeed, each with probability ``prob``; the two broadcast.
+
+    The result has their dtype.  ValueError for integers, RuntimeError for two dtypes.  It has no derivative, and a gradient
+    that is asked for is an error.
+
+    Source: ``torch.binomial``.
+
+    >>> import chainrule as torch
+    >>> trials, chances = torch.tensor([10.0, 1000.0]), torch.tensor([0.5, 0.1])
+    >>> torch.binomial(trials, chances, torch.Generator().manual_seed(0))
+    tensor([ 7., 91.])
+    """
+    for name, t in (("count", count), ("prob", prob)):
+        if t._dtype.kind != "f":
+            raise ValueError(f"binomial only supports floating-point dtypes for {name}, got: {scalar_type(t._dtype)}")
+    if prob._dtype != count._dtype:
+        raise RuntimeError(f"Found dtype {scalar_type(prob._dtype)} but expected {scalar_type(count._dtype)}")
+    given = broadcast_tensors(count, prob)
+    g, (n, levels), (p, others) = drawing(generator), at(given[0], "binomial"), at(given[1], "binomial")
+    if len(others) > len(levels):
+        n, levels = np.broadcast_to(n, p.shape), others
+    found = nested(g.binomial(n, np.broadcast_to(p, n.shape)), levels)
+    return _binomial(count, prob, found) if (count._rg or prob._rg) and modes.is_grad_enabled() else found
+
+
 def multinomial(
     input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None,
     out: Tensor | None = None,
@@ -325,5 +362,6 @@ def dropout_mask(input: Tensor, p: float, generator: Generator | None = None) ->
 
 
 export("bernoulli", bernoulli)
+export("binomial", binomial, method=False)
 export("multinomial", multinomial)
 export("poisson", poisson, method=False)

@@ -183,9 +183,9 @@ def _exp(x: float) -> float:
         return math.inf
 
 
-def floating(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
+def floating(dtype: np.dtype[Any], name: str, *known: str) -> np.dtype[Any]:
     """``dtype``, or PyTorch's error where the function of this name has no numbers of it."""
-    if dtype.name in ("float16", "float32", "float64"):
+    if dtype.name in (known or ("float16", "float32", "float64")):
         return dtype
     raise NotImplementedError(f"\"{name}\" not implemented for '{KINDS[dtype.name][1]}'")
 

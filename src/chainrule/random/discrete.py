@@ -11,6 +11,7 @@ multinomial           1 long             with replacement: the first cumulated w
 randperm(n)           n - 1 words        Fisher-Yates from the front
 poisson               1 long and more    rate below 10: how many u multiply to no less than ``exp(-rate)``;
                                          from 10 on: transformed rejection (Hörmann, 1993)
+binomial              1 long and more    below 10 successes: how many trials to each; from there on: rejection
 ====================  =================  ==============================================================
 
 From ``n = 214748364`` on, PyTorch's randperm takes another way, not followed here.  On Intel's processors
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..arrays.layout import empty_like
+from .binomial import binomial
 from .continuous import KINDS, Continuous, floating
 from .exact import settled
 from .poisson import Ahead, poisson
@@ -203,6 +205,16 @@ class Discrete(Continuous):
             counts = [poisson(rate, ahead) for rate in rates.ravel().astype(np.float64).tolist()]
             ahead.close()
         return np.array(counts, np.float64).astype(to).reshape(rates.shape)
+
+    def binomial(self, counts: Array, chances: Array) -> Array:
+        """How many of ``counts`` trials succeed with these ``chances``, in their dtype: ``torch.binomial``."""
+        to = floating(counts.dtype, "binomial_cpu", "float32", "float64")
+        pairs = zip(*(a.ravel().astype(np.float64).tolist() for a in (counts, chances)), strict=True)
+        with self._lock:
+            ahead = Ahead(self)
+            found = [binomial(n, p, ahead) for n, p in pairs]
+            ahead.close()
+        return np.array(found, np.float64).astype(to).reshape(counts.shape)
 
 
 def _inside(low: int, high: int, to: np.dtype[Any]) -> tuple[int, int]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from . import distributed
 from .collate import collate, default_collate, default_collate_fn_map, default_convert
 from .dataloader import DataLoader
 from .dataset import (
@@ -22,6 +23,7 @@ from .parallel import get_worker_info
 from .progress import progress
 from .sampler import (
     BatchSampler,
+    DistributedSampler,
     RandomSampler,
     Sampler,
     SequentialSampler,
@@ -30,8 +32,9 @@ from .sampler import (
 )
 
 __all__ = [
-    "BatchSampler", "ChainDataset", "ConcatDataset", "DataLoader", "Dataset", "IterableDataset", "RandomSampler",
+    "BatchSampler", "ChainDataset", "ConcatDataset", "DataLoader", "Dataset", "DistributedSampler",
+    "IterableDataset", "RandomSampler",
     "Sampler", "SequentialSampler", "StackDataset", "Subset", "SubsetRandomSampler", "TensorDataset",
     "WeightedRandomSampler", "collate", "default_collate", "default_collate_fn_map", "default_convert",
-    "get_worker_info", "progress", "random_split",
+    "distributed", "get_worker_info", "progress", "random_split",
 ]  # fmt: skip

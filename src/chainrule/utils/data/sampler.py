@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from ... import dtypes
 from ...creation import as_tensor
+from ...errors import explained
 from ...ops.random import multinomial
 from ...random import Generator, drawing
 from ...sampling import randint, randperm
@@ -189,3 +190,56 @@ class BatchSampler(Sampler[list[int]]):
     def __len__(self) -> int:
         n: Any = len(self.sampler)  # type: ignore[arg-type]
         return int(n // self.batch_size if self.drop_last else -(-n // self.batch_size))
+
+
+class DistributedSampler(Sampler[int]):
+    """For one of several processes, its share of the indices: every ``num_replicas``-th, from the ``rank``-th on.
+
+    All processes shuffle alike, by ``seed`` and the epoch that :meth:`set_epoch` sets.  So that shares are equal, the first
+    indices come once more at the end, or with ``drop_last`` the last ones are left out.  ``num_replicas`` and ``rank`` must be
+    given, since there is no process group here to ask; ValueError otherwise, and for a rank that is none.
+
+    Source: ``torch.utils.data.DistributedSampler``.
+
+    >>> import chainrule as torch
+    >>> share = torch.utils.data.DistributedSampler(range(5), num_replicas=2, rank=1, shuffle=False)
+    >>> list(share)
+    [1, 3, 0]
+    """
+
+    def __init__(
+        self, dataset: Sized, num_replicas: int | None = None, rank: int | None = None, shuffle: bool = True,
+        seed: int = 0, drop_last: bool = False,
+    ) -> None:  # fmt: skip
+        if num_replicas is None or rank is None:
+            raise explained(
+                ValueError(
+                    "Default process group has not been initialized, please make sure to call init_process_group."
+                    "\nProcesses are started by other means here: say num_replicas=..., rank=... ."
+                )
+            )
+        if not 0 <= rank < num_replicas:
+            raise ValueError(f"Invalid rank {rank}, rank should be in the interval [0, {num_replicas - 1}]")
+        self.dataset = dataset
+        self.num_replicas = num_replicas
+        self.rank = rank
+        self.epoch = 0
+        self.shuffle = shuffle
+        self.seed = seed
+        self.drop_last = drop_last
+        n = len(dataset)
+        self.num_samples = n // num_replicas if drop_last else -(-n // num_replicas)
+        self.total_size = self.num_samples * num_replicas
+
+    def __iter__(self) -> Iterator[int]:
+        order: Iterable[int] = range(len(self.dataset))
+        if self.shuffle:
+            order = randperm(len(self.dataset), generator=Generator().manual_seed(self.seed + self.epoch)).tolist()
+        return itertools.islice(itertools.cycle(order), self.rank, self.total_size, self.num_replicas)
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+    def set_epoch(self, epoch: int) -> None:
+        """Shuffle otherwise from now on: call it with another number before each pass."""
+        self.epoch = epoch
