@@ -61,6 +61,7 @@ from .ops.native import batch_norm as batch_norm
 from .ops.random import bernoulli as bernoulli
 from .ops.pairs import bilinear as bilinear
 from .ops.search import bincount as bincount
+from .ops.random import binomial as binomial
 from .ops.comparison import bitwise_and as bitwise_and
 from .ops.truths import bitwise_left_shift as bitwise_left_shift
 from .ops.comparison import bitwise_not as bitwise_not
