@@ -15,6 +15,7 @@ import math as _math
 from types import ModuleType as _ModuleType
 
 from . import autograd
+from . import numpy_calls as _numpy_calls
 from .autograd import (
     enable_grad,
     inference_mode,

@@ -287,7 +287,7 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
     >>> import chainrule as torch
     >>> trials, chances = torch.tensor([10.0, 1000.0]), torch.tensor([0.5, 0.1])
     >>> torch.binomial(trials, chances, torch.Generator().manual_seed(0))
-    tensor([ 7., 91.])
+    tensor([  7., 102.])
     """
     for name, t in (("count", count), ("prob", prob)):
         if t._dtype.kind != "f":
