@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "graph": "draw the graph of a computation, with values and gradients",
     "plot": "draw a function and its derivatives",
     "check": "check the derivatives of a function of yours",
+    "serve": "open a page that explains derivatives",
     "doctor": "say what is installed and what is missing",
     "completion": "print a completion script for a shell",
 }
@@ -26,6 +27,7 @@ examples:
   chainrule derive "u**3 + v**2 + 4*u*v" --at u=3 v=4 --order 2 --plot f.png
   chainrule explain "x**2*sin(x)" --at x=2
   chainrule run train.py --save-plots plots --epochs 10
+  chainrule serve
 
 'chainrule COMMAND --help' says more.
 """

@@ -15,6 +15,7 @@ EXTRAS: Final = {
     "llvmlite": ("fast", "compiled programs"), "scipy": ("special", "special functions"),
     "sympy": ("explain", "formulas"), "matplotlib": ("explain", "plots and PNG pictures"),
     "dask": ("dask", "arrays larger than memory"), "jax": ("jax", "JAX arrays"),
+    "starlette": ("web", "the local page"), "uvicorn": ("web", "the local page"),
     "safetensors": ("train", "safetensors files"), "tqdm": ("train", "progress bars"),
 }  # fmt: skip
 

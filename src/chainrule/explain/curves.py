@@ -56,37 +56,40 @@ def marks(f: Callable[..., Any], xs: Array, values: Array) -> list[Mark]:
     for order, kinds in ((1, ("maximum", "minimum")), (2, ("inflection", "inflection"))):
         if order >= len(values):
             break
-        for left, right in _changes(xs, values[order]):
-            x = _root(f, order, left, right)
-            x = 0.0 if abs(x) < 1e-12 * (xs[-1] - xs[0]) else x
-            y = float(orders_of(f, [x], 0)[0, 0])
-            near = orders_of(f, [left, right], 0)[0]
-            jumps = abs(near[1] - near[0]) > 1e3 * (right - left) * (1 + np.nanmedian(abs(values[1])))
-            if math.isfinite(y) and np.isfinite(near).all() and not jumps:
-                rises = values[order][np.searchsorted(xs, left)] > 0
-                found.append(Mark(kinds[0] if rises else kinds[1], x, y))
+        changes = _changes(values[order])
+        if not changes:
+            continue
+        first, last = np.array(changes).T
+        roots = _roots(f, order, xs[first], xs[last])
+        roots[abs(roots) < 1e-12 * (xs[-1] - xs[0])] = 0.0
+        heights = orders_of(f, roots, 0)[0]
+        steep = 1e3 * (1 + np.nanmedian(abs(values[1])))
+        jumps = ~(abs(values[0][last] - values[0][first]) <= steep * (xs[last] - xs[first]))  # nan is no way through
+        for i, x, y, jump in zip(first, roots, heights, jumps, strict=True):
+            if math.isfinite(y) and not jump:
+                found.append(Mark(kinds[0] if values[order][i] > 0 else kinds[1], float(x), float(y)))
     return found
 
 
-def _changes(xs: Array, slope: Array) -> list[tuple[float, float]]:
+def _changes(slope: Array) -> list[tuple[int, int]]:
     """Neighbouring points between which a derivative changes its sign, perhaps with a single zero between."""
     signs = np.sign(np.where(np.isfinite(slope), slope, 0))
     places = np.flatnonzero(signs)
     return [
-        (float(xs[i]), float(xs[j])) for i, j in zip(places, places[1:], strict=False)
+        (int(i), int(j)) for i, j in zip(places, places[1:], strict=False)
         if signs[i] != signs[j] and j - i <= 2 and np.isfinite(slope[i : j + 1]).all()
     ]  # fmt: skip
 
 
-def _root(f: Callable[..., Any], order: int, left: float, right: float) -> float:
-    """Where the derivative changes its sign, by halving."""
-    start = np.sign(orders_of(f, [left], order)[order, 0])
+def _roots(f: Callable[..., Any], order: int, left: Array, right: Array) -> Array:
+    """Where the derivative changes its sign between each two points, by halving all of them at once."""
+    start = np.sign(orders_of(f, left, order)[order])
     for _ in range(HALVINGS):
         middle = (left + right) / 2
-        sign = np.sign(orders_of(f, [middle], order)[order, 0])
-        if sign == 0 or middle in (left, right):
-            return middle
-        left, right = (middle, right) if sign == start else (left, middle)
+        if ((middle == left) | (middle == right)).all():
+            break
+        sign = np.sign(orders_of(f, middle, order)[order])
+        left, right = np.where(sign == -start, left, middle), np.where(sign == start, right, middle)
     return (left + right) / 2
 
 

@@ -85,7 +85,7 @@ def _row(tape: Tape, name: str, moves: dict[Item, Any], known: Formulas) -> Row:
              for s in tape.steps for a, g in zip(s.args, s.left, strict=False) if a in moves and g is not None]  # fmt: skip
     scale = max([abs(reverse), *map(abs, others), *parts])
     tolerance = 100 * float(np.finfo(dtype).eps) * (1 + len(tape.steps)) * scale
-    if not math.isfinite(reverse):
+    if not math.isfinite(reverse) or not np.isfinite(tape.root.value).all():
         verdict = "not finite"
     elif verdict != "kink" and any(not abs(v - reverse) <= tolerance for v in others):
         verdict = "differs"

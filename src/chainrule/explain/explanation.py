@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from ..tensor import Tensor
 from . import evidence as proof
 from . import names as naming
 from .evidence import Row
-from .formulas import Formulas, Local, formulas, have_sympy, optional_local
+from .formulas import Formulas, Local, formulas, have_sympy, local
 from .surprises import Surprise, surprises
 from .tape import Item, Tape, read, sweep
 
@@ -120,6 +120,27 @@ def explain(what: Any, /, *point: Any, wrt: Any = None, lang: Language | None = 
     ...
     """
     language = known(lang)
+    return _told(*_recorded(what, point, wrt, named), language, have_sympy())
+
+
+def stages(what: Any, /, *point: Any, lang: Language | None = None) -> Iterator[Explanation]:
+    """:func:`explain` for who cannot wait: first without formulas, which may take long, then with them.
+
+    >>> from chainrule.explain.explanation import stages
+    >>> [e.formulas.value for e in stages(lambda x: x * x, 3.0)]
+    [None, x**2]
+    """
+    language = known(lang)
+    recorded = _recorded(what, point, None, {})
+    yield _told(*recorded, language, False)
+    if have_sympy():
+        yield _told(*recorded, language, True)
+
+
+def _recorded(
+    what: Any, point: Sequence[Any], wrt: Any, named: dict[str, Any]
+) -> tuple[Tape, list[Item], list[Surprise]]:
+    """The tape, swept; the inputs that are wanted; and what to know about the arguments."""
     names = naming.around()
     asked: list[Any] = [] if wrt is None else list(wrt) if isinstance(wrt, (list, tuple)) else [wrt]
     integers: list[Surprise] = []
@@ -141,15 +162,17 @@ def explain(what: Any, /, *point: Any, wrt: Any = None, lang: Language | None = 
     if any(np.asarray(i.value).dtype.kind == "c" for i in tape.inputs):
         raise TypeError("explain is for real numbers, and an input here is complex")
     sweep(tape, y)
-    wanted = _wanted(tape, asked, inputs)
-    symbolic = formulas(tape) if have_sympy() else Formulas(why=_missing())
-    locals_ = {i: one for i in tape.swept if (one := optional_local(i)) is not None}
+    return tape, _wanted(tape, asked, inputs), integers
+
+
+def _told(tape: Tape, wanted: list[Item], notes: list[Surprise], language: Language, symbolic: bool) -> Explanation:
+    """The explanation of a tape, with formulas or without."""
+    formula = formulas(tape) if symbolic else Formulas(why="" if have_sympy() else _missing())
+    locals_ = {i: one for i in tape.swept if (one := local(i)) is not None} if symbolic else {}
     from .text import number, written_step
 
     found = surprises(tape, wanted, number, lambda item: written_step(item, locals_.get(item)))
-    return Explanation(
-        tape, wanted, symbolic, locals_, proof.evidence(tape, wanted, symbolic), integers + found, language
-    )
+    return Explanation(tape, wanted, formula, locals_, proof.evidence(tape, wanted, formula), notes + found, language)
 
 
 def _first(names: naming.Names, name: str, value: Any) -> naming.Names:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
+from .refusals import refusal
+
 MAX_CHARACTERS: Final = 10_000
 MAX_NESTING: Final = 100  # parentheses, calls, unary minus and towers of ** all count
 MAX_NODES: Final = 5_000
@@ -48,7 +50,7 @@ class ExpressionError(ValueError):
         self.message, self.text, self.column = message, text, column
 
     def __str__(self) -> str:
-        return f"column {self.column}: {self.message}"
+        return refusal("column", column=self.column, message=self.message)
 
     def caret(self, width: int = 72) -> str:
         """Two lines: the text, clipped to ``width`` around the place, and a caret under the place."""
@@ -119,8 +121,7 @@ class Expression:
                 case "variable" if step.name in values:
                     result = _bounded(values[step.name])
                 case "variable":
-                    name = _clip(step.name)
-                    raise ExpressionError(f"{name} has no value; give one, as in {name}=2", self.text, column)
+                    raise ExpressionError(refusal("no value", name=_clip(step.name)), self.text, column)
                 case "operator":
                     result = -operands[0] if step.arity == 1 else _combine(step.name, *operands)
                 case "function" if step.name == "pow":
@@ -128,7 +129,7 @@ class Expression:
                 case "function":
                     function = getattr(functions, FUNCTIONS[step.name], None)
                     if function is None:
-                        raise ExpressionError(f"{step.name} is not available here", self.text, column)
+                        raise ExpressionError(refusal("not here", name=step.name), self.text, column)
                     if lift is not None:
                         operands = [lift(item) if type(item) in (int, float) else item for item in operands]
                     result = function(*operands)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -97,6 +98,7 @@ def _check(a: np.ndarray[Any, Any]) -> None:
         raise TooLarge(f"the formula has more than {MAX_SIZE} operations")
 
 
+@lru_cache(maxsize=256)  # the same formula is asked about at one point after another
 def simplified(e: Any) -> Any:
     """The shortest of the forms that are quick to find, without functions that ``e`` does not have."""
     sympy = load("sympy", "explain", "formulas")

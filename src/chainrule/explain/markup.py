@@ -13,7 +13,7 @@ from ..extras import load
 from ..language import Language
 from .formulas import written
 from .tape import Item
-from .text import MAX_STEPS, cells, gathered, number, sentence, slope_of, written_step
+from .text import MAX_STEPS, cells, gathered, number, sentence, slope_of, slope_value, written_step
 from .words import say
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ padding:.25em .7em;text-align:left;vertical-align:top}
 def as_html(e: Explanation, language: Language) -> str:
     """A fragment of HTML, complete with its style, that works on light and dark pages."""
     parts = [f'<div class="chainrule" lang="{language}"><style>{STYLE}</style>']
-    parts += [f"<p>{m}</p>" for m in _mathml(e)]
+    parts += [f"<p>{m}</p>" for m in as_mathml(e)]
     y = e.tape.root
     where = ", ".join(f"{i.name} = {number(i.value)}" for i in e.tape.inputs if i in e.wanted or np.size(i.value) <= 8)
     parts.append(f"<p>{escape(' '.join([y.name, '=', number(y.value), say(language, 'at'), where]))}</p>")
@@ -117,7 +117,8 @@ def as_latex(e: Explanation) -> str:
     return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
 
-def _mathml(e: Explanation) -> Iterator[str]:
+def as_mathml(e: Explanation, *, values: bool = True) -> Iterator[str]:
+    """The formula of the result and those of its derivatives, with their values; nothing if there are none."""
     if not e.formulas.known:
         return
     mathml = load("sympy.printing.mathml", "explain", "MathML").mathml
@@ -128,8 +129,11 @@ def _mathml(e: Explanation) -> Iterator[str]:
             by = mathml(sympy.Symbol(_symbol(item, at)), printer="presentation")
             left = f"<mfrac><mrow><mo>∂</mo>{left}</mrow><mrow><mo>∂</mo>{by}</mrow></mfrac>"
         right = mathml(formula, printer="presentation")
-        value = "" if item is None else f"<mo>=</mo><mn>{number(_at(item, at))}</mn>"
-        yield f'<math display="block"><mrow>{left}<mo>=</mo>{right}{value}</mrow></math>'
+        value = "" if item is None or not values else f"<mo>=</mo><mn>{number(_at(item, at))}</mn>"
+        text = f'<math display="block"><mrow>{left}<mo>=</mo>{right}{value}</mrow></math>'
+        # A thin space for a product of names, as 2 x cos(x), and a minus sign that is no hyphen.
+        thin = '<mo lspace="0" rspace="0.17em">&InvisibleTimes;</mo>'
+        yield text.replace("<mo>&InvisibleTimes;</mo>", thin).replace("<mo>-</mo>", "<mo>&minus;</mo>")
 
 
 def _at(item: Item, at: tuple[int, ...]) -> Any:
@@ -139,19 +143,23 @@ def _at(item: Item, at: tuple[int, ...]) -> Any:
 # --- data -----------------------------------------------------------------------------------------------
 
 
-def as_dict(e: Explanation) -> dict[str, Any]:
-    """What the text says, for programs: only what JSON has.  Numbers that are not finite are texts."""
-    slopes = e.formulas.slopes
+def as_dict(e: Explanation, most: int | None = None) -> dict[str, Any]:
+    """What the text says, for programs: only what JSON has.  Numbers that are not finite are texts.
+
+    ``most`` is how many steps are told; None means all.
+    """
+    slopes, swept = e.formulas.slopes, e.tape.swept[:most]
     return {
         "result": {"name": e.tape.root.name, "value": _data(e.tape.root.value),
                    "formula": str(e.formulas.value) if e.formulas.known else None},
         "no_formula_because": e.formulas.why or None,
         "derivatives": [
             {"by": i.name, "at": _data(i.value), "value": _data(0.0 if i.arrived is None else i.arrived),
-             "formula": None if slopes is None else np.vectorize(str, otypes=[object])(slopes[i]).tolist()}
+             "formula": None if slopes is None else np.vectorize(str, otypes=[object])(slopes[i]).tolist(),
+             "gathered": [_data(part) for _, part in gathered(i, e.tape.swept)]}
             for i in e.wanted
         ],
-        "steps": [_step(e, item) for item in e.tape.swept],
+        "steps": [_step(e, item) for item in swept],
         "evidence": [
             {"name": r.name, "reverse": _data(r.reverse), "forward": _data(r.forward),
              "finite_difference": _data(r.difference), "sympy": _data(r.sympy), "verdict": r.verdict,
@@ -166,7 +174,8 @@ def as_dict(e: Explanation) -> dict[str, Any]:
 def _step(e: Explanation, item: Item) -> dict[str, Any]:
     known = e.locals.get(item)
     going = [
-        {"to": a.name, "local_derivative": slope_of(a, item, place, known)[0] or None, "gradient": _data(left)}
+        {"to": a.name, "local_derivative": slope_of(a, item, place, known)[0] or None,
+         "local_value": _data(slope_value(item, place, known)), "gradient": _data(left)}
         for place, (a, left) in enumerate(zip(item.args, item.left, strict=False)) if left is not None
     ]  # fmt: skip
     g = item.arrived[0] if isinstance(item.arrived, list) else item.arrived

@@ -24,6 +24,7 @@ from .expression import (
     Step,
     _clip,
 )
+from .refusals import refusal
 
 _TOKEN: Final = re.compile(
     r"(?P<number>(?:[0-9]++\.?[0-9]*+|\.[0-9]++)(?:[eE][+-]?[0-9]++)?)"
@@ -31,12 +32,7 @@ _TOKEN: Final = re.compile(
     r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*+)"
     r"|(?P<symbol>\*\*|//|[-+*/^(),])"
 )
-_REFUSED: Final = (
-    ("\"'`", "quoted text has no place in a formula; use a number or a name such as x"),
-    ("[]{}", "lists and indices are not available; group with ( ), and write x1 for x[1]"),
-    ("<>=!", "comparisons and assignments are not available; write one formula, such as x**2 + 1"),
-    (".", "attributes are not available, and a decimal point needs a digit beside it, as in 0.5"),
-)
+_REFUSED: Final = (("\"'`", "quotes"), ("[]{}", "brackets"), ("<>=!", "comparison"), (".", "dot"))
 _SPELLINGS: Final = {"\u2212": "-", "\u2013": "-", "\u00d7": "*", "\u00b7": "*", "\u22c5": "*", "\u00f7": "/",
                      "\u03c0": "pi", "\u03c4": "tau", "\u221a": "sqrt(...)"}  # fmt: skip
 
@@ -67,11 +63,11 @@ def parse_assignments(items: Iterable[str]) -> dict[str, float]:
             kind, name, place = next(_tokens(item, start, stop))
             equals = _skip_space(item, place + len(name), stop)
             if kind != "name" or item[equals : equals + 1] != "=":
-                fail("expected name=value, such as x=2 or u=3,v=pi/2", place)
+                fail(refusal("assignment"), place)
             if name in FUNCTIONS or name in CONSTANTS:
-                fail(f"{name} already has a meaning; choose another name", place)
+                fail(refusal("taken", name=name), place)
             if name in point:
-                fail(f"{_clip(name)} is given twice; give each name one value", place)
+                fail(refusal("twice", name=_clip(name)), place)
             value = _Parser(item).parse(equals + 1, stop)
             try:
                 point[name] = math.nan if value.variables else float(value.evaluate({}, math))
@@ -80,7 +76,7 @@ def parse_assignments(items: Iterable[str]) -> dict[str, float]:
             except (ValueError, OverflowError):  # how math answers where IEEE 754 has nan or inf
                 point[name] = math.nan
             if not math.isfinite(point[name]):
-                fail(f"{_clip(name)} must be a finite number, such as 2 or pi/2", equals + 1)
+                fail(refusal("not finite", name=_clip(name)), equals + 1)
             start = stop + 1
     return point
 
@@ -110,11 +106,9 @@ def _tokens(text: str, start: int, stop: int) -> Iterator[_Token]:
         kind = str(found.lastgroup)
         word = found[0].rstrip("( \t\r\n") if kind == "call" else found[0]
         if keyword.iskeyword(word):
-            message = f"{word} is a word of Python, not of a formula; choose another name"
-            raise ExpressionError(message, text, start + 1)
+            raise ExpressionError(refusal("keyword", word=word), text, start + 1)
         if word.startswith("_") or "__" in word:
-            message = "a name starts with a letter and has no double underscore; write x1 or x_1"
-            raise ExpressionError(message, text, start + 1)
+            raise ExpressionError(refusal("name"), text, start + 1)
         yield _Token(kind, word, start)
         start = found.end()
     yield _Token("end", "", stop)
@@ -130,7 +124,7 @@ def _refusal(char: str) -> str:
     """Why this character is refused, and what to write instead."""
     if " " <= char <= "~":
         reasons = (reason for chars, reason in _REFUSED if char in chars)
-        return f"unexpected '{char}': {next(reasons, 'use + - * / ** and parentheses')}"
+        return refusal(next(reasons, "character"), char=char)
     plain = unicodedata.normalize("NFKC", char)
     if unicodedata.digit(char, None) is not None:
         plain = str(unicodedata.digit(char))
@@ -138,7 +132,8 @@ def _refusal(char: str) -> str:
     if unicodedata.decomposition(char).startswith("<super>"):
         hint = f"**{hint}"
     named = f"U+{ord(char):04X} {unicodedata.name(char, '')}".rstrip()
-    return f"unexpected character {named}: write {'a plain space' if hint == ' ' else hint or 'ASCII only'}"
+    hint = refusal("plain space") if hint == " " else hint or refusal("ASCII only")
+    return refusal("not ASCII", named=named, hint=hint)
 
 
 class _Pending(NamedTuple):
@@ -164,7 +159,7 @@ class _Parser:
         self.last = ""  # the token before the current one, with the parenthesis of a call
         if len(text) > MAX_CHARACTERS or len(text) + text.count("^") > MAX_CHARACTERS:  # unparse writes **
             place = min(len(text), MAX_CHARACTERS)
-            self.fail(f"the formula is longer than {MAX_CHARACTERS} characters; shorten it", place)
+            self.fail(refusal("too long", most=MAX_CHARACTERS), place)
 
     def fail(self, message: str, start: int) -> NoReturn:
         raise ExpressionError(message, self.text, start + 1)
@@ -182,20 +177,20 @@ class _Parser:
         if kind == "number":
             number = float(word)
             if number == math.inf:
-                self.fail("this number is beyond float64, whose largest is about 1.8e308", start)
+                self.fail(refusal("beyond float64"), start)
             if word.isdigit():
                 word = word.lstrip("0") or "0"  # Python refuses 007
                 number = int(number) if number < _EXACT else number
             self.emit(Step("number", word, 0, number), start)
         elif kind == "name" and word in FUNCTIONS:
-            self.fail(f"{word} is a function and needs parentheses; write {_example(word)}", start)
+            self.fail(refusal("bare function", word=word, example=_example(word)), start)
         elif kind == "name":
             self.emit(Step("constant" if word in CONSTANTS else "variable", word), start)
         elif kind == "call" and word not in FUNCTIONS:
             near = difflib.get_close_matches(word.lower(), FUNCTIONS, cutoff=0.65)
-            known = f"to multiply, write {_clip(word)}*(...); the functions are {' '.join(FUNCTIONS)}"
-            hint = f"did you mean {' or '.join(near)}?" if near else known
-            self.fail(f"unknown function {_clip(word)}; {hint}", start)
+            if near:
+                self.fail(refusal("did you mean", word=_clip(word), near=refusal("or").join(near)), start)
+            self.fail(refusal("unknown function", word=_clip(word), known=" ".join(FUNCTIONS)), start)
         elif kind == "call":
             self.push(_Pending(word, 0, start))
         elif word == "(":
@@ -203,12 +198,10 @@ class _Parser:
         elif word == "-":
             self.push(_Pending("neg", _PRECEDENCE["neg"], start))
         elif word == ")" and self.last.endswith("("):
-            example = _example(self.pending[-1].name)
-            self.fail(f"nothing stands in these parentheses; write {example}", start)
+            self.fail(refusal("empty parentheses", example=_example(self.pending[-1].name)), start)
         elif word != "+":  # a unary plus changes nothing
-            after = f"after '{_clip(self.last)}'" if self.last else "at the start"
-            found = f"found '{word}'" if word else "the text ends"
-            self.fail(f"expected a value {after}, but {found}; write a number, a name or (...)", start)
+            key = ("found" if word else "ends") + " after" * bool(self.last)
+            self.fail(refusal(key, last=_clip(self.last), word=word), start)
         return kind in ("call", "symbol")
 
     def operator(self, token: _Token) -> bool:
@@ -217,9 +210,9 @@ class _Parser:
         if kind in ("number", "name", "call") or word == "(":
             shown = f"{_clip(word)}(...)" if kind == "call" else "(...)" if word == "(" else _clip(word)
             before = "(...)" if self.last == ")" else _clip(self.last)
-            self.fail(f"an operator is missing; to multiply, write {before}*{shown}", start)
+            self.fail(refusal("operator", before=before, after=shown), start)
         if word == "//":
-            self.fail("'//' is not available; write / to divide", start)
+            self.fail(refusal("floor"), start)
         if word in ("**", "^"):  # groups to the right, so that nothing before it is complete yet
             self.push(_Pending("**", _PRECEDENCE["**"], start))
             return True
@@ -230,29 +223,29 @@ class _Parser:
         opened = self.pending.pop() if self.pending else None
         if word == ",":
             if opened is None or not opened.name:
-                self.fail("a comma parts the arguments of a function, as max(x, 0); write 1.5 for 1,5", start)
+                self.fail(refusal("comma"), start)
             self.pending.append(opened._replace(commas=opened.commas + 1))
             return True
         if word == ")":
             if opened is None:
-                self.fail("this ')' closes nothing; remove it, or write a ( before it", start)
+                self.fail(refusal("closes nothing"), start)
             self.close(opened)
         elif opened is not None:
-            self.fail(f"'{opened.name}(' is never closed; write the ) that belongs to it", opened.start)
+            self.fail(refusal("never closed", name=opened.name), opened.start)
         return False
 
     def close(self, opened: _Pending) -> None:
         name, _, start, commas = opened
         self.nesting -= 1
         if name and commas != (name in _TWO_ARGUMENTS):
-            self.fail(f"wrong number of arguments, {commas + 1}; write {_example(name)}", start)
+            self.fail(refusal("arguments", count=commas + 1, example=_example(name)), start)
         if name:
             self.emit(Step("function", name, commas + 1), start)
 
     def push(self, item: _Pending) -> None:
         self.nesting += item.precedence not in (1, 2)
         if self.nesting > MAX_NESTING:
-            self.fail(f"more than {MAX_NESTING} levels of nesting; split the formula", item.start)
+            self.fail(refusal("too deep", most=MAX_NESTING), item.start)
         self.pending.append(item)
 
     def reduce(self, precedence: int) -> None:
@@ -264,7 +257,7 @@ class _Parser:
 
     def emit(self, step: Step, start: int) -> None:
         if len(self.program) == MAX_NODES:
-            self.fail(f"more than {MAX_NODES} numbers, names and operations; shorten the formula", start)
+            self.fail(refusal("too large", most=MAX_NODES), start)
         self.program.append(step)
         self.columns.append(start + 1)
 

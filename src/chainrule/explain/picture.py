@@ -38,22 +38,28 @@ class Picture:
 
     # --- SVG ----------------------------------------------------------------------------------------
 
-    def svg(self) -> str:
-        """A complete SVG document."""
-        w, h = self._extent()
+    @staticmethod
+    def style() -> str:
+        """The stylesheet of ``svg``, for light and dark."""
         dark = "".join(f".cr-{k} rect{{fill:{c}}}" for k, c in _DARK.items())
         light = "".join(f".cr-{k} rect{{fill:{c};stroke:{_EDGE[k]}}}" for k, c in _FILL.items())
-        style = (
+        return (
             f".cr text{{font:{SIZE:g}px system-ui,'Noto Sans',sans-serif;fill:#1c1c1c;text-anchor:middle}}"
             f".cr .cr-t{{font-weight:600}}.cr path{{fill:none;stroke:#8a8f98;stroke-width:1.2}}"
+            ".cr marker path{fill:#8a8f98;stroke:none}"
             f".cr .cr-g{{fill:{_GRADIENT};font-size:11px;paint-order:stroke;stroke:#fff;stroke-width:3px}}{light}"
             f"@media (prefers-color-scheme:dark){{.cr text{{fill:#eee}}.cr .cr-g{{fill:#ff9d85;stroke:#111}}{dark}}}"
         )
+
+    def svg(self, *, style: bool = True) -> str:
+        """A complete SVG document; without ``style``, for a page that has the stylesheet already."""
+        w, h = self._extent()
+        sheet = f"<style>{self.style()}</style>" if style else ""
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" class="cr" viewBox="0 0 {w:.0f} {h:.0f}" width="{w:.0f}" '
-            f'height="{h:.0f}" role="img" aria-label="{escape(self.title)}"><style>{style}</style>',
+            f'height="{h:.0f}" role="img" aria-label="{escape(self.title)}">{sheet}',
             '<defs><marker id="cr-a" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
-            'orient="auto"><path d="M0 0L8 4L0 8z" style="fill:#8a8f98;stroke:none"/></marker></defs>',
+            'orient="auto"><path d="M0 0L8 4L0 8z"/></marker></defs>',
             f'<g transform="translate({MARGIN:g} {MARGIN:g})">',
         ]
         parts += [f'<path d="{self._curve(way)}" marker-end="url(#cr-a)"/>' for way in self.layout.ways]

@@ -36,7 +36,9 @@ def surprises(
     tape: Tape, wanted: Sequence[Item], show: Callable[[Any], str], step: Callable[[Item], str]
 ) -> list[Surprise]:
     """What to know about the gradients of ``wanted``; ``show`` and ``step`` word a value and a step."""
-    found = [s for item in wanted for s in _of_input(tape, item, show)]
+    y = tape.root
+    found = [] if np.isfinite(y.value).all() else [Surprise("no value", {"y": y.name, "value": show(y.value)})]
+    found += [s for item in wanted for s in _of_input(tape, item, show)]
     for item in tape.swept:
         found += _of_step(item, show, step)
     return found

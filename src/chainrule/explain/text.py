@@ -84,14 +84,21 @@ def slope_of(x: Item, item: Item, place: int, known: Local | None) -> tuple[str,
     formula = ""
     if known is not None and known.slopes[place] is not None and len(text := str(known.slopes[place])) <= WIDE:
         formula = text
+    value = slope_value(item, place, known)
+    return formula, "" if value is None else number(value)
+
+
+def slope_value(item: Item, place: int, known: Local | None) -> Any:
+    """The local derivative of a step of numbers in an argument; None where it cannot be told."""
     g, left = item.arrived, item.left[place] if place < len(item.left) else None
     if left is None or isinstance(g, list) or np.ndim(g) or np.ndim(left):
-        return formula, ""
+        return None
     if known is not None and known.slopes[place] is not None:
         exact = _evaluated(item, known.slopes[place])
         if exact is not None:
-            return formula, number(exact)
-    return formula, number(left / g) if g else ""
+            return exact
+    with np.errstate(all="ignore"):
+        return left / g if g else None
 
 
 def _evaluated(item: Item, slope: Any) -> float | None:

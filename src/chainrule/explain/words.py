@@ -60,6 +60,8 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
              "Set {x}.grad = None first (optimizer.zero_grad()) if only this one is meant.",
              "{x}.grad 里已经有 {old}。梯度会累加：{y}.backward() 之后它会变成 {new}。"
              "如果只想要这一次的梯度，先令 {x}.grad = None（optimizer.zero_grad()）。"),
+    "no value": ("{y} is {value} here, not a finite number, so it has no derivative; what the rules give means nothing.",
+                 "{y} 在这里是 {value}，不是有限数，因此没有导数；按规则算出的数没有意义。"),
     "non-leaf": ("{x} was computed from other tensors: after backward() {x}.grad stays None, unless you call "
                  "{x}.retain_grad() before.",
                  "{x} 是由其他张量算出来的：backward() 之后 {x}.grad 仍是 None，除非事先调用 {x}.retain_grad()。"),

@@ -1,0 +1,141 @@
+"""What the page shows of a function at a point: computed in a worker, from a formula that may be anyone's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from ..cli.partials import partials
+from ..cli.target import Target, read
+from ..explain.curves import Array, gradients, marks, orders_of
+from ..explain.explanation import Explanation, stages
+from ..explain.expression import ExpressionError
+from ..explain.markup import as_dict, as_mathml
+from ..explain.parsing import parse, parse_assignments
+from ..explain.plotting import limits
+from ..explain.text import MAX_STEPS
+from ..language import get_language
+
+START: Final = "1"  # the value of a variable that has none yet
+POINTS: Final = 241  # of a curve
+GRID: Final = 41  # points along each side of a map
+REACH: Final = 3.0  # of a curve on each side of its point, at the least
+ORDERS: Final = 2
+_NOT_DRAWN: Final = (NotImplementedError, RuntimeError, TypeError, ValueError, IndexError)
+
+
+def answer(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The answer in parts, the quick ones first; a later part has more, and takes the place of what it repeats.
+
+    ``request`` has the text ``formula``, ``at`` with a text for each variable, and, of the plot, ``by``, the variable to
+    draw by, and ``range``, its ends; those two may be None.  What cannot be read ends in an "error".
+
+    >>> parts = list(answer({"formula": "x**2", "at": {"x": "3"}}))
+    >>> parts[1]["result"]["value"], parts[1]["derivatives"][0]["value"]
+    (9.0, 6.0)
+    >>> list(answer({"formula": "2x", "at": {}}))[0]["error"]["caret"]
+    '2x\\n ^'
+    """
+    try:
+        yield from _answer(request)
+    except ExpressionError as error:
+        yield {"error": _refused("formula", error)}
+
+
+def _refused(field: str, error: ExpressionError) -> dict[str, Any]:
+    return {"field": field, "message": str(error), "caret": error.caret(), "column": error.column}
+
+
+def _answer(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    formula = parse(request["formula"])
+    written = {name: request["at"].get(name, START) for name in formula.variables}
+    at: dict[str, float] = {}
+    for name, text in written.items():
+        try:
+            at |= {name: parse_assignments([f"{name}={text}"])[name]}
+        except ExpressionError as error:
+            yield {"error": _refused(name, error)}
+            return
+    yield {"formula": formula.unparse(), "point": [{"name": n, "text": t, "value": at[n]} for n, t in written.items()]}
+    if not at:
+        yield {"error": {"field": "formula", "code": "no variable"}}
+        return
+    target = read(request["formula"], [])._replace(at=at)
+    value, found = partials(formula, at, 1)
+    numbers = [{"by": name, "value": _json(p.value)} for name, p in zip(at, found, strict=True)]
+    yield {"result": {"name": "y", "value": _json(value)}, "derivatives": numbers}
+    plot = False
+    for e in stages(target.function, *target.point, lang=get_language()):
+        yield _explained(e)
+        if not plot:
+            plot = True
+            yield {"plot": _plot(target, request.get("by"), request.get("range"))}
+
+
+def _explained(e: Explanation) -> dict[str, Any]:
+    told = as_dict(e, MAX_STEPS)
+    told["more_steps"] = max(0, len(e.tape.swept) - MAX_STEPS)
+    told["mathml"] = list(as_mathml(e, values=False))
+    told["graph"] = e.graph().svg(style=False)
+    return told
+
+
+# --- the plot -------------------------------------------------------------------------------------------
+
+
+def _plot(target: Target, by: str | None, ends: Any) -> dict[str, Any] | None:
+    """The function and its derivatives along one variable, the others fixed; of two variables also a map."""
+    by = by if by in target.at else target.names[0]
+    x = target.at[by]
+    reach = max(REACH, 1.5 * abs(x))
+    low, high = ends or (x - reach, x + reach)
+    if not (math.isfinite(high - low) and low < high and low + (high - low) / POINTS > low):
+        return None
+    xs = np.linspace(low, high, POINTS)
+    along = _slice(target, by)
+    try:
+        values = orders_of(along, xs, ORDERS)
+        values[1:, ~np.isfinite(values[0])] = np.nan  # a slope may have a formula where the function has no value
+        found = marks(along, xs, values)
+        level = _map(target, reach) if len(target.names) == 2 else None
+    except _NOT_DRAWN:
+        return None
+    return {
+        "by": by, "low": low, "high": high, "values": [_numbers(v) for v in values],
+        "limits": [limits(v) for v in values], "marks": [{"kind": m.kind, "x": m.x, "y": m.y} for m in found],
+        "map": level,
+    }  # fmt: skip
+
+
+def _slice(target: Target, by: str) -> Callable[[Any], Any]:
+    others = dict(target.at)
+
+    def along(x: Any) -> Any:
+        return target.function(*({**others, by: x}[name] for name in target.names))
+
+    return along
+
+
+def _map(target: Target, reach: float) -> dict[str, Any]:
+    """Values over a square around the point."""
+    u, v = target.point
+    reach = max(reach, 1.5 * abs(v))
+    sides = [np.linspace(c - reach, c + reach, GRID) for c in (u, v)]
+    us, vs = np.meshgrid(*sides)
+    values, _, _ = gradients(target.function, us, vs)
+    return {
+        "low": [u - reach, v - reach], "high": [u + reach, v + reach], "size": GRID,
+        "values": _numbers(values.ravel()), "limits": limits(values),
+    }  # fmt: skip
+
+
+def _numbers(values: Array) -> list[float | None]:
+    """Numbers to nine digits, which a screen does not exceed; None where there is none."""
+    return [float(f"{v:.9g}") if math.isfinite(v) else None for v in values.tolist()]
+
+
+def _json(value: float) -> float | str:
+    return value if math.isfinite(value) else str(value)
