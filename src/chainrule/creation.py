@@ -17,8 +17,8 @@ from .errors import allocating, explained
 from .from_data import native, to_array
 from .modes import is_grad_enabled
 from .ops.filling import room
+from .outputs import fill
 from .tensor import Tensor, _new, init, wrap
-from .writes import assign
 
 __all__ = [
     "arange", "as_tensor", "asarray", "empty", "empty_like", "eye", "from_numpy", "full", "full_like", "is_tensor",
@@ -126,8 +126,16 @@ def is_tensor(obj: Any) -> bool:
     return isinstance(obj, Tensor)
 
 
-def _float(dtype: Any) -> np.dtype[Any]:
-    return dtypes.default_float() if dtype is None else dtypes.to_numpy(dtype)
+def _float(dtype: Any, out: Tensor | None = None) -> np.dtype[Any]:
+    """The dtype asked for; else that of ``out``, which must agree; else the default one."""
+    if dtype is None:
+        return dtypes.default_float() if out is None else out._dtype
+    d = dtypes.to_numpy(dtype)
+    if out is not None and d != out._dtype:
+        raise RuntimeError(
+            f"dtype {errors.scalar_type(d)} does not match dtype of out parameter ({errors.scalar_type(out._dtype)})"
+        )
+    return d
 
 
 def _filled(shape: tuple[int, ...], value: Any, d: np.dtype[Any]) -> Tensor:
@@ -139,21 +147,16 @@ def _filled(shape: tuple[int, ...], value: Any, d: np.dtype[Any]) -> Tensor:
         raise
 
 
-def made(found: Tensor, device: Any, requires_grad: bool, out: Tensor | None = None, dtype: Any = None) -> Tensor:
+def made(found: Tensor, device: Any, requires_grad: bool, out: Tensor | None = None) -> Tensor:
     """What a function of this module returns: ``found`` as a leaf, or written into ``out``."""
     _device(device)
     if out is None:
         return leaf(found, requires_grad)
-    if dtype is not None and dtypes.to_numpy(dtype) != out._dtype:
-        wanted = errors.scalar_type(dtypes.to_numpy(dtype))
-        raise RuntimeError(f"dtype {wanted} does not match dtype of out parameter ({errors.scalar_type(out._dtype)})")
     if out._rg and is_grad_enabled():
         raise RuntimeError(
             "functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad."
         )
-    if out._shape != found._shape:
-        out._a = np.empty(found._shape, out._dtype)
-    return assign(out, found.to(out.dtype))
+    return fill(out, found, convert=True, quietly=True)
 
 
 def zeros(
@@ -164,7 +167,7 @@ def zeros(
 
     Source: ``torch.zeros``.
     """
-    return made(_filled(dtypes.sizes("zeros", shape, size), 0, _float(dtype)), device, requires_grad, out, dtype)
+    return made(_filled(dtypes.sizes("zeros", shape, size), 0, _float(dtype, out)), device, requires_grad, out)
 
 
 def ones(
@@ -175,7 +178,7 @@ def ones(
 
     Source: ``torch.ones``.
     """
-    return made(_filled(dtypes.sizes("ones", shape, size), 1, _float(dtype)), device, requires_grad, out, dtype)
+    return made(_filled(dtypes.sizes("ones", shape, size), 1, _float(dtype, out)), device, requires_grad, out)
 
 
 def empty(
@@ -186,7 +189,7 @@ def empty(
 
     Source: ``torch.empty``.
     """
-    return made(_filled(dtypes.sizes("empty", shape, size), 0, _float(dtype)), device, requires_grad, out, dtype)
+    return made(_filled(dtypes.sizes("empty", shape, size), 0, _float(dtype, out)), device, requires_grad, out)
 
 
 def full(
@@ -198,10 +201,8 @@ def full(
     Source: ``torch.full``.
     """
     value = _number("full", "fill_value", 2, fill_value)
-    d = dtypes.scalar_dtype(value) if dtype is None and out is None else _float(dtype if out is None else out.dtype)
-    return made(
-        _filled(dtypes.sizes("full", (size,)), dtypes.number_as(value, d), d), device, requires_grad, out, dtype
-    )
+    d = dtypes.scalar_dtype(value) if dtype is None and out is None else _float(dtype, out)
+    return made(_filled(dtypes.sizes("full", (size,)), dtypes.number_as(value, d), d), device, requires_grad, out)
 
 
 def _number(function: str, argument: str, position: int, value: Any) -> Any:
@@ -299,7 +300,7 @@ def eye(
     for name, length in (("n", n), ("m", m)):
         if length is not None and length < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {length}")
-    return made(wrap(np.eye(n, m, dtype=_float(dtype))), device, requires_grad, out, dtype)
+    return made(wrap(np.eye(n, m, dtype=_float(dtype, out))), device, requires_grad, out)
 
 
 @allocating("arange")
@@ -324,7 +325,7 @@ def arange(
     if dtype is None and out is None:
         d = dtypes.default_float() if any(isinstance(v, float) for v in (start, end, step)) else dtypes.int64.np
     else:
-        d = dtypes.to_numpy(dtype) if out is None else out._dtype
+        d = _float(dtype, out)
     if d.kind in "bc":
         raise NotImplementedError(f"\"arange_cpu\" not implemented for '{errors.scalar_type(d)}'")
     if d.kind in "iu":
@@ -336,7 +337,7 @@ def arange(
         a = (int(start) + np.arange(n, dtype=np.int64) * int(step)).astype(d)
     else:
         a = (start + np.arange(math.ceil((end - start) / step), dtype=np.float64) * step).astype(d)
-    return made(wrap(a), device, requires_grad, out, dtype)
+    return made(wrap(a), device, requires_grad, out)
 
 
 @allocating("linspace")
@@ -351,10 +352,10 @@ def linspace(
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     start, end = _number("linspace", "start", 1, start), _number("linspace", "end", 2, end)
-    d = _float(dtype) if out is None else out._dtype
+    d = _float(dtype, out)
     if dtype is None and out is None and (isinstance(start, complex) or isinstance(end, complex)):
         d = dtypes.default_complex()
-    return made(wrap(_spaced(start, end, index(steps), d)), device, requires_grad, out, dtype)
+    return made(wrap(_spaced(start, end, index(steps), d)), device, requires_grad, out)
 
 
 def _spaced(start: Any, end: Any, steps: int, d: np.dtype[Any]) -> np.ndarray[Any, Any]:
@@ -380,5 +381,5 @@ def logspace(
     Source: ``torch.logspace``.
     """
     powers = linspace(start, end, steps, dtype=dtypes.float64)._a
-    d = _float(dtype) if out is None else out._dtype
-    return made(wrap((base**powers).astype(d)), device, requires_grad, out, dtype)
+    d = _float(dtype, out)
+    return made(wrap((base**powers).astype(d)), device, requires_grad, out)

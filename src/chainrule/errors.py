@@ -61,9 +61,15 @@ def scalar_type(d: Any) -> str:
 
 def c_name(d: np.dtype[Any]) -> str:
     """The name of a dtype in C, as few of PyTorch's errors give it."""
-    return {"int64": "long int", "int16": "short int", "int8": "signed char", "uint8": "unsigned char"}.get(
-        d.name, scalar_type(d).lower()
-    )
+    return {
+        "int64": "long int", "int16": "short int", "int8": "signed char", "uint8": "unsigned char",
+        "complex64": "c10::complex<float>", "complex128": "c10::complex<double>",
+    }.get(d.name, scalar_type(d).lower())  # fmt: skip
+
+
+def snake_case(name: str) -> str:
+    """``LogSigmoid`` as ``log_sigmoid``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 def freed_graph(node: Any) -> str:

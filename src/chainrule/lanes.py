@@ -15,12 +15,12 @@ from . import errors, modes
 from .arrays import namespace as ns
 from .arrays import numpy_
 from .engine import Box, Extra
-from .errors import explained
+from .errors import explained, snake_case
 from .meta import Inference
+from .outputs import CASTS, deliver
 from .primitive import Elementwise, Primitive, alone, bind, compute_numpy
 from .quiet import quietly, reset_errors
 from .tensor import Tensor, _new, wrap
-from .writes import assign
 
 # Types and dtypes that a lane takes: real floats, where NumPy's promotion is PyTorch's.
 _S32: Any
@@ -305,20 +305,10 @@ def _operator(prim: Primitive, arrays: tuple[Any, ...], out: Any) -> Any:
 def general(prim: Primitive, arrays: tuple[Any, ...], out: Any = None, params: dict[str, Any] | None = None) -> Any:
     """``prim`` on what a user passed: checked, lifted, bound; the result stored in ``out`` if given."""
     lifted = tuple([a if isinstance(a, Tensor) else lift(prim, i, a, arrays) for i, a in enumerate(arrays)])
-    if out is not None and any(isinstance(a, Tensor) and a._first for a in (out, *lifted)):
-        raise NotImplementedError(f"Trying to use forward AD with {prim.name.lower()}_out that does not support it because "
-                                  "it is an out= function")  # fmt: skip
-    if out is not None and _mode().grad and any(isinstance(a, Tensor) and a._rg for a in (out, *lifted)):
-        raise RuntimeError(f"{prim.name.lower()}(): functions with out=... arguments don't support automatic "
-                           "differentiation, but one of the arguments requires grad.")  # fmt: skip
     if prim.broadcasts and len(arrays) > 1:
         check_broadcast(lifted)
     result = bind(prim, lifted, params or {})
-    if out is None:
-        return result
-    if out._shape != result._shape:
-        out._a = np.empty(result._shape, out._dtype)
-    return assign(out, result)
+    return result if out is None else deliver(out, result, snake_case(prim.name), prim.wrong_out or CASTS, lifted)
 
 
 def lift(prim: Primitive, i: int, a: Any, arrays: tuple[Any, ...]) -> Any:

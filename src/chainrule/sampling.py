@@ -13,11 +13,11 @@ from .dtypes import from_numpy, sizes, to_numpy
 from .errors import allocating, explained
 from .modes import no_grad
 from .ops.random import drawn, fresh, ground, in_order, is_dense
+from .outputs import fill as hand_over
 from .random import Generator, drawing, fill
 from .random.generator import recorder
 from .tensor import Tensor, wrap
 from .transforms import running
-from .writes import assign
 
 __all__ = ["normal", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm"]
 
@@ -35,7 +35,7 @@ def rand(
     >>> torch.rand(2, generator=torch.Generator().manual_seed(0))
     tensor([0.4963, 0.7682])
     """
-    d = _float(dtype) if out is None else out._dtype
+    d = _float(dtype, out)
     g = drawing(generator)
     return made(fresh(sizes("rand", size), lambda shape: g.uniform(shape, d)), device, requires_grad, out)
 
@@ -53,7 +53,7 @@ def randn(
     >>> torch.randn(2, generator=torch.Generator().manual_seed(0))
     tensor([ 1.5410, -0.2934])
     """
-    d = _float(dtype) if out is None else out._dtype
+    d = _float(dtype, out)
     g = drawing(generator)
     return made(fresh(sizes("randn", size), lambda shape: g.normal(shape, d)), device, requires_grad, out)
 
@@ -91,8 +91,7 @@ def randint(
                 f"not {type(call['size']).__name__}\nFor a single dimension: torch.randint({last}, ({call['size']},))."
             )
         )
-    d = np.dtype(np.int64) if dtype is None else to_numpy(dtype)
-    g, to = drawing(generator), d if out is None else out._dtype
+    g, to = drawing(generator), np.dtype(np.int64) if dtype is None and out is None else _float(dtype, out)
     found = fresh(sizes("randint", (call["size"],)), lambda shape: g.randint(first, last, shape, to))
     return made(found, device, requires_grad, out)
 
@@ -121,8 +120,7 @@ def randperm(
     tensor([4, 0, 1, 3, 2])
     """
     n = _integer("randperm", n, "n", 1)
-    d = np.dtype(np.int64) if dtype is None else to_numpy(dtype)
-    g, to = drawing(generator), d if out is None else out._dtype
+    g, to = drawing(generator), np.dtype(np.int64) if dtype is None and out is None else _float(dtype, out)
 
     def orders(shape: tuple[int, ...]) -> Any:
         """One for each sample: first those of the outermost vmap, as in PyTorch."""
@@ -156,7 +154,7 @@ def normal(
                     "\nOf two numbers the result needs a shape: torch.normal(0.0, 1.0, (3,))."
                 )
             )
-        d = _float(dtype) if out is None else out._dtype
+        d = _float(dtype, out)
         wanted = sizes("normal", (size,))
         return made(fresh(wanted, lambda shape: g.normal(shape, d, mean, std)), device, requires_grad, out)
     return _normal_around(mean, 1.0 if std is None else std, g, out)
@@ -178,7 +176,7 @@ def _normal_around(mean: Any, std: Any, g: Generator, out: Tensor | None) -> Ten
     for t, name in ((std, "normal(std)"), (mean, "normal(mean)")):
         if isinstance(t, Tensor) and t._rg:
             found = drawn(t.expand(shape), found, name)
-    return found if out is None else assign(out, found)
+    return found if out is None else hand_over(out, found, convert=True)
 
 
 def _like(input: Tensor, draw: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:

@@ -6,7 +6,7 @@
 
 An entry's samples are made by PyTorch, carried over as NumPy arrays, and both libraries do the same with them.
 A *level* is one thing to do: ``forward``, ``backward``, ``double`` (backward of backward), ``jvp``, ``vmap``
-(against a loop), ``method`` and ``inplace`` (the entry's other forms).
+(against a loop), ``method`` and ``inplace`` (the entry's other forms), ``out`` (results in tensors that are handed over).
 """
 
 from __future__ import annotations
@@ -31,12 +31,26 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 import chainrule as cr
 
-LEVELS = ("forward", "backward", "double", "jvp", "vmap", "method", "inplace")
+LEVELS = ("forward", "backward", "double", "jvp", "vmap", "method", "inplace", "out")
 DTYPES = (torch.float64, torch.complex128, torch.int64, torch.bool)
 SECONDS = 30  # for one entry in one dtype; what takes longer hangs
 
 
 TIED = ("kthvalue", "median", "mode", "nanmedian", "topk")  # of equal entries PyTorch names any: only values count
+KERNELS_WORDS = (
+    "abs", "bucketize", "diag", "diff", "fft.ihfft", "frexp", "inner", "kthvalue", "lerp", "lu", "matmul", "max", "mean",
+    "min", "mode", "mvlgamma", "nanmean", "nansum", "narrow_copy", "norm", "searchsorted",
+)  # of an ``out`` of another dtype PyTorch says what the kernel does that the sample happens to reach  # fmt: skip
+ALONE = (
+    "_batch_norm_with_update", "fft.ihfftn", "histogramdd", "nn.functional.linear", "nonzero",
+)  # have no ``out`` in fact, or not always, or leave it unwritten  # fmt: skip
+RESIZED = ("kthvalue", "mode", "normal", "svd")  # by PyTorch to a shape on the way, or not at all
+STRIDED = (
+    "narrow_copy",
+    "nn.functional.avg_pool3d",
+    "normal",
+    "randn",
+)  # PyTorch overruns it, or draws in another order
 
 
 class Missing(Exception):
@@ -407,6 +421,8 @@ def checks(op: Any, dtype: Any, mine: Any, sample: Any, want: list[Any]) -> dict
             found["method"] = lambda s: _form(op, form.__name__, sample, s)
         if form_ is not None:
             found["inplace"] = lambda s: _in_place(form_, sample, s)
+    if op.supports_out and op.name not in ALONE and all(isinstance(y, torch.Tensor) for y in want):
+        found["out"] = lambda s: _into(op, mine, sample, s)
     return found
 
 
@@ -470,6 +486,96 @@ def _in_place(form: Any, sample: Any, s: Any) -> str:
         mine = getattr(cr.Tensor, form.__name__)
     got = mine(y, *s.args, **s.kwargs)
     return differ([got, y], [want, want]) or ("" if got is y else "does not return the tensor itself")
+
+
+def _seen(side: Side, sample: Any, out: Any) -> list[Any]:
+    """What an entry's samples take its result for: a product of the factors, say, where those are not unique."""
+    process = sample.output_process_fn_grad
+    return side.leaves(process(out) if process is not None else out)
+
+
+def _into(op: Any, mine: Any, sample: Any, s: Any) -> str:
+    """The entry with ``out=``: of the right kind, of another shape, of other dtypes, and one that requires grad."""
+    f = op.op
+    want = _plain(f(sample.input, *sample.args, **sample.kwargs))
+    one = isinstance(want, torch.Tensor)
+    results = [want] if one else list(want)
+
+    def attempt(call: Any, a: Any, outs: Any) -> tuple[Any, list[str], str]:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                torch.manual_seed(42), cr.manual_seed(42)
+                got = call(a.input, *a.args, **a.kwargs, out=outs[0] if one else tuple(outs))
+            except Exception as e:
+                return None, [], f"{type(e).__name__}: {str(e).splitlines()[0]}"
+        heard = [str(w.message).partition(" (Triggered")[0] for w in caught if "was resized" in str(w.message)]
+        return got, heard, ""
+
+    def other(y: torch.Tensor) -> torch.dtype:
+        return torch.float32 if y.dtype in (torch.int64, torch.bool) else torch.int64
+
+    fresh = {
+        "the same": lambda y: torch.empty(y.shape, dtype=y.dtype),
+        "strided": lambda y: torch.empty((*y.shape, 2), dtype=y.dtype)[..., 0],
+        "empty": lambda y: torch.empty(0, dtype=y.dtype),
+        "another shape": lambda y: torch.empty((2, *y.shape), dtype=y.dtype),
+        "another dtype": lambda y: torch.empty(y.shape, dtype=other(y) if y is results[0] else y.dtype),
+        "double": lambda y: torch.empty(y.shape, dtype=torch.complex128 if y.dtype.is_complex else torch.float64),
+        "requires grad": lambda y: torch.empty(y.shape, dtype=y.dtype, requires_grad=y.dtype.is_floating_point),
+    }
+    plain, ours_ = _without_grad(sample), _without_grad(s)
+    for what, make in fresh.items():
+        if what == "another shape" and (op.name in RESIZED or not all(y.numel() for y in results)):
+            continue
+        if what == "strided" and op.name in STRIDED:
+            continue
+        theirs = [make(y) for y in results]
+        own = [here(o.detach().clone()).requires_grad_(o.requires_grad) for o in theirs]
+        if what == "strided":
+            own = [cr.empty(*y.shape, 2, dtype=here(y.dtype))[..., 0] for y in results]
+        places = [o.data_ptr() for o in own]
+        wanted, heard, error = attempt(f, plain, theirs)
+        got, heard_, error_ = attempt(mine, ours_, own)
+        if what == "requires grad" and error_:  # the composite ones among PyTorch's name the kernel that noticed
+            continue
+        if op.name in KERNELS_WORDS and what in ("another dtype", "double") and (error or error_):
+            continue
+        if what == "empty" and error and not error_:
+            continue
+        if error != error_:
+            return f"{what}: {error_ or 'no error'!r}, not {error or 'no error'!r}"
+        if error:
+            continue
+        if not set(heard) <= set(heard_):  # here all warn, but for those that make new tensors
+            return f"{what}: warns {heard_}, not {heard}"
+        if wanted is None:  # PyTorch's returns nothing
+            got, wanted = tuple(own), tuple(theirs)
+        seen, to = _seen(HERE, s, got), _seen(THERE, sample, wanted)
+        if what == "double":  # what is computed in float32 has no more digits than that
+            seen, to = [_single(cr, y) for y in seen], [_single(torch, y) for y in to]
+        why = differ(kept(op, seen), kept(op, to), f"out of {what}")
+        if why:
+            return why
+        if not all(a is b for a, b in zip([got] if one else got, own, strict=True)):
+            return f"{what}: does not return the tensors that it was given"
+        if what in ("the same", "strided") and places != [o.data_ptr() for o in own]:
+            return f"{what}: other memory"
+    return ""
+
+
+def _single(lib: Any, y: Any) -> Any:
+    return y.to(lib.complex64 if y.is_complex() else lib.float32)
+
+
+def _without_grad(sample: Any) -> Any:
+    flat, spec = tree_flatten((sample.input, sample.args, sample.kwargs))
+    first, args, kwargs = tree_unflatten([a.detach() if hasattr(a, "detach") else a for a in flat], spec)
+    return types.SimpleNamespace(input=first, args=args, kwargs=kwargs)
+
+
+def _plain(out: Any) -> Any:
+    return out.detach() if isinstance(out, torch.Tensor) else tuple(_plain(y) for y in out)
 
 
 def named(op: Any, name: str) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..arrays.namespace import dtype_of
 from ..modes import unusual
+from ..outputs import EXACT, FOUND, takes_out
 from ..primitive import Elementwise, Primitive, compute_numpy
 from ..recording import record_one
 from ..tensor import Tensor
@@ -126,7 +127,10 @@ _softmax[1].real_only = no_kernel("softmax_kernel_impl")  # type: ignore[misc]
 _log_softmax[1].real_only = no_kernel("log_softmax_kernel_impl")  # type: ignore[misc]
 
 
-def softmax(input: Tensor, dim: int | None = None, dtype: Any = None, *, _stacklevel: int = 3) -> Tensor:
+@takes_out(EXACT)
+def softmax(
+    input: Tensor, dim: int | None = None, dtype: Any = None, *, _stacklevel: int = 3, out: Tensor | None = None
+) -> Tensor:
     """``exp(x) / sum(exp(x))`` along ``dim``: positive numbers that sum to 1.
 
     Source: ``torch.softmax``, ``torch.nn.functional.softmax``.
@@ -134,7 +138,10 @@ def softmax(input: Tensor, dim: int | None = None, dtype: Any = None, *, _stackl
     return _normal("softmax", _softmax, input, dim, dtype)
 
 
-def log_softmax(input: Tensor, dim: int | None = None, dtype: Any = None, *, _stacklevel: int = 3) -> Tensor:
+@takes_out(EXACT)
+def log_softmax(
+    input: Tensor, dim: int | None = None, dtype: Any = None, *, _stacklevel: int = 3, out: Tensor | None = None
+) -> Tensor:
     """The logarithm of :func:`softmax`, without overflow.
 
     Source: ``torch.log_softmax``, ``torch.nn.functional.log_softmax``.
@@ -166,7 +173,8 @@ def _chosen(name: str, x: Tensor) -> int:
     return 0 if x.ndim in (0, 1, 3) else 1
 
 
-def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+@takes_out(FOUND)
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0, *, out: Tensor | None = None) -> Tensor:
     """``log(1 + exp(beta * x)) / beta``, a smooth :func:`relu`; linear where ``beta * x > threshold``.
 
     Source: ``torch.nn.functional.softplus``.

@@ -15,6 +15,7 @@ from .. import errors
 from ..arrays.namespace import dtype_of, namespace
 from ..errors import explained
 from ..lanes import general
+from ..outputs import CASTS, FOUND, takes_out
 from ..primitive import Elementwise
 from ..tensor import Tensor
 from .kinds import attach, binary, export, in_place_of, no_kernel, public, unary
@@ -195,6 +196,7 @@ class Neg(Elementwise):
     jointly_linear = True
     d_x = -1
     scalar = "-{x}"
+    wrong_out = FOUND
     samples = ONE
 
     def prepare(self, arrays: Any, params: Any) -> Any:
@@ -217,6 +219,7 @@ class Abs(Elementwise):
     vjp_x = lambda xp, g, x: g * xp.sign(x)
     jvp_x = lambda xp, t, x: xp.real(t * xp.conj(xp.sign(x))) if x.dtype.kind == "c" else t * xp.sign(x)
     scalar = "abs({x})"
+    wrong_out = FOUND
     samples = [(([[0.5, -1.25], [2.0, -0.7]],), {}), ((-0.5,), {})]
 
     def prepare(self, arrays: Any, params: Any) -> Any:
@@ -248,6 +251,7 @@ class Sign(Elementwise):
     forward = lambda xp, x: xp.sign(x)
     d_x = 0
     scalar = "sign({x})"
+    wrong_out = FOUND
     samples = [(([[0.5, -1.25], [2.0, -0.7]],), {})]
 
 
@@ -326,7 +330,8 @@ addcmul_ = in_place_of(lambda x, tensor1, tensor2, *, value=1: x + value * tenso
 addcdiv_ = in_place_of(lambda x, tensor1, tensor2, *, value=1: x + value * tensor1 / tensor2, "addcdiv")
 
 
-def square(input: Tensor) -> Tensor:
+@takes_out(CASTS)
+def square(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """``input ** 2``.
 
     Source: ``torch.square``.

@@ -10,6 +10,7 @@ from .. import dtypes, errors
 from ..engine import Box
 from ..errors import explained
 from ..lanes import check_broadcast, lift
+from ..outputs import CASTS, takes_out
 from ..primitive import Elementwise, Primitive, bind, table
 from ..tensor import Tensor, wrap
 from ..transforms import one_shape
@@ -102,7 +103,8 @@ _clamp, _clamp_min, _clamp_max = Clamp("ClampBackward1"), Clamp("ClampMinBackwar
 Clamp()
 
 
-def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+@takes_out("Expected out type to be {result} but got {out}")
+def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Any = None) -> Any:
     """``input`` where the condition holds, else ``other``; with the condition alone, where it holds.
 
     Source: ``torch.where``.
@@ -122,7 +124,8 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     return bind(_where, (condition, input, other), {})
 
 
-def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
+@takes_out("nonzero: Expected out tensor to have scalar type {result} but got scalar type{out}")
+def nonzero(input: Tensor, *, as_tuple: bool = False, out: Any = None) -> Any:
     """The indices of the elements that are not 0, one row each; as a tuple of columns on request.
 
     Source: ``torch.nonzero``.
@@ -135,7 +138,8 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     return tuple(wrap(f) for f in found) if as_tuple else wrap(np.stack(found, -1))
 
 
-def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+@takes_out(CASTS)
+def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None = None) -> Tensor:
     """Elements kept between ``min`` and ``max`` (numbers or tensors; one may be left out).
 
     Source: ``torch.clamp``.
@@ -158,7 +162,8 @@ def _clamped(prim: Primitive, input: Tensor, min: Any, max: Any) -> Tensor:
     return prim(input, min=min, max=max)  # type: ignore[no-any-return]
 
 
-def clamp_min(input: Tensor, min: Any) -> Tensor:
+@takes_out(CASTS)
+def clamp_min(input: Tensor, min: Any, *, out: Tensor | None = None) -> Tensor:
     """Elements that are ``min``, a number or a tensor, at least.
 
     Source: ``torch.clamp_min``.
@@ -170,7 +175,8 @@ def clamp_min(input: Tensor, min: Any) -> Tensor:
     return _clamped(_clamp_min, input, min, None)
 
 
-def clamp_max(input: Tensor, max: Any) -> Tensor:
+@takes_out(CASTS)
+def clamp_max(input: Tensor, max: Any, *, out: Tensor | None = None) -> Tensor:
     """Elements that are ``max``, a number or a tensor, at most.
 
     Source: ``torch.clamp_max``.

@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import errors
 from ..errors import explained
+from ..outputs import FOUND
 from ..primitive import Elementwise
 from ..tensor import Tensor
 from .kinds import attach, binary, export, no_kernel, unary
@@ -139,6 +140,7 @@ class BitwiseNot(Elementwise):
     refused = "fc"
     forward = lambda xp, x: ~x
     scalar = "not {x}"
+    wrong_out = FOUND
     samples = [(([True, False, True],), {})]
 
 

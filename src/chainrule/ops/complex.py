@@ -13,6 +13,7 @@ from .. import errors
 from ..arrays.namespace import dtype_of
 from ..errors import explained
 from ..lanes import general
+from ..outputs import FOUND, takes_out
 from ..primitive import Elementwise, Primitive
 from ..tensor import Tensor
 from .index import GetItem
@@ -118,7 +119,8 @@ def conj(input: Tensor) -> Tensor:
     return _conj(input) if input.is_complex() else input
 
 
-def conj_physical(input: Tensor) -> Tensor:
+@takes_out(FOUND)
+def conj_physical(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The complex conjugate of each element, a copy; a real tensor itself.
 
     Source: ``torch.conj_physical``.
@@ -250,7 +252,8 @@ def imag(input: Tensor) -> Tensor:
     return _part(_as_real(input), key=(..., 1))  # type: ignore[no-any-return]
 
 
-def complex(real: Tensor, imag: Tensor) -> Tensor:
+@takes_out("Expected object of scalar type {result} but got scalar type {out} for argument 'out'")
+def complex(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The complex numbers with these real and imaginary parts, which broadcast.
 
     RuntimeError unless both are floats of one dtype.

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import errors
 from ..errors import explained
+from ..outputs import takes_out
 from ..tensor import Tensor, wrap
 from .extremes import return_type
 from .kinds import export, no_kernel, only_floats
@@ -87,6 +88,7 @@ def _edges(x: Any, i: int, n: int, range: Sequence[float] | None) -> Any:
     return np.linspace(low, high, n + 1, dtype=x.dtype)
 
 
+@takes_out("nonzero_static: Expected out tensor to have scalar type {result} but got scalar type{out}")
 def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1, out: Tensor | None = None) -> Tensor:
     """The indices of the first ``size`` entries that are not 0, one row each, and rows of ``fill_value`` if they are fewer.
 
@@ -107,6 +109,7 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1, out: Tenso
     return wrap(found)
 
 
+@takes_out("Expected result to be of dtype uint64, but got {out}")
 def hash_tensor(
     input: Tensor, dim: Any = (), *, keepdim: bool = False, mode: int = 0, out: Tensor | None = None
 ) -> Tensor:

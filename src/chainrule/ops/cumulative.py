@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..outputs import ANY, SCALAR_TYPE, takes_out
 from ..primitive import Primitive, conj
 from ..tensor import Tensor, wrap
 from .extremes import return_type
@@ -103,6 +104,7 @@ _cumprod: Primitive = Cumprod()
 _logcumsumexp: Primitive = Logcumsumexp()
 
 
+@takes_out(ANY)
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None, out: Tensor | None = None) -> Tensor:
     """Running products along ``dim``.
 
@@ -117,6 +119,7 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None, out: Tensor | None = 
     return _cumprod(x, axis=at - x.ndim) if x.numel() and x.ndim else x.clone()
 
 
+@takes_out(SCALAR_TYPE)
 def logcumsumexp(input: Tensor, dim: int, *, out: Tensor | None = None) -> Tensor:
     """``log(cumsum(exp(input)))`` along ``dim``, without overflow.
 
@@ -149,7 +152,8 @@ def _running_extreme(gather: Any, result: Any, x: Tensor, dim: int, largest: boo
     return result(gather(x, where, axis=axis), where)
 
 
-def cummax(input: Tensor, dim: int) -> Any:
+@takes_out(SCALAR_TYPE)
+def cummax(input: Tensor, dim: int, *, out: Any = None) -> Any:
     """(values, indices) of the largest entry so far along ``dim``.
 
     Source: ``torch.cummax``.
@@ -157,7 +161,8 @@ def cummax(input: Tensor, dim: int) -> Any:
     return _running_extreme(_cummax_at, _Cummax, input, dim, True)
 
 
-def cummin(input: Tensor, dim: int) -> Any:
+@takes_out(SCALAR_TYPE)
+def cummin(input: Tensor, dim: int, *, out: Any = None) -> Any:
     """(values, indices) of the smallest entry so far along ``dim``.
 
     Source: ``torch.cummin``.
@@ -168,8 +173,15 @@ def cummin(input: Tensor, dim: int) -> Any:
 # --- differences and integrals ---------------------------------------------------------------------------------------
 
 
+@takes_out(SCALAR_TYPE)
 def diff(
-    input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
+    input: Tensor,
+    n: int = 1,
+    dim: int = -1,
+    prepend: Tensor | None = None,
+    append: Tensor | None = None,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The differences of neighbours along ``dim``, taken ``n`` times.
 

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ..arrays import namespace as ns
+from ..outputs import EXACT, takes_out
 from ..primitive import Primitive
 from ..tensor import Tensor
 from .extremes import return_type
@@ -83,6 +84,7 @@ Det(), LogAbsDet(), SignDet()
 _Slogdet = return_type("linalg_slogdet", "sign", "logabsdet")
 
 
+@takes_out(EXACT)
 def det(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The determinant of square matrices.
 
@@ -91,6 +93,7 @@ def det(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     return _det(square("linalg.det", A))  # type: ignore[no-any-return]
 
 
+@takes_out(EXACT)
 def slogdet(A: Tensor, *, out: Any = None) -> Any:
     """(sign, logabsdet): the determinant's sign and the logarithm of its size.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import to_numpy
+from ..outputs import EXACT, takes_out
 from ..primitive import Primitive, bind, table
 from ..tensor import Tensor, wrap
 from .index import Put, PutAdd, put_add
@@ -92,6 +93,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     return out if order == [*range(n)] else out.permute(*order)
 
 
+@takes_out("diag: result type {result} can't be cast to the desired out= type {out}")
 def diag(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor:
     """A matrix's diagonal, as a vector of its own; of a vector, the matrix that has it as diagonal.
 
@@ -139,6 +141,7 @@ def trace(input: Tensor) -> Tensor:
     return _diagonal(input, offset=0).sum()  # type: ignore[no-any-return]
 
 
+@takes_out(EXACT)
 def tril(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor:
     """Zeros above the ``diagonal``-th diagonal of the last two dimensions.
 
@@ -149,6 +152,7 @@ def tril(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tens
     return _tril(input, diagonal=diagonal)  # type: ignore[no-any-return]
 
 
+@takes_out(EXACT)
 def triu(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tensor:
     """Zeros below the ``diagonal``-th diagonal of the last two dimensions.
 

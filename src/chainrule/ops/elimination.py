@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..outputs import ANY, EXACT, SAFELY, takes_out
 from ..primitive import Primitive
 from ..tensor import Tensor, wrap
 from .extremes import return_type
@@ -58,6 +59,7 @@ Cholesky()
 _CholeskyEx = return_type("linalg_cholesky_ex", "L", "info")
 
 
+@takes_out(EXACT)
 def cholesky(input: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Tensor:
     """The lower triangular L with ``A = L Lᴴ`` of positive definite matrices; with ``upper``, Lᴴ.
 
@@ -75,6 +77,7 @@ def cholesky(input: Tensor, *, upper: bool = False, out: Tensor | None = None) -
     return found.mH if upper else found
 
 
+@takes_out(SAFELY)
 def old_cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """:func:`torch.linalg.cholesky` as it was called before.
 
@@ -83,6 +86,7 @@ def old_cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = Non
     return cholesky(input, upper=upper)
 
 
+@takes_out(EXACT)
 def cholesky_ex(input: Tensor, *, upper: bool = False, check_errors: bool = False, out: Any = None) -> Any:
     """(factor, info), an info of 0 for success.
 
@@ -91,6 +95,7 @@ def cholesky_ex(input: Tensor, *, upper: bool = False, check_errors: bool = Fals
     return _CholeskyEx(cholesky(input, upper=upper), _fine(input))
 
 
+@takes_out(SAFELY)
 def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The solution of ``A X = input`` by Cholesky's factor of A.
 
@@ -102,6 +107,7 @@ def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False, *, out: Tensor
     return triangular(a.mH, triangular(a, b, False, masked=False), True, masked=False)  # type: ignore[no-any-return]
 
 
+@takes_out(SAFELY)
 def cholesky_inverse(L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The inverse of A by Cholesky's factor of A.
 
@@ -160,6 +166,7 @@ _LuFactor, _LuFactorEx = (
 _LuParts, _Unpacked = return_type("linalg_lu", "P", "L", "U"), return_type("lu_unpack", "P", "L", "U")
 
 
+@takes_out(EXACT)
 def lu_factor(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
     """(LU, pivots): both factors in one matrix, and which rows were exchanged, counted from 1.
 
@@ -180,6 +187,7 @@ def lu_factor(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
     return _LuFactor(head, pivots)
 
 
+@takes_out(EXACT)
 def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False, out: Any = None) -> Any:
     """(LU, pivots, info), an info of 0 for success.
 
@@ -189,7 +197,10 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False, o
     return _LuFactorEx(*found, _fine(A))
 
 
-def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True) -> Any:
+@takes_out(EXACT)
+def lu_unpack(
+    LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True, *, out: Any = None
+) -> Any:
     """(P, L, U) of what :func:`torch.linalg.lu_factor` gives.
 
     Source: ``torch.lu_unpack``.
@@ -207,6 +218,7 @@ def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpa
     return _Unpacked(permutation, LU_data[..., :, :k].tril(-1) + eye, LU_data[..., :k, :].triu())
 
 
+@takes_out(EXACT)
 def lu(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
     """(P, L, U) with ``A = P L U``: a permutation, a unit lower and an upper triangle.
 
@@ -216,6 +228,7 @@ def lu(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
     return _LuParts(*(found if pivot else (wrap(np.zeros(0, A._dtype)), *found[1:])))
 
 
+@takes_out(ANY)
 def old_lu(A: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = None) -> Any:
     """:func:`torch.linalg.lu_factor` as it was called before.
 
@@ -225,6 +238,7 @@ def old_lu(A: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = No
     return (*found, _fine(A)) if get_infos else tuple(found)
 
 
+@takes_out(EXACT)
 def lu_solve(
     LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False, out: Tensor | None = None
 ) -> Tensor:
@@ -242,6 +256,7 @@ def lu_solve(
     return solve_triangular(up, y, upper=True)
 
 
+@takes_out(EXACT)
 def old_lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | None = None) -> Tensor:
     """:func:`torch.linalg.lu_solve` as it was called before.
 

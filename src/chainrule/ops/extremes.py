@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import dtypes, errors
 from ..errors import explained
+from ..outputs import EXACT, takes_out
 from ..primitive import Primitive, table
 from ..tensor import Tensor
 from .kinds import export, no_kernel
@@ -103,7 +104,10 @@ def _filled(x: Tensor, axis: tuple[int, ...], name: str) -> tuple[int, ...]:
     return axis
 
 
-def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
+@takes_out(
+    "Expected the dtype for input and out to match, but got {result} for input's dtype and {out} for out's dtype."
+)
+def amax(input: Tensor, dim: Any = (), keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The largest element over ``dim``; ties share the gradient.
 
     Source: ``torch.amax``.
@@ -111,7 +115,10 @@ def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     return _amax(input, axis=_filled(input, axes(input, dim), "amax"), keepdims=keepdim)  # type: ignore[no-any-return]
 
 
-def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
+@takes_out(
+    "Expected the dtype for input and out to match, but got {result} for input's dtype and {out} for out's dtype."
+)
+def amin(input: Tensor, dim: Any = (), keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The smallest element over ``dim``; ties share the gradient.
 
     Source: ``torch.amin``.
@@ -151,7 +158,8 @@ def _extreme(name: str, x: Tensor, dim: Any, keepdim: bool) -> Any:
     return result(values, indices if keepdim else indices.squeeze(at))
 
 
-def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+@takes_out(EXACT)
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Any = None) -> Any:
     """The largest element; with ``dim``, (values, indices) along it; with a tensor, :func:`maximum`.
 
     Source: ``torch.max``.
@@ -159,7 +167,8 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     return _extreme("max", _tensor(input, "max"), dim, keepdim)
 
 
-def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+@takes_out(EXACT)
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Any = None) -> Any:
     """The smallest element; with ``dim``, (values, indices) along it; with a tensor, :func:`minimum`.
 
     Source: ``torch.min``.
@@ -167,7 +176,8 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     return _extreme("min", _tensor(input, "min"), dim, keepdim)
 
 
-def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+@takes_out(EXACT)
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The index of the largest element, of the flattened tensor unless ``dim`` is given.
 
     Source: ``torch.argmax``.
@@ -175,7 +185,8 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
     return _arg(_argmax, input, dim, keepdim)
 
 
-def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+@takes_out(EXACT)
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The index of the smallest element, of the flattened tensor unless ``dim`` is given.
 
     Source: ``torch.argmin``.

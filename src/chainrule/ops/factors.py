@@ -9,6 +9,7 @@ import numpy as np
 from .. import errors
 from ..errors import explained
 from ..extras import load
+from ..outputs import EXACT, takes_out
 from ..primitive import Primitive
 from ..random import drawing
 from ..tensor import Tensor, wrap
@@ -35,6 +36,7 @@ _geqrf: Primitive = Geqrf()
 _Geqrf = return_type("geqrf", "a", "tau")
 
 
+@takes_out("torch.geqrf: Expected a to be safely castable from {result} dtype, but got a with dtype {out}")
 def geqrf(input: Tensor, *, out: Any = None) -> Any:
     """(a, tau): R in the upper triangle of ``a``, below it the vectors of the reflections, of factors ``tau``, that are Q.
 
@@ -58,6 +60,9 @@ def geqrf(input: Tensor, *, out: Any = None) -> Any:
     return _Geqrf(found[..., :-1, :], found[..., -1, :k])
 
 
+@takes_out(
+    "torch.ormqr: Expected input and result to have the same dtype, but input has dtype{result} and result has dtype {out}"
+)
 def ormqr(
     input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpose: bool = False, *, out: Tensor | None = None
 ) -> Tensor:
@@ -115,6 +120,7 @@ def _lapack(name: str, dtype: np.dtype[Any], hermitian: bool) -> Any:
     return getattr(load("scipy.linalg.lapack", "special", f"ldl_{name}"), f"{letter}{kind}{name}")
 
 
+@takes_out(EXACT)
 def ldl_factor_ex(A: Tensor, *, hermitian: bool = False, check_errors: bool = False, out: Any = None) -> Any:
     """(LD, pivots, info): :func:`ldl_factor`, and for each matrix which entry of D is 0, counted from 1, or 0.
 
@@ -140,6 +146,7 @@ def ldl_factor_ex(A: Tensor, *, hermitian: bool = False, check_errors: bool = Fa
     return _LDLEx(wrap(packed), wrap(pivots), wrap(info))
 
 
+@takes_out(EXACT)
 def ldl_factor(A: Tensor, *, hermitian: bool = False, out: Any = None) -> Any:
     """(LD, pivots) with ``A = P L D Lᵀ Pᵀ`` of symmetric (``hermitian``: Hermitian) matrices, of which a triangle is read.
 
@@ -158,6 +165,7 @@ def ldl_factor(A: Tensor, *, hermitian: bool = False, out: Any = None) -> Any:
     return _LDL(found.LD, found.pivots)
 
 
+@takes_out(EXACT)
 def ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, *, hermitian: bool = False, out: Tensor | None = None) -> Tensor:
     """The solution of ``A X = B`` by the factors of :func:`ldl_factor`.  Needs SciPy.
 

@@ -10,9 +10,13 @@ import numpy as np
 from .. import dtypes, errors
 from ..arrays import namespace as ns
 from ..arrays.namespace import dtype_of
+from ..outputs import EXACT, FOUND, takes_out
 from ..primitive import Primitive, table
 from ..tensor import Tensor, wrap
 from .rearrange import roll
+
+_COMPLEX = "{name} expects a complex output tensor, but got {out}"
+_FLOATING = "{name} expects a floating point output tensor, but got {out}"
 
 # The transform in the other direction with this norm is the adjoint.
 ADJOINT = {"backward": "forward", "forward": "backward", "ortho": "ortho"}
@@ -147,38 +151,28 @@ def _ready(name: str, input: Tensor, kind: str) -> Tensor:
     return input
 
 
-def _stored(result: Tensor, out: Tensor | None) -> Tensor:
-    if out is None:
-        return result
-    from ..writes import assign
-
-    if out._shape != result._shape:
-        out._a = np.empty(result._shape, out._dtype)
-    return assign(out, result)
-
-
-def _complex(name: str, x: Tensor, s: Any, dim: Any, norm: Any, inverse: bool, out: Tensor | None) -> Tensor:
+def _complex(name: str, x: Tensor, s: Any, dim: Any, norm: Any, inverse: bool) -> Tensor:
     real = isinstance(dim, int)
     x = _ready(name, x, "either" if real else "complex")
     axes, sizes = _axes(x, s, dim)
     x = resized(ns.boxes, x, axes, sizes)
     if not axes:
-        return _stored(x, out)
+        return x
     if real and x._dtype.kind != "c":
-        y = r2c(x, axes=axes, norm=_norm(norm, inverse), onesided=False)
-        return _stored(y.conj() if inverse else y, out)
-    return _stored(c2c(x, axes=axes, inverse=inverse, norm=_norm(norm)), out)
+        y: Tensor = r2c(x, axes=axes, norm=_norm(norm, inverse), onesided=False)
+        return y.conj() if inverse else y
+    return c2c(x, axes=axes, inverse=inverse, norm=_norm(norm))  # type: ignore[no-any-return]
 
 
-def _to_half(name: str, x: Tensor, s: Any, dim: Any, norm: Any, out: Tensor | None) -> Tensor:
+def _to_half(name: str, x: Tensor, s: Any, dim: Any, norm: Any) -> Tensor:
     x = _ready(name, x, "real")
     axes, sizes = _axes(x, s, dim)
     if not axes:
         raise RuntimeError(f"{name} must transform at least one axis")
-    return _stored(r2c(resized(ns.boxes, x, axes, sizes), axes=axes, norm=_norm(norm), onesided=True), out)
+    return r2c(resized(ns.boxes, x, axes, sizes), axes=axes, norm=_norm(norm), onesided=True)  # type: ignore[no-any-return]
 
 
-def _from_half(name: str, x: Tensor, s: Any, dim: Any, norm: Any, out: Tensor | None) -> Tensor:
+def _from_half(name: str, x: Tensor, s: Any, dim: Any, norm: Any) -> Tensor:
     x = _ready(name, x, "complex")
     if isinstance(dim, int) and s is None:
         s = 2 * (x._shape[x._dim(dim)] - 1) if x.ndim else None
@@ -189,9 +183,10 @@ def _from_half(name: str, x: Tensor, s: Any, dim: Any, norm: Any, out: Tensor | 
     if n < 1:
         raise RuntimeError(f"Invalid number of data points ({n}) specified")
     x = resized(ns.boxes, x, axes, (*sizes[:-1], n // 2 + 1))
-    return _stored(c2r(x, axes=axes, n=n, norm=_norm(norm)), out)
+    return c2r(x, axes=axes, n=n, norm=_norm(norm))  # type: ignore[no-any-return]
 
 
+@takes_out(_COMPLEX, casts=True)
 def fft(
     input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -205,9 +200,10 @@ def fft(
     >>> torch.fft.fft(torch.tensor([1.0, 0.0, 0.0, 0.0]))
     tensor([1.+0.j, 1.+0.j, 1.+0.j, 1.+0.j])
     """
-    return _complex("fft", input, n, dim, norm, False, out)
+    return _complex("fft", input, n, dim, norm, False)
 
 
+@takes_out(_COMPLEX, casts=True)
 def ifft(
     input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -215,9 +211,10 @@ def ifft(
 
     Source: ``torch.fft.ifft``.
     """
-    return _complex("ifft", input, n, dim, norm, True, out)
+    return _complex("ifft", input, n, dim, norm, True)
 
 
+@takes_out(_COMPLEX, casts=True)
 def fftn(
     input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -225,9 +222,10 @@ def fftn(
 
     Source: ``torch.fft.fftn``.
     """
-    return _complex("fftn", input, s, _several(dim), norm, False, out)
+    return _complex("fftn", input, s, _several(dim), norm, False)
 
 
+@takes_out(_COMPLEX.replace("{name}", "fftn"), casts=True)
 def ifftn(
     input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -235,7 +233,7 @@ def ifftn(
 
     Source: ``torch.fft.ifftn``.
     """
-    return _complex("ifftn", input, s, _several(dim), norm, True, out)
+    return _complex("ifftn", input, s, _several(dim), norm, True)
 
 
 def fft2(
@@ -258,6 +256,7 @@ def ifft2(
     return ifftn(input, s, dim, norm, out=out)
 
 
+@takes_out(_COMPLEX, casts=True)
 def rfft(
     input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -265,9 +264,10 @@ def rfft(
 
     Source: ``torch.fft.rfft``.
     """
-    return _to_half("rfft", input, n, dim, norm, out)
+    return _to_half("rfft", input, n, dim, norm)
 
 
+@takes_out(_COMPLEX, casts=True)
 def rfftn(
     input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -275,7 +275,7 @@ def rfftn(
 
     Source: ``torch.fft.rfftn``.
     """
-    return _to_half("rfftn", input, s, _several(dim), norm, out)
+    return _to_half("rfftn", input, s, _several(dim), norm)
 
 
 def rfft2(
@@ -288,6 +288,7 @@ def rfft2(
     return rfftn(input, s, dim, norm, out=out)
 
 
+@takes_out(_FLOATING, casts=True)
 def irfft(
     input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -295,9 +296,10 @@ def irfft(
 
     Source: ``torch.fft.irfft``.
     """
-    return _from_half("irfft", input, n, dim, norm, out)
+    return _from_half("irfft", input, n, dim, norm)
 
 
+@takes_out(_FLOATING, casts=True)
 def irfftn(
     input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -305,7 +307,7 @@ def irfftn(
 
     Source: ``torch.fft.irfftn``.
     """
-    return _from_half("irfftn", input, s, _several(dim), norm, out)
+    return _from_half("irfftn", input, s, _several(dim), norm)
 
 
 def irfft2(
@@ -318,6 +320,7 @@ def irfft2(
     return irfftn(input, s, dim, norm, out=out)
 
 
+@takes_out(_FLOATING, casts=True)
 def hfft(
     input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -325,9 +328,10 @@ def hfft(
 
     Source: ``torch.fft.hfft``.
     """
-    return _from_half("hfft", _ready("hfft", input, "complex").conj(), n, dim, _norm(norm, True), out)
+    return _from_half("hfft", _ready("hfft", input, "complex").conj(), n, dim, _norm(norm, True))
 
 
+@takes_out(FOUND)
 def ihfft(
     input: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -335,9 +339,10 @@ def ihfft(
 
     Source: ``torch.fft.ihfft``.
     """
-    return _stored(_to_half("ihfft", input, n, dim, _norm(norm, True), None).conj(), out)
+    return _to_half("ihfft", input, n, dim, _norm(norm, True)).conj()
 
 
+@takes_out(_FLOATING, casts=True)
 def hfftn(
     input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -350,9 +355,10 @@ def hfftn(
     x = resized(ns.boxes, x, axes[:-1], sizes[:-1])
     if len(axes) > 1:
         x = c2c(x, axes=axes[:-1], inverse=False, norm=_norm(norm))
-    return hfft(x, sizes[-1], axes[-1], norm, out=out)
+    return hfft(x, sizes[-1], axes[-1], norm)
 
 
+@takes_out(_COMPLEX, casts=True)
 def ihfftn(
     input: Tensor, s: Any = None, dim: Any = None, norm: str | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -365,7 +371,7 @@ def ihfftn(
     x = ihfft(resized(ns.boxes, x, axes[:-1], sizes[:-1]), sizes[-1], axes[-1], norm)
     if len(axes) > 1:
         x = c2c(x, axes=axes[:-1], inverse=True, norm=_norm(norm))
-    return _stored(x, out)
+    return x
 
 
 def hfft2(
@@ -392,7 +398,16 @@ def _several(dim: Any) -> Any:
     return (dim,) if isinstance(dim, int) else dim
 
 
-def fftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+@takes_out(EXACT)
+def fftfreq(
+    n: int,
+    d: float = 1.0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    out: Tensor | None = None,
+) -> Tensor:
     """The frequencies of :func:`fft`'s entries, in cycles per unit, for samples that are ``d`` apart.
 
     Source: ``torch.fft.fftfreq``.
@@ -404,7 +419,16 @@ def fftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, re
     return _frequencies(np.fft.fftfreq(n, d), dtype, requires_grad)
 
 
-def rfftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+@takes_out(EXACT)
+def rfftfreq(
+    n: int,
+    d: float = 1.0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    out: Tensor | None = None,
+) -> Tensor:
     """The frequencies of :func:`rfft`'s entries.
 
     Source: ``torch.fft.rfftfreq``.

@@ -10,6 +10,7 @@ import numpy as np
 from ..arrays import namespace as ns
 from ..arrays.namespace import is_numpy
 from ..modes import current
+from ..outputs import EXACT, takes_out
 from ..primitive import Primitive, bind, table
 from ..recording import record_one
 from ..tensor import Tensor
@@ -155,7 +156,8 @@ def saves_index(out: Tensor) -> Tensor:
     return out
 
 
-def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
+@takes_out(EXACT)
+def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False, out: Tensor | None = None) -> Tensor:
     """``out[i][j] = input[index[i][j]][j]`` for dim 0, and so on; ``index`` has input's rank.
 
     Source: ``torch.gather``.
@@ -193,7 +195,8 @@ def outside(index: Tensor, size: int) -> int | None:
     return int(a[(a < 0) | (a >= size)].flat[0])
 
 
-def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+@takes_out("index_select(): self and result must have the same scalar type")
+def index_select(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The slices of ``input`` along ``dim`` that ``index``, a vector, names.
 
     Source: ``torch.index_select``.

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import errors
 from ..errors import explained
+from ..outputs import JOINED, takes_out
 from ..primitive import promote
 from ..tensor import Tensor, wrap
 from .kinds import export, export_all
@@ -64,7 +65,8 @@ def _joined(name: str, tensors: Any, dim: int, least: Any) -> Tensor:
     return cat(xs, 0 if name == "hstack" and xs[0].ndim == 1 else dim)  # type: ignore[no-any-return]
 
 
-def hstack(tensors: Sequence[Tensor]) -> Tensor:
+@takes_out(JOINED, error=TypeError)
+def hstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined side by side: vectors end to end, others along the second dimension.
 
     Source: ``torch.hstack``.
@@ -72,7 +74,8 @@ def hstack(tensors: Sequence[Tensor]) -> Tensor:
     return _joined("hstack", tensors, 1, atleast_1d)
 
 
-def vstack(tensors: Sequence[Tensor]) -> Tensor:
+@takes_out(JOINED, error=TypeError)
+def vstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined one below the other, vectors as rows.
 
     Source: ``torch.vstack``.
@@ -80,7 +83,8 @@ def vstack(tensors: Sequence[Tensor]) -> Tensor:
     return _joined("vstack", tensors, 0, atleast_2d)
 
 
-def dstack(tensors: Sequence[Tensor]) -> Tensor:
+@takes_out(JOINED, error=TypeError)
+def dstack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined along the third dimension.
 
     Source: ``torch.dstack``.
@@ -88,7 +92,8 @@ def dstack(tensors: Sequence[Tensor]) -> Tensor:
     return _joined("dstack", tensors, 2, atleast_3d)
 
 
-def column_stack(tensors: Sequence[Tensor]) -> Tensor:
+@takes_out(JOINED, error=TypeError)
+def column_stack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """Joined side by side, vectors as columns.
 
     Source: ``torch.column_stack``.

@@ -42,10 +42,6 @@ def _dress(function: Any, name: str, doc: str | None, shapes: str) -> Any:
     return function
 
 
-def _name(cls: type[Any]) -> str:
-    return "".join("_" + c.lower() if c.isupper() and i else c.lower() for i, c in enumerate(cls.__name__))
-
-
 def export(name: str, function: Any, *, method: bool = True, in_place: bool = False) -> Any:
     """Make ``function`` public under ``name``; as a Tensor method too, and as ``name_`` that writes into self.
 
@@ -91,7 +87,7 @@ def only_floats(kernel: str, *tensors: Tensor) -> None:
 
 def unary(cls: type[Elementwise], name: str | None = None, *, in_place: bool = True, operator: str = "") -> Unary:
     """Declare a function of one tensor: ``name(x)``, ``x.name()``, ``x.name_()``."""
-    name = name or _name(cls)
+    name = name or errors.snake_case(cls.__name__)
     prim = cls()
     lane: Unary = _dress(unary_lane(prim), name, cls.__doc__, "``input`` has any shape; so has the result.")
     export(name, lane, in_place=in_place)
@@ -102,7 +98,7 @@ def unary(cls: type[Elementwise], name: str | None = None, *, in_place: bool = T
 
 def binary(cls: type[Elementwise], fn: Any = None, name: str | None = None, operators: tuple[str, ...] = ()) -> Binary:
     """Declare a function of two broadcast arguments, with the Python operators it answers to."""
-    name = name or _name(cls)
+    name = name or errors.snake_case(cls.__name__)
     prim = cls()
     lane: Binary = _dress(
         binary_lane(prim, fn)[0], name, cls.__doc__,

@@ -9,6 +9,7 @@ from .. import errors
 from ..arrays import namespace as ns
 from ..arrays.namespace import dtype_of
 from ..errors import explained
+from ..outputs import CASTS, EXACT, takes_out
 from ..primitive import Primitive, align, bind, conj, table
 from ..tensor import Tensor
 from .kinds import attach, export
@@ -128,7 +129,8 @@ def _check_mm(a: Any, b: Any) -> None:
     _same_dtype("mm", a, b)
 
 
-def matmul(input: Tensor, other: Tensor) -> Tensor:
+@takes_out(EXACT)
+def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The matrix product, ``input @ other``: vectors, matrices, or batches of matrices that broadcast.
 
     (n, k) @ (k, m) gives (n, m); a vector on either side loses its dimension.
@@ -161,11 +163,12 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
             raise RuntimeError(
                 f"The size of tensor a ({x}) must match the size of tensor b ({y}) at non-singleton dimension {d}"
             )
-    out: Tensor = _bmm(left, right)
-    return out.squeeze(-2) if n == 1 else out.squeeze(-1) if m == 1 else out
+    found: Tensor = _bmm(left, right)
+    return found.squeeze(-2) if n == 1 else found.squeeze(-1) if m == 1 else found
 
 
-def mm(input: Tensor, mat2: Tensor) -> Tensor:
+@takes_out(EXACT)
+def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The product of two matrices.
 
     Source: ``torch.mm``.
@@ -177,7 +180,8 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     return matmul(input, mat2)
 
 
-def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+@takes_out(EXACT)
+def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The products of two batches of matrices.
 
     Source: ``torch.bmm``.
@@ -196,7 +200,8 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     return _bmm(input, mat2)  # type: ignore[no-any-return]
 
 
-def mv(input: Tensor, vec: Tensor) -> Tensor:
+@takes_out("addmv input tensors must have the same dtype, but got {out}, {result}, and {result}")
+def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
     """A matrix times a vector.
 
     Source: ``torch.mv``.
@@ -219,7 +224,8 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     return _mv(input, vec)  # type: ignore[no-any-return]
 
 
-def dot(input: Tensor, tensor: Tensor) -> Tensor:
+@takes_out("result dtype {out} does not match input dtype {result}")
+def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The sum of the products of two vectors.
 
     Source: ``torch.dot``.
@@ -236,7 +242,8 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
     return _dot(input, tensor)  # type: ignore[no-any-return]
 
 
-def outer(input: Tensor, vec2: Tensor) -> Tensor:
+@takes_out(CASTS)
+def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The matrix of products of two vectors' entries.
 
     Source: ``torch.outer``.
@@ -244,7 +251,8 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     return input.unsqueeze(-1) * vec2
 
 
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+@takes_out(EXACT)
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Tensor | None = None) -> Tensor:
     """``input @ weight.T + bias``: shapes (..., in), (out, in), (out,) give (..., out).
 
     Source: ``torch.nn.functional.linear``.
@@ -274,7 +282,10 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return bind(_addmm if n == 2 else _linear, (input, weight, bias), {})  # type: ignore[no-any-return]
 
 
-def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+@takes_out(EXACT)
+def addmm(
+    input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1, out: Tensor | None = None
+) -> Tensor:
     """``beta * input + alpha * (mat1 @ mat2)``.
 
     Source: ``torch.addmm``.

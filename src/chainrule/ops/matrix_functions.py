@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.namespace import is_numpy
+from ..outputs import CASTS, SAFELY, takes_out
 from ..primitive import Primitive
 from ..tensor import Tensor, wrap
 from .extremes import return_type
@@ -84,6 +85,7 @@ _expm: Primitive = MatrixExp("LinalgMatrixExpBackward0")
 Pinv(), MatrixExp()
 
 
+@takes_out("linalg.pinv: Expected result to be safely castable from {result} dtype, but got result with dtype {out}")
 def pinv(
     A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None, out: Any = None
 ) -> Tensor:
@@ -116,7 +118,10 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 _Lstsq = return_type("linalg_lstsq", "solution", "residuals", "rank", "singular_values")
 
 
-def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None) -> Any:
+@takes_out(
+    "torch.linalg.lstsq: Expected solution to be safely castable from {result} dtype, but got solution with dtype {out}"
+)
+def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None, out: Any = None) -> Any:
     """(solution, residuals, rank, singular values) of ``A X = B`` by least squares.
 
     Source: ``torch.linalg.lstsq``.
@@ -136,6 +141,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None)
     return _Lstsq(solution.squeeze(-1) if vector else solution, residuals, rank, values)
 
 
+@takes_out(CASTS)
 def matrix_rank(
     A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None, out: Any = None
 ) -> Tensor:
@@ -159,6 +165,7 @@ def matrix_exp(A: Tensor) -> Tensor:
     return _expm(square("linalg.matrix_exp", A)) if A.numel() else A.clone()
 
 
+@takes_out(SAFELY)
 def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
     """The n-th power of square matrices; of the inverse if n is negative.
 
@@ -177,6 +184,7 @@ def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
     return result.clone() if result is A else result  # type: ignore[return-value]
 
 
+@takes_out(SAFELY)
 def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
     """The inverse of ``tensordot(A, ., ind)``.
 
@@ -193,6 +201,7 @@ def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
     return inv(A.reshape(math.prod(front), -1)).reshape(*back, *front)
 
 
+@takes_out(SAFELY)
 def tensorsolve(A: Tensor, B: Tensor, dims: Any = None, *, out: Tensor | None = None) -> Tensor:
     """The solution X of ``tensordot(A, X, X.ndim) = B``.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..outputs import ANY, EXACT, takes_out
 from ..tensor import Tensor
 from .extremes import return_type
 from .kinds import attach, export, export_all, public
@@ -13,7 +14,8 @@ matmul, where = public["matmul"], public["where"]
 _Aminmax = return_type("aminmax", "min", "max")
 
 
-def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
+@takes_out(EXACT)
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out: Any = None) -> Any:
     """The smallest and the largest entry, of all or along ``dim``; ties share the gradient.
 
     Source: ``torch.aminmax``.
@@ -48,7 +50,10 @@ def std_mean(
     return input.std(dim, unbiased, keepdim, correction=correction), input.mean(over, keepdim)
 
 
-def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+@takes_out(ANY)
+def nansum(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None
+) -> Tensor:
     """The sum of the entries that are numbers.
 
     Source: ``torch.nansum``.
@@ -59,7 +64,10 @@ def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any 
     return x.masked_fill(x != x, 0).sum(dim, keepdim)
 
 
-def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+@takes_out(ANY)
+def nanmean(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None
+) -> Tensor:
     """The mean of the entries that are numbers.
 
     Source: ``torch.nanmean``.
@@ -123,7 +131,8 @@ def corrcoef(input: Tensor) -> Tensor:
     return found.clamp(-1, 1)  # type: ignore[no-any-return]
 
 
-def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
+@takes_out(EXACT)
+def renorm(input: Tensor, p: float, dim: int, maxnorm: float, *, out: Tensor | None = None) -> Tensor:
     """Slices along ``dim`` whose p-norm is above ``maxnorm`` scaled down to it.
 
     Source: ``torch.renorm``.

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..outputs import SCALAR, takes_out
 from ..tensor import Tensor, wrap
 from . import normalisation
 from .convolution import _convolve, _spread
@@ -52,9 +53,10 @@ def native_group_norm(
     return out, mean.squeeze(-1), rstd.squeeze(-1)
 
 
+@takes_out(SCALAR)
 def native_batch_norm(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None,
-    running_var: Tensor | None, training: bool, momentum: float, eps: float,
+    running_var: Tensor | None, training: bool, momentum: float, eps: float, *, out: Any = None,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """``batch_norm``, and from training the batch's means and one over its standard deviations, else nothing.
 
@@ -67,8 +69,9 @@ def native_batch_norm(
     return out, mean.reshape(-1), rstd.reshape(-1)
 
 
+@takes_out(SCALAR)
 def native_batch_norm_legit(
-    input: Tensor, weight: Tensor | None, bias: Tensor | None, *rest: Any
+    input: Tensor, weight: Tensor | None, bias: Tensor | None, *rest: Any, out: Any = None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """:func:`native_batch_norm`, of which the running mean and variance may be left out.
 

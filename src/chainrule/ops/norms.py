@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..outputs import EXACT, takes_out
 from ..tensor import Tensor, wrap
 from .joining import broadcast_tensors
 from .kinds import export, public
@@ -18,6 +19,7 @@ from .solvers import (
 from .spectral import svdvals
 
 
+@takes_out(EXACT)
 def vector_norm(
     x: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None
 ) -> Tensor:
@@ -30,6 +32,7 @@ def vector_norm(
     return y.norm(ord, dim if dim is not None else list(range(x.ndim)), keepdim)
 
 
+@takes_out("linalg.matrix_norm expected out tensor dtype {result} but got: {out}")
 def matrix_norm(
     A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None, out: Any = None
 ) -> Tensor:
@@ -60,6 +63,7 @@ def matrix_norm(
     return found if keepdim else found.squeeze((i, j))
 
 
+@takes_out("linalg.norm expected out tensor dtype {result} but got: {out}")
 def norm(
     A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, out: Any = None, dtype: Any = None
 ) -> Tensor:
@@ -80,6 +84,7 @@ def norm(
     return vector_norm(A, 2 if ord is None else ord, dims, keepdim, dtype=dtype)
 
 
+@takes_out("linalg.cond: Expected result to be safely castable from {result} dtype, but got result with dtype {out}")
 def cond(A: Tensor, p: Any = None, *, out: Any = None) -> Tensor:
     """The condition number: the norm times the inverse's norm.
 
@@ -95,6 +100,7 @@ def cond(A: Tensor, p: Any = None, *, out: Any = None) -> Tensor:
         return wrap(np.full(A._shape[:-2], math.inf, A._dtype.type(0).real.dtype))
 
 
+@takes_out(EXACT)
 def cross(input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
     """The cross product of vectors of three, along ``dim``.
 
@@ -111,6 +117,7 @@ def cross(input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | None = N
     return x.roll(-1, a) * y.roll(-2, a) - x.roll(-2, a) * y.roll(-1, a)
 
 
+@takes_out(EXACT)
 def old_cross(input: Tensor, other: Tensor, dim: int | None = None, *, out: Tensor | None = None) -> Tensor:
     """The cross product of vectors of three along ``dim``, or along the first dimension of length 3.
 
@@ -124,6 +131,7 @@ def old_cross(input: Tensor, other: Tensor, dim: int | None = None, *, out: Tens
     return cross(input, other, dim=dim)
 
 
+@takes_out("linalg.vecdot: Expected out of dtype{result} but found {out}")
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
     """The dot products of vectors along ``dim``, the first conjugated.
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.namespace import is_numpy
+from ..outputs import EXACT, takes_out
 from ..primitive import Primitive
 from ..tensor import Tensor, wrap
 from .extremes import return_type
@@ -65,7 +66,8 @@ def _scalar(result: Any, x: Tensor) -> Any:
     return result(x.clone(), wrap(np.zeros((), np.int64)))
 
 
-def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
+@takes_out(EXACT)
+def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False, *, out: Any = None) -> Any:
     """(values, indices) in rising or falling order along ``dim``; equal entries stay in order, nan is the largest.
 
     Source: ``torch.sort``.
@@ -88,7 +90,8 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     return sort(input, dim, descending).indices  # type: ignore[no-any-return]
 
 
-def msort(input: Tensor) -> Tensor:
+@takes_out(EXACT)
+def msort(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Sorted along the first dimension.
 
     Source: ``torch.msort``.
@@ -96,7 +99,8 @@ def msort(input: Tensor) -> Tensor:
     return sort(input, 0).values  # type: ignore[no-any-return]
 
 
-def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+@takes_out(EXACT)
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, *, out: Any = None) -> Any:
     """(values, indices) of the ``k`` largest entries along ``dim``, or the smallest, in order.
 
     Source: ``torch.topk``.
@@ -109,7 +113,8 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     return _taken(_topped, _Topk, input, _argtop(input, k=int(k), axis=at, largest=bool(largest)), at)
 
 
-def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
+@takes_out("output values must be of same type as input")
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
     """(value, index) of the ``k``-th smallest entry along ``dim``, counted from 1.
 
     Source: ``torch.kthvalue``.
@@ -130,7 +135,8 @@ def _chosen(prim: Primitive, result: Any, x: Tensor, index: Tensor, axis: int, k
     return result(prim(x, index, axis=axis, keepdims=keepdim), index if keepdim else index.squeeze(axis))
 
 
-def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
+@takes_out("expected scalar type '{result}' but got '{out}' for values output")
+def mode(input: Tensor, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
     """(value, index) of the entry that is there most often along ``dim``: of several the smallest, its last place.
 
     Source: ``torch.mode``.
@@ -191,7 +197,8 @@ def _middle(name: str, x: Tensor, dim: int | None, keepdim: bool) -> Any:
     return _chosen(_nanmiddled if skip else _middled, result, x, where, at, keepdim)
 
 
-def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+@takes_out(EXACT)
+def median(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Any = None) -> Any:
     """The median of all entries, of two in the middle the smaller; with ``dim``, (values, indices) along it.
 
     Source: ``torch.median``.
@@ -199,7 +206,8 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     return _middle("median", input, dim, keepdim)
 
 
-def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+@takes_out(EXACT)
+def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Any = None) -> Any:
     """:func:`median` of the entries that are numbers.
 
     Source: ``torch.nanmedian``.
@@ -207,6 +215,7 @@ def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> A
     return _middle("nanmedian", input, dim, keepdim)
 
 
+@takes_out("quantile() out tensor must be same dtype as the input tensor")
 def quantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear",
     out: Tensor | None = None,
@@ -220,6 +229,7 @@ def quantile(
     return _quantile("quantile", input, q, dim, keepdim, interpolation, skip=False)
 
 
+@takes_out("quantile() out tensor must be same dtype as the input tensor")
 def nanquantile(
     input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear",
     out: Tensor | None = None,

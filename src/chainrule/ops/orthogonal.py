@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..outputs import EXACT, takes_out
 from ..primitive import Primitive
 from ..tensor import Tensor, wrap
 from .extremes import return_type
@@ -66,6 +67,7 @@ _qr_part = GetItem("LinalgQrBackward0")
 _QR, _OldQR = return_type("linalg_qr", "Q", "R"), return_type("qr", "Q", "R")
 
 
+@takes_out(EXACT)
 def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
     """(Q, R) with ``A = Q R``: orthonormal columns, and an upper triangle.
 
@@ -95,6 +97,7 @@ def _numeric(f: Any, *args: Any, **kwargs: Any) -> Any:
     return tuple([wrap(np.asarray(x)) for x in found]) if isinstance(found, tuple) else wrap(np.asarray(found))
 
 
+@takes_out(EXACT)
 def old_qr(input: Tensor, some: bool = True, *, out: Any = None) -> Any:
     """:func:`torch.linalg.qr` as it was called before.
 
@@ -103,6 +106,9 @@ def old_qr(input: Tensor, some: bool = True, *, out: Any = None) -> Any:
     return _OldQR(*qr(input, "reduced" if some else "complete"))
 
 
+@takes_out(
+    "torch.linalg.householder_product: Expected result to be safely castable from {result} dtype, but got result with dtype {out}"
+)
 def householder_product(A: Tensor, tau: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The first columns of a product of reflections ``I - tau v vᴴ``, the v below the diagonal of ``A``.
 

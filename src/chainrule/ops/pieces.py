@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import explained
+from ..outputs import EXACT, takes_out
 from ..primitive import promote
 from ..tensor import Tensor
 from .index import GetItem, Put, mark_several
@@ -210,8 +211,16 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     return _with(_select_scatter, input, src, _at(input._dim(dim), int(index)))
 
 
+@takes_out(EXACT)
 def slice_scatter(
-    input: Tensor, src: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+    input: Tensor,
+    src: Tensor,
+    dim: int = 0,
+    start: int | None = None,
+    end: int | None = None,
+    step: int = 1,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """A copy of ``input`` with ``src`` as the slice from ``start`` to ``end`` along ``dim``.
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..arrays.namespace import dtype_of
 from ..lanes import general
+from ..outputs import FOUND, takes_out
 from ..primitive import Elementwise, Primitive, table
 from ..tensor import Tensor
 from .kinds import binary, export, public, unary
@@ -57,6 +58,7 @@ class Trunc(Elementwise):
     forward = lambda xp, x: xp.trunc(x)
     d_x = 0
     real_only = not_of_complex("trunc_vml_cpu")
+    wrong_out = FOUND
     samples = [(([[0.5, -1.25], [2.2, -0.7]],), {})]
 
 
@@ -69,6 +71,7 @@ class Frac(Elementwise):
     forward = lambda xp, x: x - xp.trunc(x)
     d_x = 1
     real_only = not_of_complex("frac_vml_cpu")
+    wrong_out = FOUND
     samples = [(([[0.5, -1.25], [2.2, -0.7]],), {})]
 
 
@@ -228,6 +231,7 @@ class Ldexp(Elementwise):
     d_x = lambda y: 2.0**y
     d_y = lambda out: out * LN2
     floats = True
+    wrong_out = "ldexp can't be cast to the desired output type {out}"
     samples = TWO
 
 
@@ -247,6 +251,7 @@ logaddexp, logaddexp2 = binary(Logaddexp), binary(Logaddexp2)
 export("arctan2", atan2, in_place=True)
 
 
+@takes_out("the output given to float_power has dtype {out} but the operation's result requires dtype {result}")
 def float_power(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
     """``input ** exponent`` in double precision.
 
@@ -261,7 +266,7 @@ def float_power(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tens
     x, y = wide(input), wide(exponent)
     if isinstance(y, complex) and isinstance(x, Tensor) and x._dtype.kind != "c":
         x = table["Cast"](x, dtype=np.dtype(np.complex128))
-    result: Tensor = public["pow"](x, y, out=out)
+    result: Tensor = public["pow"](x, y)
     return result
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..lanes import general
+from ..outputs import CASTS, FOUND, takes_out
 from ..primitive import Elementwise
 from ..tensor import Tensor
 from .arithmetic import Sign
@@ -76,7 +77,8 @@ def across(xp: Any, x: Any) -> Any:
 _polar, _sgn, _angle, _sgn_of_real = Polar(), Sgn(), Angle(), Sign("SgnBackward0")
 
 
-def polar(abs: Tensor, angle: Tensor) -> Tensor:
+@takes_out("Expected object of scalar type {result} but got scalar type {out} for argument 'out'")
+def polar(abs: Tensor, angle: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The complex numbers with these sizes and angles in radians, which broadcast.
 
     RuntimeError unless both are floats of one dtype.
@@ -90,7 +92,8 @@ def polar(abs: Tensor, angle: Tensor) -> Tensor:
     return of_floats(_polar, abs, angle)
 
 
-def angle(input: Tensor) -> Tensor:
+@takes_out(CASTS)
+def angle(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The angle of each complex number, in radians from -π to π; of a real number 0 or π.
 
     Source: ``torch.angle``.
@@ -102,7 +105,8 @@ def angle(input: Tensor) -> Tensor:
     return general(_angle, (input,))  # type: ignore[no-any-return]
 
 
-def sgn(input: Tensor) -> Tensor:
+@takes_out(FOUND)
+def sgn(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The direction of each complex number, ``z / |z|``, and 0 for 0; of a real number its sign.
 
     Source: ``torch.sgn``.

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import errors
 from ..errors import explained
+from ..outputs import EXACT, takes_out
 from ..primitive import Primitive
 from ..tensor import Tensor
 from . import sliding
@@ -324,9 +325,10 @@ def avg_pool1d(
     return _mean(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
+@takes_out(EXACT)
 def avg_pool2d(
     input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, ceil_mode: bool = False,
-    count_include_pad: bool = True, divisor_override: int | None = None,
+    count_include_pad: bool = True, divisor_override: int | None = None, *, out: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """:func:`avg_pool1d` over two axes; sums are divided by ``divisor_override`` if it is given.
 
@@ -340,9 +342,10 @@ def avg_pool2d(
     return _mean(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
+@takes_out(EXACT)
 def avg_pool3d(
     input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, ceil_mode: bool = False,
-    count_include_pad: bool = True, divisor_override: int | None = None,
+    count_include_pad: bool = True, divisor_override: int | None = None, *, out: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """:func:`avg_pool2d` over three axes: (n, channels, depth, height, width).
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..outputs import CASTS, EXACT, takes_out
 from ..tensor import Tensor
 from .einsum import einsum
 from .kinds import attach, export, export_all, in_place_of, public
@@ -17,6 +18,7 @@ matmul, bmm, where = public["matmul"], public["bmm"], public["where"]
 # --- products of two -------------------------------------------------------------------------------------------------
 
 
+@takes_out("tensordot: Expected the output tensor to have dtype {result}, but got an output tensor with dtype {out}")
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) -> Tensor:
     """Summed over ``dims``: so many of the last of ``a`` and the first of ``b``, or the two lists of dimensions.
 
@@ -48,6 +50,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
     return einsum(f"{''.join(s)},{''.join(t)}->{''.join(result)}", a, b)
 
 
+@takes_out("tensordot: Expected the output tensor to have dtype {result}, but got an output tensor with dtype {out}")
 def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Dot products of the last dimensions; with a number, the product.
 
@@ -63,6 +66,7 @@ def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     return tensordot(input, other, [[-1], [-1]])
 
 
+@takes_out("result dtype {out} does not match input dtype {result}")
 def vdot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The dot product of two vectors, the first conjugated.
 
@@ -71,6 +75,7 @@ def vdot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     return input.conj().dot(other) if input._dtype.kind == "c" else input.dot(other)
 
 
+@takes_out(EXACT)
 def chain_matmul(*matrices: Tensor, out: Tensor | None = None) -> Tensor:
     """The product of matrices, in the order of least work.
 
@@ -79,6 +84,7 @@ def chain_matmul(*matrices: Tensor, out: Tensor | None = None) -> Tensor:
     return multi_dot(matrices)
 
 
+@takes_out("multi_dot(): expected out tensor to have dtype {c_result} but got {c_out}")
 def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """The product of matrices, in the order of least work; the first and the last may be vectors.
 
@@ -123,7 +129,10 @@ def _plus(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
     return _scaled(input, beta) + _scaled(product, alpha)  # type: ignore[no-any-return]
 
 
-def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+@takes_out(EXACT)
+def addmv(
+    input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1, out: Tensor | None = None
+) -> Tensor:
     """``beta * input + alpha * (mat @ vec)``.
 
     Source: ``torch.addmv``.
@@ -131,7 +140,10 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: fl
     return _plus(input, public["mv"](mat, vec), beta, alpha)
 
 
-def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+@takes_out(CASTS)
+def addr(
+    input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1, out: Tensor | None = None
+) -> Tensor:
     """``beta * input + alpha`` times the outer product.
 
     Source: ``torch.addr``.
@@ -142,7 +154,10 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: f
     return _plus(input, vec1.unsqueeze(1) * vec2, beta, alpha)
 
 
-def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+@takes_out(EXACT)
+def baddbmm(
+    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1, out: Tensor | None = None
+) -> Tensor:
     """``beta * input + alpha`` times the batch of matrix products.
 
     Source: ``torch.baddbmm``.
@@ -150,7 +165,10 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, a
     return _plus(input, bmm(batch1, batch2), beta, alpha)
 
 
-def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+@takes_out("self and mat2 must have the same dtype, but got {out} and {result}")
+def addbmm(
+    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1, out: Tensor | None = None
+) -> Tensor:
     """``beta * input + alpha`` times the sum of a batch of matrix products.
 
     Source: ``torch.addbmm``.

@@ -15,6 +15,7 @@ from ..arrays.layout import empty_like, slowest_first
 from ..arrays.namespace import is_numpy
 from ..engine import Box
 from ..errors import explained, scalar_type
+from ..outputs import ANY, takes_out
 from ..primitive import Primitive, table
 from ..random import Generator, drawing, fill
 from ..random.generator import recorder
@@ -223,15 +224,7 @@ attach(
 )  # fmt: skip
 
 
-def _into(out: Tensor | None, result: Tensor) -> Tensor:
-    """``result``, or ``out`` holding it."""
-    if out is None:
-        return result
-    if out._shape != result._shape:
-        out._a = np.empty(result._shape, out._dtype)
-    return assign(out, result)
-
-
+@takes_out(ANY)
 def bernoulli(
     input: Tensor, p: float | None = None, *, generator: Generator | None = None, out: Tensor | None = None
 ) -> Tensor:
@@ -247,7 +240,7 @@ def bernoulli(
     """
     g, (a, levels) = drawing(generator), at(input, "bernoulli")
     numbers = g.bernoulli(np.ascontiguousarray(a)) if p is None else g.bernoulli(p, a.shape, a.dtype)
-    return _into(out, drawn(input, nested(numbers.reshape(a.shape), levels), "bernoulli"))
+    return drawn(input, nested(numbers.reshape(a.shape), levels), "bernoulli")
 
 
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
@@ -302,6 +295,7 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
     return _binomial(count, prob, found) if (count._rg or prob._rg) and modes.is_grad_enabled() else found
 
 
+@takes_out("multinomial expects {result} tensor out, got: {out}")
 def multinomial(
     input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None,
     out: Tensor | None = None,
@@ -340,7 +334,7 @@ def multinomial(
             )  # fmt: skip
         if not bool((a.sum(-1) > 0).all()):
             raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
-    return _into(out, nested(g.multinomial(a, num_samples, replacement), levels))
+    return nested(g.multinomial(a, num_samples, replacement), levels)
 
 
 def dropout_mask(input: Tensor, p: float, generator: Generator | None = None) -> Tensor:

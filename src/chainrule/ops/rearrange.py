@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import number_as, sizes, to_numpy
+from ..outputs import CASTS, EXACT, takes_out
 from ..primitive import Primitive
 from ..tensor import Tensor, wrap
 from ..writes import check_writable
@@ -224,7 +225,8 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     return self.sum(dims, keepdim=True).reshape(shape) if dims else self
 
 
-def kron(input: Tensor, other: Tensor) -> Tensor:
+@takes_out(CASTS)
+def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The Kronecker product: ``other`` in the place of each entry of ``input``, times it.
 
     Source: ``torch.kron``.
@@ -243,7 +245,8 @@ attach(unfold=unfold, repeat=repeat, sum_to_size=sum_to_size)
 def _copied(name: str) -> Any:
     f = public[name] if name in public else getattr(Tensor, name)
 
-    def copy(input: Tensor, *args: Any, **kwargs: Any) -> Any:
+    @takes_out(EXACT)
+    def copy(input: Tensor, *args: Any, out: Any = None, **kwargs: Any) -> Any:
         found = f(input, *args, **kwargs)
         return tuple([y.clone() for y in found]) if isinstance(found, tuple) else found.clone()
 
@@ -267,7 +270,8 @@ unsqueeze_copy = _copied("unsqueeze")
 view_copy = _copied("view")
 
 
-def alias_copy(input: Tensor) -> Tensor:
+@takes_out(EXACT)
+def alias_copy(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The same numbers with memory of their own.
 
     Source: ``torch.alias_copy``.

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from .. import dtypes, errors
 from ..errors import explained
+from ..outputs import ANY, takes_out
 from ..primitive import Primitive, conj, table
 from ..tensor import Tensor
 from .kinds import export
@@ -181,7 +182,16 @@ def _tensor(x: Any, name: str) -> Tensor:
     return x
 
 
-def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None) -> Tensor:
+@takes_out(ANY)
+def sum(
+    input: Tensor,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
+    axis: Any = None,
+    out: Tensor | None = None,
+) -> Tensor:
     """The sum of all elements, or over ``dim`` (an int or several).
 
     ``keepdim`` leaves the summed dimensions with length 1.  Integers are summed as int64.
@@ -193,7 +203,16 @@ def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = N
     return (_full if dim is None else _along)["sum"](x, axis=axes(x, dim), keepdims=keepdim)  # type: ignore[no-any-return]
 
 
-def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None) -> Tensor:
+@takes_out("mean.dtype_out(): input types can't be cast to the desired output type {out}")
+def mean(
+    input: Tensor,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
+    axis: Any = None,
+    out: Tensor | None = None,
+) -> Tensor:
     """The mean of all elements, or over ``dim``; floating or complex only.
 
     Source: ``torch.mean``.
@@ -210,7 +229,10 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
     return (_full if dim is None else _along)["mean"](x, axis=axes(x, dim), keepdims=keepdim)  # type: ignore[no-any-return]
 
 
-def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+@takes_out(ANY)
+def prod(
+    input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None
+) -> Tensor:
     """The product of all elements, or along ``dim``.
 
     Source: ``torch.prod``.
@@ -219,7 +241,8 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
     return (_full if dim is None else _along)["prod"](x, axis=axes(x, dim), keepdims=keepdim)  # type: ignore[no-any-return]
 
 
-def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
+@takes_out("logsumexp(): Expected floating point type for result tensor, but got: {out}")
+def logsumexp(input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """``log(sum(exp(input)))`` over ``dim``, without overflow.
 
     Source: ``torch.logsumexp``.
@@ -229,7 +252,8 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     return _logsumexp(input, axis=axes(input, dim), keepdims=keepdim)  # type: ignore[no-any-return]
 
 
-def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+@takes_out("all only supports bool tensor for result, got: {out}")
+def all(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """Whether all elements are true (not 0).
 
     Source: ``torch.all``.
@@ -237,7 +261,8 @@ def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     return _truth(_all, input, dim, keepdim)
 
 
-def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+@takes_out("any only supports bool tensor for result, got: {out}")
+def any(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:
     """Whether any element is true (not 0).
 
     Source: ``torch.any``.
@@ -250,7 +275,8 @@ def _truth(prim: Primitive, x: Tensor, dim: Any, keepdim: bool) -> Tensor:
     return found.to(x.dtype) if x._dtype == "uint8" else found  # of bytes bytes come out
 
 
-def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+@takes_out(ANY)
+def cumsum(input: Tensor, dim: int, *, dtype: Any = None, out: Tensor | None = None) -> Tensor:
     """Running sums along ``dim``.
 
     Source: ``torch.cumsum``.

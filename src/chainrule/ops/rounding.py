@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..lanes import general
+from ..outputs import FOUND
 from ..primitive import Elementwise
 from ..tensor import Tensor
 from .kinds import binary, export, no_kernel, unary
@@ -18,6 +19,7 @@ class Floor(Elementwise):
     forward = lambda xp, x: xp.floor(x)
     d_x = 0
     scalar = "floor({x})"
+    wrong_out = FOUND
     samples = [(([[0.5, -1.25], [2.2, -0.7]],), {})]
 
 
@@ -31,6 +33,7 @@ class Ceil(Elementwise):
     forward = lambda xp, x: xp.ceil(x)
     d_x = 0
     scalar = "ceil({x})"
+    wrong_out = FOUND
     samples = [(([[0.5, -1.25], [2.2, -0.7]],), {})]
 
 
@@ -44,6 +47,7 @@ class Round(Elementwise):
     forward = lambda xp, x: xp.round(x)
     d_x = 0
     scalar = "rint({x})"
+    wrong_out = FOUND
     samples = [(([[0.6, -1.25], [2.2, -0.7]],), {})]
 
 
@@ -54,6 +58,7 @@ class RoundTo(Elementwise):
     refused = "ciub"
     forward = lambda xp, x, *, decimals: round_forward(xp, x, decimals)
     d_x = 0
+    wrong_out = FOUND
     samples = [(([[0.625, -1.27], [2.21, -0.72]],), {"decimals": 1}), (([16.0, -25.5],), {"decimals": -1})]
 
 

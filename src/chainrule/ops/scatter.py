@@ -14,6 +14,7 @@ import numpy as np
 from .. import errors
 from ..errors import explained
 from ..lanes import check_broadcast
+from ..outputs import EXACT, takes_out
 from ..primitive import Primitive
 from ..tensor import Tensor, wrap
 from ..transforms import batches
@@ -89,8 +90,16 @@ def _shaped(found: Tensor, input: Tensor) -> Tensor:
     return found if input.ndim else found.reshape(())
 
 
+@takes_out(EXACT)
 def scatter(
-    input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    src: Any = None,
+    *,
+    value: Any = None,
+    reduce: str | None = None,
+    out: Tensor | None = None,
 ) -> Tensor:
     """A copy of ``input`` with ``src`` (or the number ``value``) at the places that ``index`` names along ``dim``.
 
@@ -113,7 +122,8 @@ def scatter(
     return _shaped(_put(x, what, key=key), input)
 
 
-def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+@takes_out(EXACT)
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Tensor | None = None) -> Tensor:
     """``input`` with the entries of ``src`` added at the places that ``index`` names along ``dim``.
 
     Source: ``torch.scatter_add``.
@@ -264,8 +274,16 @@ def _most(d: Any) -> Any:
     return np.inf if d.kind == "f" else True if d.kind == "b" else int(np.iinfo(d).max)
 
 
+@takes_out(EXACT)
 def scatter_reduce(
-    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    src: Tensor,
+    reduce: str,
+    *,
+    include_self: bool = True,
+    out: Tensor | None = None,
 ) -> Tensor:
     """``input`` with the entries of ``src`` combined into the places that ``index`` names along ``dim``.
 
@@ -292,7 +310,10 @@ def _rows(name: str, x: Tensor, dim: int, index: Tensor) -> tuple[Tensor, Any, i
     return x, (*(slice(None),) * at, where, ...), at
 
 
-def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1) -> Tensor:
+@takes_out(EXACT)
+def index_add(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1, out: Tensor | None = None
+) -> Tensor:
     """``input`` with ``alpha`` times the slices of ``source`` added at the places that ``index`` names along ``dim``.
 
     Source: ``torch.index_add``.
@@ -313,7 +334,8 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     return _shaped(x + added, input)
 
 
-def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+@takes_out(EXACT)
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: Tensor | None = None) -> Tensor:
     """A copy of ``input`` with the slices of ``source`` at the places that ``index`` names along ``dim``.
 
     Source: ``torch.index_copy``.
@@ -346,8 +368,16 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     return _shaped(_index_fill(x, what, key=key), input)
 
 
+@takes_out(EXACT)
 def index_reduce(
-    input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    source: Tensor,
+    reduce: str,
+    *,
+    include_self: bool = True,
+    out: Tensor | None = None,
 ) -> Tensor:
     """``input`` with the slices of ``source`` combined into the places that ``index`` names along ``dim``.
 
@@ -411,7 +441,8 @@ def _inside(where: Any, n: int) -> None:
         raise IndexError(f"out of range: tried to access index {int(where[outside][0])} on a tensor of {n} elements.")
 
 
-def take(input: Tensor, index: Tensor) -> Tensor:
+@takes_out("take(): self and out expected to have the same dtype, but got self.dtype = {result} and out.dtype = {out}")
+def take(input: Tensor, index: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The entries that ``index`` names in the flattened tensor, in index's shape.
 
     Source: ``torch.take``.
@@ -423,7 +454,8 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     return _take(input.reshape(-1), key=(where, ...))  # type: ignore[no-any-return]
 
 
-def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+@takes_out(EXACT)
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, out: Tensor | None = None) -> Tensor:
     """``gather`` with broadcasting; without ``dim``, from the flattened tensor.
 
     Source: ``torch.take_along_dim``.
@@ -455,7 +487,8 @@ def _mask(name: str, mask: Tensor) -> Any:
     return mask.detach().numpy()
 
 
-def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+@takes_out("masked_select(): self and result must have the same scalar type")
+def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The entries where the mask holds, as a vector.
 
     Source: ``torch.masked_select``.

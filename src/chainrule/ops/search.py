@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..outputs import EXACT, takes_out
 from ..tensor import Tensor, wrap
 from ..transforms import one_shape
 from .extremes import return_type
@@ -62,10 +63,17 @@ def unique_consecutive(
     return tensors[0] if len(tensors) == 1 else tensors
 
 
+_PLACES = (
+    "torch.searchsorted(): output tensor's dtype is wrong, it can only be Int(int32) or Long(int64) depending on whether "
+    "out_int32 flag is True, but we got output tensor's dtype {out} and out_int32 flag is False"
+)
+
+
 @by_sample
+@takes_out(_PLACES)
 def searchsorted(
     sorted_sequence: Tensor, input: Any, *, out_int32: bool = False, right: bool = False, side: str | None = None,
-    sorter: Tensor | None = None,
+    sorter: Tensor | None = None, out: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """Where each of ``input`` would go into the rising rows of ``sorted_sequence``; before equal entries, or after.
 
@@ -88,13 +96,16 @@ def searchsorted(
             f"and input value tensor must match, but we got boundaries tensor {list(rows.shape)} and input value tensor "
             f"{list(x.shape)}"
         )
-    out = np.empty(x.shape, kind)
+    found = np.empty(x.shape, kind)
     for at in np.ndindex(rows.shape[:-1]):
-        out[at] = np.searchsorted(rows[at], x[at], where, None if sorter is None else _values(sorter)[at])
-    return wrap(out)
+        found[at] = np.searchsorted(rows[at], x[at], where, None if sorter is None else _values(sorter)[at])
+    return wrap(found)
 
 
-def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Tensor:
+@takes_out(_PLACES)
+def bucketize(
+    input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False, out: Tensor | None = None
+) -> Tensor:
     """The number of the interval between rising ``boundaries`` that each of ``input`` lies in.
 
     Source: ``torch.bucketize``.
@@ -105,7 +116,10 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right:
 
 
 @by_sample
-def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
+@takes_out(EXACT)
+def isin(
+    elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False, out: Tensor | None = None
+) -> Tensor:
     """Whether each of ``elements`` is among ``test_elements``.
 
     Source: ``torch.isin``.
@@ -137,7 +151,10 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 
 
 @by_sample
-def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
+@takes_out(
+    "torch.histogram: input tensor and hist tensor should have the same dtype, but got input {c_result} and hist {c_out}"
+)
+def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0, *, out: Tensor | None = None) -> Tensor:
     """How many entries lie in each of ``bins`` equal intervals from ``min`` to ``max`` (of the data, if both are 0).
 
     Source: ``torch.histc``.
@@ -159,8 +176,11 @@ _Histogram = return_type("histogram", "hist", "bin_edges")
 
 
 @by_sample
+@takes_out(
+    "torch.histogram: input tensor and hist tensor should have the same dtype, but got input {c_result} and hist {c_out}"
+)
 def histogram(
-    input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None, density: bool = False
+    input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None, density: bool = False, out: Any = None
 ) -> Any:
     """(counts, edges) of intervals: so many equal ones, or those between the given edges.
 

@@ -13,6 +13,7 @@ from .. import errors
 from ..arrays.namespace import is_numpy
 from ..dtypes import ints
 from ..errors import explained
+from ..outputs import JOINED, takes_out
 from ..primitive import Primitive, bind, promote, table
 from ..recording import record_one
 from ..tensor import Tensor
@@ -331,7 +332,8 @@ def flip(input: Tensor, *args: Any, dims: Any = None) -> Tensor:
     return _flip(input, axis=tuple(input._dim(d) - input.ndim for d in ints("flip", "dims", dims)))  # type: ignore[no-any-return]
 
 
-def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> Tensor:
+@takes_out(JOINED, error=TypeError)
+def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None, out: Tensor | None = None) -> Tensor:
     """Tensors joined along ``dim``; their other sizes agree.
 
     Source: ``torch.cat``.
@@ -365,7 +367,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, *, axis: int | None = None) -> 
     return bind(_cat, promote(tuple(full)), {"axis": at - n})  # type: ignore[no-any-return]
 
 
-def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+@takes_out(JOINED, error=TypeError)
+def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """Tensors of one shape joined along a new dimension ``dim``.
 
     Source: ``torch.stack``.

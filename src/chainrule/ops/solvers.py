@@ -9,6 +9,7 @@ import numpy as np
 from .. import errors
 from ..arrays import namespace as ns
 from ..errors import explained
+from ..outputs import EXACT, SCALAR, takes_out
 from ..primitive import Primitive, align, bind, promote, table
 from ..tensor import Tensor, wrap
 from .diagonals import tril  # noqa: F401  whose primitives the rules name
@@ -147,6 +148,7 @@ def singular(name: str, what: str, e: Exception) -> LinAlgError:
     ))  # fmt: skip
 
 
+@takes_out(EXACT)
 def solve(A: Tensor, B: Tensor, *, left: bool = True, out: Tensor | None = None) -> Tensor:
     """The solution X of ``A X = B`` (``X A = B`` if not ``left``); B is of vectors or of matrices.
 
@@ -175,6 +177,7 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True, out: Tensor | None = None)
     return x.squeeze(-1) if vector else x
 
 
+@takes_out(EXACT)
 def inv(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The inverse of square matrices.
 
@@ -196,6 +199,7 @@ def _fine(x: Tensor) -> Tensor:
     return wrap(np.zeros(x._shape[:-2], np.int32))
 
 
+@takes_out(EXACT)
 def inv_ex(A: Tensor, *, check_errors: bool = False, out: Any = None) -> Any:
     """(inverse, info), an info of 0 for success.
 
@@ -204,6 +208,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False, out: Any = None) -> Any:
     return _InvEx(inv(A), _fine(A))
 
 
+@takes_out(EXACT)
 def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False, out: Any = None) -> Any:
     """(solution, info), an info of 0 for success.
 
@@ -212,6 +217,7 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
     return _SolveEx(solve(A, B, left=left), _fine(A))
 
 
+@takes_out(SCALAR)
 def solve_triangular(
     input: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False, out: Tensor | None = None
 ) -> Tensor:
@@ -231,8 +237,15 @@ def solve_triangular(
 _Triangular = return_type("triangular_solve", "solution", "cloned_coefficient")
 
 
+@takes_out(EXACT)
 def triangular_solve(
-    input: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False
+    input: Tensor,
+    A: Tensor,
+    upper: bool = True,
+    transpose: bool = False,
+    unitriangular: bool = False,
+    *,
+    out: Any = None,
 ) -> Any:
     """(solution, copy of ``A``) of a triangular system with right side ``input``.
 

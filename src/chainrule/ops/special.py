@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 from ..lanes import general
+from ..outputs import takes_out
 from ..primitive import Elementwise, Primitive
 from ..tensor import Tensor
 from ..writes import assign
@@ -138,7 +139,8 @@ class Mvlgamma(Special):
 _mvlgamma = Mvlgamma()
 
 
-def mvlgamma(input: Tensor, p: int) -> Tensor:
+@takes_out("{name}: result type {result} can't be cast to the desired output type {out}")
+def mvlgamma(input: Tensor, p: int, *, out: Tensor | None = None) -> Tensor:
     """The logarithm of the multivariate gamma function of dimension ``p``; ``input`` above (p - 1) / 2.
 
     Source: ``torch.mvlgamma``.

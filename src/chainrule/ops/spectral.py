@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.namespace import dtype_of
+from ..outputs import EXACT, takes_out
 from ..tensor import Tensor, wrap
 from .extremes import return_type
 from .index import GetItem
@@ -120,6 +121,7 @@ def _decomposed(name: str, prim: Any, a: Tensor, **params: Any) -> Tensor:
         raise singular(name, what, e) from None
 
 
+@takes_out(EXACT)
 def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Any:
     """(eigenvalues, eigenvectors) of symmetric or Hermitian matrices, of which one triangle is read.
 
@@ -133,6 +135,7 @@ def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Any:
     return _EigH(values.real if values._dtype.kind == "c" else values, _eigh_part(found, key=(..., slice(0, -1))))
 
 
+@takes_out(EXACT)
 def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Tensor:
     """The eigenvalues of symmetric or Hermitian matrices, rising.
 
@@ -141,6 +144,9 @@ def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Tensor:
     return eigh(A, UPLO).eigenvalues  # type: ignore[no-any-return]
 
 
+@takes_out(
+    "torch.linalg.eig: Expected eigenvalues to be safely castable from {result} dtype, but got eigenvalues with dtype {out}"
+)
 def eig(A: Tensor, *, out: Any = None) -> Any:
     """(eigenvalues, eigenvectors) of square matrices: complex.
 
@@ -150,6 +156,9 @@ def eig(A: Tensor, *, out: Any = None) -> Any:
     return _EIG(_eig_part(found, key=(..., -1)), _eig_part(found, key=(..., slice(0, -1))))
 
 
+@takes_out(
+    "torch.linalg.eigvals: Expected eigenvalues to be safely castable from {result} dtype, but got eigenvalues with dtype {out}"
+)
 def eigvals(A: Tensor, *, out: Any = None) -> Tensor:
     """The eigenvalues of square matrices: complex.
 
@@ -264,6 +273,7 @@ _svd_part = GetItem("LinalgSvdBackward0")
 _SVD, _OldSVD = return_type("linalg_svd", "U", "S", "Vh"), return_type("svd", "U", "S", "V")
 
 
+@takes_out(EXACT)
 def svd(A: Tensor, full_matrices: bool = True, *, driver: Any = None, out: Any = None) -> Any:
     """(U, S, Vh) with ``A = U diag(S) Vh``: singular vectors and values, the largest first.
 
@@ -283,6 +293,7 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: Any = None, out: Any =
     return _SVD(u, s.real if s._dtype.kind == "c" else s, vh)
 
 
+@takes_out(EXACT)
 def svdvals(A: Tensor, *, driver: Any = None, out: Any = None) -> Tensor:
     """The singular values, the largest first.
 
@@ -291,6 +302,7 @@ def svdvals(A: Tensor, *, driver: Any = None, out: Any = None) -> Tensor:
     return _decomposed("linalg.svd", _svdvals, numbers("linalg.svd", A))
 
 
+@takes_out(EXACT)
 def old_svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any = None) -> Any:
     """:func:`torch.linalg.svd` as it was called before: (U, S, V).
 

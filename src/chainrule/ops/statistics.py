@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import errors
 from ..errors import explained
+from ..outputs import CASTS, EXACT, takes_out
 from ..primitive import Primitive
 from ..tensor import Tensor
 from .kinds import export
@@ -120,6 +121,7 @@ _var, _std, _norm = Var(), Std(), Norm("LinalgVectorNormBackward0")
 Norm()
 
 
+@takes_out(CASTS)
 def var(
     input: Tensor,
     dim: Any = None,
@@ -127,6 +129,7 @@ def var(
     keepdim: bool = False,
     *,
     correction: float | None = None,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The variance of all elements or over ``dim``, divided by n - ``correction`` (1 unless told).
 
@@ -155,6 +158,7 @@ def _spread_of(
     return prim(x, axis=axis, keepdims=keepdim, correction=correction)  # type: ignore[no-any-return]
 
 
+@takes_out(CASTS)
 def std(
     input: Tensor,
     dim: Any = None,
@@ -162,6 +166,7 @@ def std(
     keepdim: bool = False,
     *,
     correction: float | None = None,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The standard deviation: the square root of :func:`var`.
 
@@ -170,6 +175,7 @@ def std(
     return _spread_of(_std, input, dim, unbiased, keepdim, correction)
 
 
+@takes_out(EXACT)
 def norm(
     input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Any = None, dtype: Any = None
 ) -> Tensor:
@@ -208,7 +214,7 @@ def norm(
             f"linalg.vector_norm cannot compute the {p} norm on {gone} the operation does not have an identity"
         )
     found: Tensor = _norm(x, axis=along, keepdims=keepdim, order=order)
-    return found if out is None else out.copy_(found)
+    return found
 
 
 for _f in (var, std, norm):

@@ -14,6 +14,7 @@ from ..arrays import layout
 from ..arrays.layout import lines, relaid
 from ..arrays.namespace import is_numpy
 from ..errors import allocating, explained
+from ..outputs import EXACT, takes_out
 from ..primitive import Primitive
 from ..tensor import Tensor, wrap
 from ..transforms import batches
@@ -144,8 +145,14 @@ def _described(name: str, x: Tensor, size: Any, stride: Any, offset: int | None)
     return {"size": size, "stride": stride, "shift": offset - here, "strides": strides}
 
 
+@takes_out(EXACT)
 def as_strided_copy(
-    input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
+    input: Tensor,
+    size: Sequence[int],
+    stride: Sequence[int],
+    storage_offset: int | None = None,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """``as_strided`` with memory of its own.
 

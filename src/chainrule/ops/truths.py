@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..lanes import general
+from ..outputs import takes_out
 from ..primitive import Elementwise
 from ..tensor import Tensor
 from .extremes import return_type
@@ -34,6 +35,7 @@ def replaced(xp: Any, x: Any, nan: float, posinf: float, neginf: float) -> Any:
 _nan_to_num = NanToNum()
 
 
+@takes_out("nan_to_num: dtype of out: {out} should be same as input: {result}")
 def nan_to_num(
     input: Tensor,
     nan: float = 0.0,
@@ -58,7 +60,7 @@ def nan_to_num(
         "posinf": limit if posinf is None else posinf,
         "neginf": -limit if neginf is None else neginf,
     }
-    return general(_nan_to_num, (input,), out, params)  # type: ignore[no-any-return]
+    return general(_nan_to_num, (input,), params=params)  # type: ignore[no-any-return]
 
 
 class Heaviside(Elementwise):
@@ -69,6 +71,7 @@ class Heaviside(Elementwise):
     )
     differentiable = False
     real_only = not_of_complex("heaviside_cpu")
+    wrong_out = "heaviside is not yet implemented for tensors with different dtypes."
     samples = [(([0.5, -1.0, 0.0], [2.0, 3.0, 4.0]), {})]
 
 
@@ -81,6 +84,7 @@ class Signbit(Elementwise):
 
     forward = lambda xp, x: xp.signbit(x)
     formula = False
+    wrong_out = "signbit does not support non-boolean outputs."
     samples = [(([0.5, -1.0, -0.0],), {})]
 
 
@@ -105,6 +109,7 @@ class IsPosInf(Elementwise):
 
     forward = lambda xp, x: x == math.inf
     formula = False
+    wrong_out = "isposinf does not support non-boolean outputs."
     samples = [(([0.5, math.inf, -math.inf],), {})]
 
 
@@ -113,6 +118,7 @@ class IsNegInf(Elementwise):
 
     forward = lambda xp, x: x == -math.inf
     formula = False
+    wrong_out = "isneginf does not support non-boolean outputs."
     samples = [(([0.5, math.inf, -math.inf],), {})]
 
 
@@ -235,7 +241,8 @@ _exponent = FrexpExponent()
 _frexp = return_type("frexp", "mantissa", "exponent")
 
 
-def frexp(input: Tensor) -> Any:
+@takes_out("torch.frexp() expects mantissa to have dtype {c_result} but got {c_out}")
+def frexp(input: Tensor, *, out: Any = None) -> Any:
     """Mantissa, of size 1/2 to 1, and exponent: ``input == mantissa * 2**exponent``.
 
     Source: ``torch.frexp``.

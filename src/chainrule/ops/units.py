@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..lanes import general
+from ..outputs import CASTS, EXACT, FOUND, SCALAR, takes_out
 from ..primitive import Elementwise, Primitive
 from ..random import drawing
 from ..tensor import Tensor
@@ -284,7 +285,8 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
     return _of(_mish, input, inplace)
 
 
-def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+@takes_out(FOUND)
+def gelu(input: Tensor, approximate: str = "none", *, out: Tensor | None = None) -> Tensor:
     """x times the normal distribution's probability of a value below x; "tanh" approximates it.
 
     Source: ``torch.nn.functional.gelu``.
@@ -327,24 +329,30 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     return _of(_hardswish, input, inplace)
 
 
-def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+@takes_out(FOUND)
+def hardshrink(input: Tensor, lambd: float = 0.5, *, out: Tensor | None = None) -> Tensor:
     """x outside of ``[-lambd, lambd]``, 0 inside.  Source: ``torch.nn.functional.hardshrink``."""
     return _of(_hardshrink, input, False, lambd=lambd)
 
 
-def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+@takes_out(FOUND)
+def softshrink(input: Tensor, lambd: float = 0.5, *, out: Tensor | None = None) -> Tensor:
     """x moved towards 0 by ``lambd``.  Source: ``torch.nn.functional.softshrink``."""
     if lambd < 0:
         raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
     return _of(_softshrink, input, False, lambd=lambd)
 
 
-def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+@takes_out(EXACT)
+def threshold(
+    input: Tensor, threshold: float, value: float, inplace: bool = False, *, out: Tensor | None = None
+) -> Tensor:
     """x above ``threshold``, else ``value``.  Source: ``torch.nn.functional.threshold``."""
     return _of(_threshold, input, inplace, threshold=threshold, value=value)
 
 
-def logsigmoid(input: Tensor) -> Tensor:
+@takes_out(SCALAR)
+def logsigmoid(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """``log(sigmoid(x))`` without overflow.  Source: ``torch.nn.functional.logsigmoid``."""
     return _of(_logsigmoid, input, False)
 
@@ -364,6 +372,7 @@ def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     return public["softmax"](-input, dim, dtype)  # type: ignore[no-any-return]
 
 
+@takes_out(CASTS)
 def normalize(input: Tensor, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
     """Divided by the p-norm along ``dim``, or by ``eps`` if that is larger.  Source: ``torch.nn.functional.normalize``."""
     norm = input.norm(p, dim, keepdim=True).clamp(min=eps)
