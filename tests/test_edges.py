@@ -286,3 +286,36 @@ def test_names_of_types() -> None:
     assert [torch.typename(v) for v in (torch.ones(1), torch.ones(1).double(), 3)] == [
         "torch.FloatTensor", "torch.DoubleTensor", "int",
     ]  # fmt: skip
+
+
+def test_integers_beyond_the_range_of_a_dtype_wrap_as_in_pytorch() -> None:
+    x = torch.tensor([1, 200], dtype=torch.uint8)
+    assert (x + 300).tolist() == [45, 244]
+    assert (300 - x).tolist() == [43, 100]
+    assert (x < -1).tolist() == [True, True]  # -1 is 255
+    assert (torch.tensor([1], dtype=torch.int8) + 200).tolist() == [-55]
+    assert (torch.tensor([1]) + 2**63).tolist() == [1 - 2**63]
+    assert x.add_(300).dtype is torch.uint8
+    with pytest.raises(OverflowError, match="int too big to convert"):
+        torch.tensor([1]) + 2**64
+    for call in (lambda: x**300, lambda: torch.where(x > 5, x, 300)):
+        with pytest.raises(RuntimeError, match="value cannot be converted to type uint8_t without overflow"):
+            call()
+    with pytest.raises(RuntimeError, match="Integers to negative integer powers are not allowed"):
+        x**-1
+
+
+def test_two_numbers_where_pytorch_takes_them() -> None:
+    assert torch.equal(torch.add(1, 2), torch.tensor(3))
+    assert torch.equal(torch.add(1, 2, alpha=3), torch.tensor(7))
+    assert torch.equal(torch.div(1, 2), torch.tensor(0.5))
+    assert torch.equal(torch.mul(2.0, 3), torch.tensor(6.0))
+    with pytest.raises(TypeError, match=r"maximum\(\): argument 'input' \(position 1\) must be Tensor, not int"):
+        torch.maximum(1, 2)
+
+
+def test_a_remainder_of_zero_keeps_the_sign_of_what_is_divided() -> None:
+    r = torch.remainder(torch.tensor([-2.0, 2.0, -0.0, 3.0]), torch.tensor([2.0, -2.0, 2.0, -2.0]))
+    assert r.tolist() == [0.0, 0.0, 0.0, -1.0]
+    assert torch.signbit(r).tolist() == [True, False, True, True]
+    assert str(torch.remainder(torch.tensor(-2.0), 2.0)) == "tensor(-0.)"

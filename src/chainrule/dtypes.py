@@ -148,6 +148,17 @@ def number_as(value: Any, d: np.dtype[Any]) -> Any:
     return value
 
 
+def wrapped(value: int, d: np.dtype[Any]) -> int:
+    """A Python integer as it is beside tensors of integers ``d``: modulo their range; OverflowError if it has over 64 bits."""
+    limit = np.iinfo(d)
+    if limit.min <= value <= limit.max:
+        return value
+    if not -(2**63) <= value < 2**64:
+        raise OverflowError("int too big to convert")
+    low = int(limit.min)
+    return (value - low) % 2**limit.bits + low
+
+
 _FEW_KERNELS = {"uint16", "uint32", "uint64"}
 
 

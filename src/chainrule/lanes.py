@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import errors, modes
+from . import dtypes, errors, modes
 from .arrays import namespace as ns
 from .arrays import numpy_
 from .engine import Box, Extra
@@ -305,10 +305,19 @@ def _operator(prim: Primitive, arrays: tuple[Any, ...], out: Any) -> Any:
 def general(prim: Primitive, arrays: tuple[Any, ...], out: Any = None, params: dict[str, Any] | None = None) -> Any:
     """``prim`` on what a user passed: checked, lifted, bound; the result stored in ``out`` if given."""
     lifted = tuple([a if isinstance(a, Tensor) else lift(prim, i, a, arrays) for i, a in enumerate(arrays)])
+    if len(lifted) == 2 and not (isinstance(lifted[0], Box) or isinstance(lifted[1], Box)):
+        lifted = (_of_number(prim, lifted[0]), lifted[1])
     if prim.broadcasts and len(arrays) > 1:
         check_broadcast(lifted)
     result = bind(prim, lifted, params or {})
     return result if out is None else deliver(out, result, snake_case(prim.name), prim.wrong_out or CASTS, lifted)
+
+
+def _of_number(prim: Primitive, a: Any) -> Tensor:
+    """The first of two numbers as a tensor, for operations that take such; TypeError for the others."""
+    if not getattr(prim, "of_numbers", False):
+        raise _no_tensor(prim, 0, a)
+    return wrap(np.asarray(a, dtypes.scalar_dtype(a)))
 
 
 def lift(prim: Primitive, i: int, a: Any, arrays: tuple[Any, ...]) -> Any:
@@ -323,10 +332,14 @@ def lift(prim: Primitive, i: int, a: Any, arrays: tuple[Any, ...]) -> Any:
                 return kind(a)
     if len(arrays) > 1 and ns.is_array(a):
         return wrap(a)
+    raise _no_tensor(prim, i, a)
+
+
+def _no_tensor(prim: Primitive, i: int, a: Any) -> TypeError:
     which = "input" if i == 0 else "other"
-    raise explained(
+    return explained(
         TypeError(
-            f"{prim.name.lower()}(): argument '{which}' (position {i + 1}) must be Tensor, not {type(a).__name__}"
+            f"{snake_case(prim.name)}(): argument '{which}' (position {i + 1}) must be Tensor, not {type(a).__name__}"
             "\nMake it a tensor first: torch.tensor(value)."
         )
     )

@@ -253,6 +253,7 @@ class Elementwise(Primitive):
     broadcasts = conjugates = True
     commutes: ClassVar[bool] = False  # ``3 * x`` is recorded as ``x * 3``, as in PyTorch
     conj_node: Any = None
+    of_numbers: ClassVar[bool] = False  # takes two Python numbers too, as ``torch.add(1, 2)``
     floats: ClassVar[bool] = False  # integers become floats first, as for sin or division
     labels: ClassVar[tuple[str, str, str] | None] = (
         None  # nodes of (tensor, tensor), (tensor, number), (number, tensor)
@@ -353,6 +354,8 @@ def promote(arrays: tuple[Any, ...], floats: bool = False) -> tuple[Any, ...]:
     if floats and common.kind in "iub":
         common = dtypes.default_float()
     cast = table["Cast"]
+    if ints and common.kind in "iu":
+        arrays = tuple([dtypes.wrapped(a, common) if type(a) is int else a for a in arrays])
     return tuple(cast(a, dtype=common) if hasattr(a, "shape") and dtype_of(a) != common else a for a in arrays)
 
 

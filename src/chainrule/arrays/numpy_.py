@@ -294,7 +294,11 @@ def floor_divide(x: Any, y: Any) -> Any:
 
 
 def remainder(x: Any, y: Any) -> Any:
-    return np.remainder(x, _divisor(x, y))
+    """With the sign of y, but for a zero, which keeps that of x."""
+    out = np.remainder(x, _divisor(x, y))
+    if out.dtype.kind == "f" and np.count_nonzero(out) < out.size:
+        return np.where(out == 0, np.copysign(out, x), out)[()]
+    return out
 
 
 def _divisor(x: Any, y: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import errors
+from .. import dtypes, errors
 from ..arrays.namespace import dtype_of, namespace
 from ..errors import explained
 from ..lanes import general
@@ -25,6 +25,7 @@ from .samples import BESIDE_ZERO, ONE, TWO
 class Add(Elementwise):
     """``x + y``."""
 
+    of_numbers = True
     forward = lambda xp, x, y: x + y
     commutes = jointly_linear = True
     d_x, d_y = 1, 1
@@ -38,6 +39,7 @@ add = binary(Add, operator.add, operators=("__add__", "__radd__"))
 class Sub(Elementwise):
     """``x - y``."""
 
+    of_numbers = True
     forward = lambda xp, x, y: x - y
     jointly_linear = True
     d_x, d_y = 1, -1
@@ -63,6 +65,7 @@ sub = binary(Sub, operator.sub, operators=("__sub__", "__rsub__"))
 class Mul(Elementwise):
     """``x * y``."""
 
+    of_numbers = True
     forward = lambda xp, x, y: x * y
     d_x = lambda y: y
     d_y = lambda x: x
@@ -78,6 +81,7 @@ mul = binary(Mul, operator.mul, operators=("__mul__", "__rmul__"))
 class Div(Elementwise):
     """``x / y``; integers are divided as floats."""
 
+    of_numbers = True
     forward = lambda xp, x, y: x / y
     per_x = lambda y: y
     d_y = lambda out, y: -out / y
@@ -115,8 +119,6 @@ def power(x: Any, y: Any) -> Any:
             return x * x * x
         if y > 1:
             return x**y
-        if y < 0 and x.dtype.kind in "iu":
-            raise RuntimeError("Integers to negative integer powers are not allowed.")
         if y == 0.5 or y == -0.5:
             root = namespace((x,)).sqrt(x)
             return root if y > 0 else 1 / root
@@ -140,6 +142,14 @@ class Pow(Elementwise):
         (([0.5, 1.25, 2.0], [1.5, -0.5, 3.0]), {}), (([[-0.5, 1.25]], 3), {}), (((2, 3), 2), {}), (((2,), 1), {}),
         (((2,), 0), {}), (([0.5, 2.0], -1.5), {}), ((2, (2, 3)), {}), (([1.5], [[2.5], [0.5]]), {}),
     ]  # fmt: skip
+
+    def prepare(self, arrays: Any, params: Any) -> Any:
+        x, y = arrays
+        if type(y) is int and hasattr(x, "shape") and dtype_of(x).kind in "iu":
+            dtypes.number_as(y, dtype_of(x))  # exponents do not wrap as other numbers do
+            if y < 0:
+                raise RuntimeError("Integers to negative integer powers are not allowed.")
+        return super().prepare(arrays, params)
 
     def flow(self, xp: Any, tangents: Any, out: Any, arrays: Any, params: Any) -> Any:
         along_x, along_y = tangents
@@ -276,6 +286,7 @@ attach(__rtruediv__=_divided, __rdiv__=_divided)
 class AddScaled(Elementwise):
     """``x + alpha * y``."""
 
+    of_numbers = True
     forward = lambda xp, x, y, *, alpha: x + alpha * y
     d_x, d_y = 1, lambda alpha: alpha
     jointly_linear = True

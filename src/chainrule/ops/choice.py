@@ -120,6 +120,9 @@ def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Any =
         kind = condition.dtype if isinstance(condition, Box) else type(condition).__name__
         raise explained(RuntimeError("where expected condition to be a boolean tensor, but got a tensor with dtype "
                            f"{kind}\nWrite the comparison: x != 0."))  # fmt: skip
+    for a, b in ((input, other), (other, input)):
+        if type(a) is int and b._dtype.kind in "iu":
+            dtypes.number_as(a, b._dtype)
     check_broadcast((condition, input, other))
     return bind(_where, (condition, input, other), {})
 
