@@ -155,8 +155,8 @@ def wrapped(value: int, d: np.dtype[Any]) -> int:
         return value
     if not -(2**63) <= value < 2**64:
         raise OverflowError("int too big to convert")
-    low = int(limit.min)
-    return (value - low) % 2**limit.bits + low
+    low, many = int(limit.min), 2 ** int(limit.bits)
+    return (value - low) % many + low
 
 
 _FEW_KERNELS = {"uint16", "uint32", "uint64"}
