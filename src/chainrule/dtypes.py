@@ -155,7 +155,7 @@ def wrapped(value: int, d: np.dtype[Any]) -> int:
         return value
     if not -(2**63) <= value < 2**64:
         raise OverflowError("int too big to convert")
-    low, many = int(limit.min), 2 ** int(limit.bits)
+    low, many = int(limit.min), 1 << int(limit.bits)
     return (value - low) % many + low
 
 
