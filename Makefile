@@ -68,5 +68,5 @@ endef
 
 .venv-parity/.made: pyproject.toml
 	$(new-environment)
-	$(PARITY)/python -m pip install --quiet $(TORCH) --editable '.[all,jax]' --group parity
+	$(PARITY)/python -m pip install --quiet $(TORCH) --editable '.[all,jax]' --group parity --group benchmarks
 	@touch $@

@@ -505,3 +505,79 @@ def test_streams_that_cannot_be_repeated(f: Any, own_generator: Any) -> None:
             found.append(numbers([[g(x) for _ in range(3)], torch.rand(1)]))
     same(*found)
     assert len(caught) == 1
+
+
+def programs(f: Any) -> list[Any]:
+    return [e.runner for e in f.entries]
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
+def test_parameters_are_updated_where_they_are(name: str, own_generator: Any) -> None:
+    pytest.importorskip("llvmlite")
+
+    def run(wrap: Any) -> tuple[list[Any], Any]:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(40, 50), nn.Tanh(), nn.Linear(50, 40))
+        optimizer = getattr(torch.optim, name)(model.parameters(), lr=0.01)
+        x, memory = torch.randn(8, 40), [p.data_ptr() for p in model.parameters()]
+
+        def step(x: Any) -> Any:
+            optimizer.zero_grad()
+            loss = model(x).square().mean()
+            loss.backward()
+            optimizer.step()
+            return loss.detach()
+
+        step = wrap(step)
+        losses = [step(x) for _ in range(4)]
+        assert [p.data_ptr() for p in model.parameters()] == memory
+        return [*losses, *[p.detach() for p in model.parameters()], *[p._version for p in model.parameters()]], step
+
+    wanted, _ = run(lambda f: f)
+    found, step = run(lambda f: torch.compile(f, fullgraph=True))
+    for a, b in zip(found, wanted, strict=True):
+        assert torch.allclose(torch.as_tensor(a), torch.as_tensor(b), rtol=2e-5, atol=1e-6)
+    (runner,) = programs(step)
+    large = [k for k, v in enumerate(runner.program.outputs) if k in runner.written and v.size == 2000]
+    assert len(large) >= 2, "the weights at least are written by the loop that computes them"
+
+
+def test_what_is_read_later_is_overwritten_at_the_end(own_generator: Any) -> None:
+    pytest.importorskip("llvmlite")
+
+    def step(w: Any, x: Any) -> Any:
+        with torch.no_grad():
+            old = w @ x
+            w.mul_(0.5).add_(1.0)
+        return old + x @ torch.sin(x)
+
+    def once(w: Any, x: Any) -> Any:
+        with torch.no_grad():
+            product = (w * 2) @ x
+            w.copy_(w * 3 + product.sum())
+            return w.T @ x + product
+
+    for f, written in ((step, 1), (once, 1)):
+        compiled = torch.compile(f, fullgraph=True)
+        torch.manual_seed(0)
+        x, w = torch.randn(60, 60), torch.randn(60, 60)
+        v = w.clone()
+        for _ in range(3):
+            for a, b in zip([compiled(w, x), w], [f(v, x), v], strict=True):
+                assert torch.allclose(a, b, rtol=1e-4, atol=1e-3)
+        assert len(programs(compiled)[0].written) <= written
+
+
+def test_shared_and_unaligned_memory_is_not_written_through() -> None:
+    def f(w: Any) -> Any:
+        w.mul_(2.0)
+        return w.sum()
+
+    compiled = torch.compile(f)
+    w = torch.ones(100)
+    assert compiled(w).item() == 200
+    unaligned = torch.from_numpy(np.frombuffer(bytearray(4 * 100 + 1), np.uint8)[1:].view(np.float32))
+    unaligned.fill_(1.0)
+    with pytest.warns(UserWarning, match="shares? memory|memory others share"):
+        assert compiled(unaligned).item() == 200
+    assert unaligned.tolist() == [2.0] * 100

@@ -158,7 +158,7 @@ def test_numpy(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(COUNT, COUNT + COUNT // 10))
-def test_numba(seed: int) -> None:
+def test_native(seed: int) -> None:
     pytest.importorskip("llvmlite")
     compare(seed, "native")
 

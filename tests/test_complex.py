@@ -100,7 +100,7 @@ def test_series(name: str) -> None:
 
 @names
 def test_compiled(name: str) -> None:
-    pytest.importorskip("numba")
+    pytest.importorskip("llvmlite")
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a fallback warns
         for f in (lambda z: FUNCTIONS[name](torch, z), func.grad(loss(name))):

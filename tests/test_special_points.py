@@ -186,7 +186,7 @@ def test_one_at_a_time(kind: str, dtype: str, recorded: dict[str, Array]) -> Non
 @pytest.mark.parametrize("kind", ["one", "two"])
 def test_compiled(kind: str) -> None:
     """One program of all functions gives what they give one by one, to rounding, and of the same class."""
-    pytest.importorskip("numba")
+    pytest.importorskip("llvmlite")
     torch: Any = chainrule
     arguments = sp.points(kind, "float64")
     functions = {n: f for n, f in sp.KINDS[kind].items() if n not in {"imag", "complex", "polar"}}

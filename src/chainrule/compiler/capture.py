@@ -29,6 +29,7 @@ from .captured import Alias, Captured, Detached, Draw, Part, Plain, Result, Same
 from .program import Atom, Equation, Program, Var, var_of
 from .watching import Inline, Uncompilable, current, no_random, slots, watching
 
+WRITABLE = 0x1 | 0x100 | 0x400  # flags of an array: C-contiguous, aligned, writeable
 LARGE = 1 << 16  # entries; larger examples are made of one
 _WHAT = {"_a": "the memory", "_rg": "requires_grad", "_node": "the history"}
 _STATIC = (bool, int, float, str, type(None), np.dtype, type)  # what draws may depend on
@@ -406,7 +407,7 @@ def is_alone(t: Tensor, a: Any, others: Sequence[Any]) -> bool:
         return False
     if not isinstance(a, np.ndarray):
         return True  # a number, which gets memory of its own
-    if not a.flags.c_contiguous or not a.flags.writeable or type(t._v) is Inference:
+    if a.flags.num & WRITABLE != WRITABLE or type(t._v) is Inference:
         return False
     return (a.base is None and all(b.base is not a for b in others)) or not any(
         np.may_share_memory(a, b) for b in others

@@ -170,7 +170,8 @@ class Entry:
         captured = capture(owner.function, args, kwargs, [f.tensor for f in environment.tensors.values()], faithful)
         self.program = simplify(captured.program)
         self.derivative = Derivative(captured, self.program, owner.fuse) if captured.wanted else None
-        self.runner = Runner(self.derivative.forward if self.derivative else self.program, owner.fuse)
+        onto = {w.output: w.tensor for w in captured.writes}
+        self.runner = Runner(self.derivative.forward if self.derivative else self.program, owner.fuse, onto)
         self.text, names = _Writer(self, captured).write()
         self.call = define(self.text, names)
 
@@ -258,8 +259,11 @@ class _Writer:
         """What the call does to tensors that were there before."""
         lines = []
         for w in self.captured.writes:
-            self.names["write"] = write
-            lines.append(f"write(t{w.tensor}, r{w.output}, {w.versions})")
+            self.names.update(write=write, count=count)
+            if w.output not in self.entry.runner.written:
+                lines.append(f"write(t{w.tensor}, r{w.output})")
+            if w.versions:
+                lines.append(f"count(t{w.tensor}, {w.versions})")
         for i, result in self.captured.grads:
             if not (isinstance(result, Same) and self.captured.tensors[result.index] is self.captured.tensors[i]._grad):
                 lines.append(f"t{i}._grad = {self.made(result, f'g{i}', lines) if result is not None else None}")
@@ -351,12 +355,15 @@ class _Writer:
                 return f"o{i}"
 
 
-def write(t: Tensor, r: Any, versions: int) -> None:
+def write(t: Tensor, r: Any) -> None:
     """Put what a program computed into a tensor's memory."""
     t._own()[...] = r
-    if versions:
-        t._cell()[0] += versions - 1
-        written(t, None)
+
+
+def count(t: Tensor, versions: int) -> None:
+    """Count writes to a tensor."""
+    t._cell()[0] += versions - 1
+    written(t, None)
 
 
 def _structure(out: Any, leaves: Any, hold: Callable[[str, Any], str]) -> str:

@@ -19,7 +19,7 @@ from ..primitive import Elementwise
 from ..quiet import quietly, reset_errors
 from . import threads
 from .calling import READY
-from .emit import Source, line_source, loop_source
+from .emit import Source, line_source, loop_source, may_overwrite
 from .memory import Pool
 from .native import lazily, native
 from .plan import Call, Line, Loop, Step
@@ -44,8 +44,12 @@ def _number(a: Any) -> str:
 class Driver:
     """Writes the driver.  A variable may be at hand as an array ``v1``, flat ``v1_``, or as a number ``v1n``."""
 
-    def __init__(self, program: Program, steps: list[Step]) -> None:
+    def __init__(self, program: Program, steps: list[Step], onto: dict[int, int] | None = None) -> None:
         self.program, self.steps = program, steps
+        self.onto: dict[Var, Var] = {}  # results that are to take the place of inputs
+        for k, i in (onto or {}).items():
+            if program.outputs.count(program.outputs[k]) == 1 and program.inputs[i] not in program.outputs:
+                self.onto[program.outputs[k]] = program.inputs[i]
         self.kernels: list[Source] = []
         self.names = Names()
         self.lines: list[str] = []
@@ -55,7 +59,11 @@ class Driver:
         }  # fmt: skip
         self.origins: dict[Var, set[Var]] = {}  # whose memory an array may show
         self.last_use: dict[Var, int] = {}
+        self.maker: dict[Var, int] = {}  # the step that makes a variable
         self._lives()
+        if self._postpone():
+            self._lives()
+        self.onto = {v: u for v, u in self.onto.items() if self._fits(v, u)}
         self.ends: dict[int, list[Var]] = {}  # for each step, the variables that are not read after it
         for v, i in self.last_use.items():
             self.ends.setdefault(i, []).append(v)
@@ -67,9 +75,11 @@ class Driver:
 
     def _lives(self) -> None:
         steps = self.steps
+        self.last_use.clear()
         for v in (*self.program.inputs, *self.program.constants):
             self.origins[v] = {v}
         for i, step in enumerate(steps):
+            self.maker.update((v, i) for eq in step.equations for v in eq.outs)
             for eq in step.equations:
                 shown: set[Var] = set()
                 if isinstance(step, Call) and not _fresh(eq):
@@ -84,6 +94,24 @@ class Driver:
             if isinstance(a, Var):
                 self.leaving |= self.origins[a]
         self.last_use.update(dict.fromkeys(self.leaving, len(steps)))
+
+    def _postpone(self) -> bool:
+        """Move loops that could overwrite inputs, were these not read afterwards, to the end."""
+        late = {
+            i for v, u in self.onto.items() if (i := self.maker.get(v, 0)) < self.last_use.get(u, 0)
+            if all(self.last_use.get(x) in (i, len(self.steps)) for eq in self.steps[i].equations for x in eq.outs)
+        }  # fmt: skip
+        self.steps = [s for i, s in enumerate(self.steps) if i not in late] + [self.steps[i] for i in sorted(late)]
+        return bool(late)
+
+    def _fits(self, v: Var, u: Var) -> bool:
+        """Whether ``v`` can be made in the memory of the input ``u``."""
+        i = self.maker.get(v)
+        step = None if i is None else self.steps[i]
+        if not isinstance(step, Loop) or not may_overwrite(step) or u in self.leaving:
+            return False
+        read = any(u in eq.vars for eq in step.equations)
+        return read and v.shape == u.shape == step.shape and v.dtype == u.dtype and self.last_use[u] == i
 
     # --- a variable in the form that is needed ------------------------------------------------------------
 
@@ -165,6 +193,9 @@ class Driver:
             if not isinstance(a, Var):
                 found.append(f"{a!r}, ")
                 continue
+            if a in self.onto:
+                found.append("None, ")
+                continue
             name = self.array(a)
             fixed = any(o in self.program.constants or o in self.program.inputs or o in given for o in self.origins[a])
             found.append(f"np.array({name}), " if fixed else f"{name}, ")
@@ -210,7 +241,8 @@ class Driver:
 
     def kernel(self, step: Step, i: int) -> None:
         constants = self.program.constants
-        source = loop_source(step, constants) if isinstance(step, Loop) else line_source(step, constants)  # type: ignore[arg-type]
+        onto = {v: self.onto[v] for v in step.outputs if v in self.onto}  # type: ignore[union-attr]
+        source = loop_source(step, constants, onto) if isinstance(step, Loop) else line_source(step, constants)  # type: ignore[arg-type]
         number = len(self.kernels)
         self.kernels.append(source)
         numbers = [self.number(v) for v in source.numbers]
@@ -226,6 +258,9 @@ class Driver:
             return
         args = [self.flat(v) for v in source.arrays]
         self.hold(f"loop{number}", native(source.text))
+        for v, u in onto.items():
+            self.lines.append(f"{self.names[v]}, {self.names[v]}_ = {self.names[u]}, {self.names[u]}_")
+            self.at_hand[v] = {"array", "flat"}
         for v in source.outputs:
             self.lines.append(self.buffer(v, i))
             args.append(f"{self.names[v]}_")

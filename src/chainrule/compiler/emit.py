@@ -110,15 +110,20 @@ def line_source(line: Line, constants: Constants) -> Source:
 # --- loops ----------------------------------------------------------------------------------------------
 
 
-def loop_source(loop: Loop, constants: Constants) -> Source:
-    """A fused loop."""
-    return (_Rows if loop.rowwise else _Nest)(loop, constants).source()
+def loop_source(loop: Loop, constants: Constants, onto: dict[Var, Var] | None = None) -> Source:
+    """A fused loop.  ``onto`` says which outputs take the places of which arrays that it reads."""
+    return (_Rows if loop.rowwise else _Nest)(loop, constants, onto or {}).source()
+
+
+def may_overwrite(loop: Loop) -> bool:
+    """Whether a loop reads each entry but once, and before it writes in its place."""
+    return not loop.rowwise and not any(scalar.is_risky(eq) for eq in loop.equations)
 
 
 class _LoopWriter(_Writer):
-    def __init__(self, loop: Loop, constants: Constants) -> None:
+    def __init__(self, loop: Loop, constants: Constants, onto: dict[Var, Var]) -> None:
         super().__init__(constants)
-        self.loop = loop
+        self.loop, self.onto = loop, onto
         outside = self.outside(loop.equations)
         self.arrays = [v for v in outside if v.size > 1]
         self.numbers = [v for v in outside if v.size == 1]
@@ -131,15 +136,14 @@ class _LoopWriter(_Writer):
         dims = self.dims()
         per_block = max(BLOCK // math.prod(dims[1:]), 1)
         parameters = [f"{name}: int64" for name in ("first", "last", "per", *[f"n{k}" for k in range(len(dims))])]
-        parameters += self.declared([*self.arrays, *self.outputs], self.numbers)
+        fresh = [v for v in self.outputs if v not in self.onto]
+        parameters += self.declared([*self.arrays, *fresh], self.numbers)
         parameters += [f"{self.name(eq.out)}_: float64[:]" for eq in self.totals]
         text, wide = (self.text(parameters, wide) for wide in (False, True))
         totals = [(eq.out, eq.name) for eq in self.totals]
         blocks = -(-dims[0] // per_block)
         lengths = (per_block, *dims)
-        return Source(
-            text, wide if self.risky else "", self.arrays, self.numbers, self.outputs, totals, blocks, lengths
-        )
+        return Source(text, wide if self.risky else "", self.arrays, self.numbers, fresh, totals, blocks, lengths)
 
     def text(self, parameters: list[str], wide: bool) -> str:
         watching = self.risky and not wide
@@ -181,9 +185,10 @@ class _LoopWriter(_Writer):
 class _Nest(_LoopWriter):
     """Entry by entry, with what is broadcast read where it belongs; totals over everything."""
 
-    def __init__(self, loop: Loop, constants: Constants) -> None:
-        super().__init__(loop, constants)
-        self.lengths, self.patterns = collapse(loop.shape, [*self.arrays, *self.outputs])
+    def __init__(self, loop: Loop, constants: Constants, onto: dict[Var, Var]) -> None:
+        super().__init__(loop, constants, onto)
+        written = [v for v in self.outputs if v not in onto]
+        self.lengths, self.patterns = collapse(loop.shape, [*self.arrays, *written])
 
     def dims(self) -> tuple[int, ...]:
         return self.lengths
@@ -218,14 +223,15 @@ class _Nest(_LoopWriter):
         return [*self.starts(self.totals), "for i0 in range(start, stop):", *_indent(nest)]
 
     def entry(self, v: Var) -> str:
+        v = self.onto.get(v, v)
         return f"{self.name(v)}s[{'i' if self.patterns[v][-1] else '0'}]"
 
 
 class _Rows(_LoopWriter):
     """Row by row: a loop over the row up to each reduction, then the next with its result."""
 
-    def __init__(self, loop: Loop, constants: Constants) -> None:
-        super().__init__(loop, constants)
+    def __init__(self, loop: Loop, constants: Constants, onto: dict[Var, Var]) -> None:
+        super().__init__(loop, constants, onto)
         # The loop over the row in which a value is made; for a row's own value, the one that may read it.
         self.stage: dict[Var, int] = {}
         for eq in loop.equations:

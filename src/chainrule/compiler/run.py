@@ -23,16 +23,21 @@ def define(text: str, names: dict[str, Any]) -> Callable[..., Any]:
 
 
 class Runner:
-    """``runner(*arrays)`` gives a program's outputs, as a tuple."""
+    """``runner.run(*arrays)`` gives a program's outputs, as a tuple.
 
-    def __init__(self, program: Program, fuse: bool) -> None:
+    ``onto`` says which outputs are to be written to which inputs: those in ``written`` are, and None is given instead.
+    """
+
+    def __init__(self, program: Program, fuse: bool, onto: dict[int, int] | None = None) -> None:
         self.steps = plan(program, fuse)
         if fuse and len(self.steps) >= MANY and (small := unroll(program)) is not None:
             line, constants = small
             self.steps = [line]
             program = Program(program.inputs, constants, line.equations, program.outputs)
         self.program = program
-        driver = Driver(program, self.steps)
+        driver = Driver(program, self.steps, onto)
+        self.steps = driver.steps
+        self.written = {k for k, v in enumerate(program.outputs) if v in driver.onto}
         self.text = driver.text()
         self.kernels = driver.kernels
         self.run = define(self.text, driver.globals)

@@ -83,6 +83,15 @@ def far(eq: Equation, args: list[str]) -> list[str]:
     return []
 
 
+def is_risky(eq: Equation) -> bool:
+    """Whether an equation may have to be done again by its wide form."""
+    return (
+        isinstance(eq.prim, Elementwise)
+        and bool(eq.prim.scalar)
+        and bool(_functions(eq.prim.scalar) & mathlib.PERIODIC)
+    )
+
+
 def calls(eq: Equation) -> int:
     """How many elementary functions an equation calls."""
     if not isinstance(eq.prim, Elementwise) or not eq.prim.scalar:

@@ -107,6 +107,14 @@ class _Simplifier:
     def expand(self, a: Atom, shape: tuple[int, ...]) -> Atom:
         return a if a.shape == shape else self.new("Expand", (a,), shape, a.dtype, shape=shape)
 
+    def reshape(self, a: Atom, shape: tuple[int, ...]) -> Atom:
+        return a if a.shape == shape else self.new("Reshape", (a,), shape, a.dtype, shape=shape)
+
+    def is_plain(self, a: Atom) -> bool:
+        """Whether an array lies in memory in order, as far as can be known."""
+        eq = self.made.get(a) if isinstance(a, Var) else None
+        return eq is None or not eq.prim.view or (eq.name == "Reshape" and self.is_plain(eq.args[0]))
+
     # --- the rules --------------------------------------------------------------------------------------
 
     def rewrite(self, prim: Any, args: tuple[Atom, ...], params: dict[str, Any], out: Var) -> Atom:
@@ -282,7 +290,39 @@ def _fold(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
     x = args[0]
     if all(x.shape[a] == 1 for a in params["axis"]) and x.dtype == out.dtype:
         return s.new("Reshape", (x,), out.shape, out.dtype, shape=out.shape)
+    product = s.definition(x, "Matmul")
+    if product is not None and sorted(params["axis"]) == list(range(-len(x.shape), -2)):
+        return _sum_of_products(s, product, out)
     return None
+
+
+def _sum_of_products(s: _Simplifier, product: Equation, out: Var) -> Atom | None:
+    """A sum of products ``xᵀ y`` over all of a batch: one product, of the batch laid end to end."""
+    turned, y = s.definition(product.args[0], "Permute"), product.args[1]
+    if turned is None or not _is_turn(turned) or not isinstance(y, Var):
+        return None
+    x = turned.args[0]
+    if x.shape[:-1] != y.shape[:-1] or not (s.is_plain(x) and s.is_plain(y)):
+        return None
+    a, b = (s.reshape(v, (math.prod(v.shape[:-1]), v.shape[-1])) for v in (x, y))
+    a = s.new("Permute", (a,), a.shape[::-1], a.dtype, axes=(-1, -2))
+    return s.reshape(s.new("Matmul", (a, b), (a.shape[0], b.shape[1]), out.dtype), out.shape)
+
+
+@_rule("Matmul")
+def _matmul(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
+    """Many rows at once where a whole batch meets the same matrix."""
+    x, y = args
+    if len(x.shape) < 3 or len(y.shape) != 2 or not s.is_plain(x):
+        return None
+    rows = s.reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
+    return s.reshape(s.new("Matmul", (rows, y), (rows.shape[0], out.shape[-1]), out.dtype), out.shape)
+
+
+def _is_turn(eq: Equation) -> bool:
+    """Whether a permutation exchanges the last two axes, and them only."""
+    n = len(eq.out.shape)
+    return n > 1 and tuple(eq.params["axes"]) in ((-1, -2), (*range(-n, -2), -1, -2))
 
 
 @_rule("GetItem")
@@ -304,16 +344,20 @@ def _turn(program: Program) -> Program | None:
     found: dict[Equation, Equation] = {}  # transpositions, and the products that only they use
     for eq in program.equations:
         x = eq.args[0] if eq.name == "Permute" else None
-        product = makers.get(x) if isinstance(x, Var) and tuple(eq.params["axes"]) == (-1, -2) else None
+        product = makers.get(x) if isinstance(x, Var) and _is_turn(eq) else None
         if product is not None and product.name == "Matmul" and len(users[product.out]) == 1:
-            if product.out not in program.outputs and all(len(v.shape) == 2 for v in product.vars):
+            if product.out not in program.outputs and all(len(v.shape) == len(x.shape) for v in product.vars):
                 found[eq] = product
     if not found:
         return None
     equations = []
     for eq in program.equations:
         if eq in found:
-            turned = [Equation(eq.prim, (v,), eq.params, (Var(v.shape[::-1], v.dtype),)) for v in found[eq].vars[::-1]]
+            shapes = [(*v.shape[:-2], v.shape[-1], v.shape[-2]) for v in found[eq].vars]
+            turned = [
+                Equation(eq.prim, (v,), eq.params, (Var(shape, v.dtype),))
+                for v, shape in zip(found[eq].vars[::-1], shapes[::-1], strict=True)
+            ]
             args = tuple(t.out for t in turned)
             equations += [*turned, Equation(found[eq].prim, args, {}, eq.outs)]
         elif eq not in found.values():

@@ -28,31 +28,27 @@ def count() -> int:
 
 
 class _Job:
-    """Calls of one kernel over stretches of blocks; ``found`` if one returned True."""
+    """Calls of one kernel over stretches of blocks; ``done`` gets each one's result, or the error it raised."""
 
-    __slots__ = ("args", "error", "found", "kernel", "left", "stretches")
+    __slots__ = ("args", "done", "kernel", "stretches")
 
     def __init__(self, kernel: Callable[..., Any], stretches: Iterator[tuple[int, int]], args: tuple[Any, ...]) -> None:
         self.kernel, self.stretches, self.args = kernel, stretches, args
-        self.found = False
-        self.left: SimpleQueue[None] = SimpleQueue()
-        self.error: BaseException | None = None
+        self.done: SimpleQueue[Any] = SimpleQueue()
 
     def work(self) -> None:
-        kernel, args = self.kernel, self.args
         for first, last in self.stretches:  # a list's iterator: two threads never get the same item
-            if kernel(first, last, *args):
-                self.found = True
+            try:
+                self.done.put(self.kernel(first, last, *self.args))
+            except BaseException as e:  # handed to the thread that waits
+                self.done.put(e)
 
 
 def _serve() -> None:
     while True:
         job = _jobs.get()
-        try:
-            job.work()
-        except BaseException as e:  # handed to the thread that waits
-            job.error = e
-        job.left.put(None)
+        job.work()
+        del job  # with the arrays that it holds
 
 
 def _start(wanted: int) -> None:
@@ -77,11 +73,10 @@ def share(kernel: Callable[..., Any], blocks: int, args: tuple[Any, ...]) -> boo
     job = _Job(kernel, iter(list(zip(edges, edges[1:], strict=False))), args)
     for _ in range(helpers):
         _jobs.put(job)
-    try:
-        job.work()
-    finally:
-        for _ in range(helpers):
-            job.left.get()
-    if job.error is not None:
-        raise job.error
-    return job.found
+    job.work()
+    found = [job.done.get() for _ in range(n)]  # a helper that never came to it is not waited for
+    job.args = ()
+    for result in found:
+        if isinstance(result, BaseException):
+            raise result
+    return any(found)
