@@ -346,7 +346,7 @@ def _turn(program: Program) -> Program | None:
         x = eq.args[0] if eq.name == "Permute" else None
         product = makers.get(x) if isinstance(x, Var) and _is_turn(eq) else None
         if product is not None and product.name == "Matmul" and len(users[product.out]) == 1:
-            if product.out not in program.outputs and all(len(v.shape) == len(x.shape) for v in product.vars):
+            if product.out not in program.outputs and all(len(v.shape) == len(eq.out.shape) for v in product.vars):
                 found[eq] = product
     if not found:
         return None
