@@ -367,21 +367,15 @@ class Sweep:
                     if careful or (extra is not None and not extra.plain) or not node.pulls:
                         several = cotangents(self, node, extra, g, saved)
                     elif place is not None:  # one edge, and most often the way goes on there
-                        edge, g = node.next, node.alone[0](xp, g, saved, params)
-                        seq = -edge._seq
-                        if g is not None:
-                            if not seq:
-                                leaves[edge] = leaves[edge] + g if edge in leaves else g
-                            elif not heap or seq < heap[0]:
-                                node = edge
-                                continue
-                            elif seq in pending:
-                                slot = pending[seq]
-                                slot[1] = slot[1] + g
-                            else:
-                                pending[seq] = [edge, g]
-                                heappush(heap, seq)
-                        break
+                        gi = node.alone[0](xp, g, saved, params)
+                        seq = -node.next._seq
+                        if seq and gi is not None and (not heap or seq < heap[0]):
+                            node, g = node.next, gi
+                            continue
+                        if not seq and gi is not None:
+                            leaves[node.next] = leaves[node.next] + gi if node.next in leaves else gi
+                            break
+                        several = (gi,)
                     edges, pulls = (node.next, node.pulls) if place is None else ((node.next,), ())
                     follow = follow_g = None
                     for i, edge in enumerate(edges):

@@ -56,7 +56,7 @@ def deposit(sweep: Any, totals: dict[Any, Any]) -> None:
     """
     ready: list[tuple[Any, Any, Any, Any]] = []
     hooked: list[tuple[Any, Any]] = []
-    targets, recorded, shared = sweep.targets, sweep.recorded, sweep.shared
+    targets, recorded = sweep.targets, sweep.recorded
     for leaf, g in totals.items():
         if targets is not None and leaf not in targets:
             continue
@@ -69,11 +69,7 @@ def deposit(sweep: Any, totals: dict[Any, Any]) -> None:
             g = g._a  # without its tangent, as PyTorch
         if leaf._rg:  # it may have been told otherwise since
             old = leaf._grad
-            if old is None and not sweep.create_graph:
-                new = wrap(_owned(leaf._a, g, shared) if type(g) is _ndarray else g, leaf._rank)
-            else:
-                new = _replacement(sweep, leaf, g, old)
-            ready.append((leaf, g, old, new))
+            ready.append((leaf, g, old, _replacement(sweep, leaf, g, old)))
     for leaf, g, old, new in ready:
         with _locks[id(leaf) >> 6 & 63]:
             if leaf._grad is not old:  # another thread, or a hook, was there first

@@ -22,6 +22,8 @@ from functools import cached_property
 from operator import itemgetter
 from typing import Any, ClassVar
 
+import numpy as np
+
 from . import dtypes, errors
 from .arrays import namespace as ns
 from .arrays import numpy_
@@ -100,9 +102,7 @@ class Primitive:
         self.label = label or f"{self.name}Backward0"
         self.single = len(self.args) == 1 and self.differentiable and not self.broadcasts and self.outputs is None
         self._prepare()
-        self.one: Any = (
-            self.keeps((True,))[:2] if self.single else None
-        )  # what to keep, where there is but one argument
+        self.one: Any = self.keeps((True,))[:2] if self.single else None  # what is kept of an only argument
         body = {"__slots__": (), "prim": self, "__module__": __name__, "pulls": self._total(self.pulls)}
         self.node: type[Node] = type(self.label.rpartition(":")[2], (Node,), body)
         if "::" in self.label:
@@ -324,6 +324,8 @@ class Elementwise(Primitive):
 def conj(xp: Any, z: Any) -> Any:
     if type(z) is complex:
         return z.conjugate()  # a Python number still, which leaves complex64 as it is
+    if type(z) is np.ndarray and z.dtype.kind != "c":
+        return z  # most often
     return xp.conj(z) if hasattr(z, "dtype") and dtype_of(z).kind == "c" else z
 
 

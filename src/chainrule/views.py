@@ -58,6 +58,8 @@ def note_view(prim: Primitive, of: Tensor, out: Tensor, params: dict[str, Any], 
 
 def copied(a: Any, b: Any) -> bool:
     """Whether ``b``, made of ``a`` by a view's operation, has memory of its own."""
+    if type(b) is _ndarray and b.base is a:
+        return False  # most often
     if isinstance(b, Tensor):
         base = b._base
         return isinstance(a, Tensor) and b is not a and (base is None or (base is not a and base is not a._base))

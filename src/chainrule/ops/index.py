@@ -25,11 +25,19 @@ _apart = (_rows, slice(None), np.array([1, 2, 1]), ...)  # NumPy puts what such 
 _apart_once = (np.array([2, 0, 3]), slice(None), np.array([1, 2, 1]), ...)
 
 
+def put_add(xp: Any, g: Any, key: Key, x_shape: tuple[int, ...]) -> Any:
+    """Zeros of a shape with ``g`` added at ``key``."""
+    repeats = False
+    for k in key:
+        repeats = repeats or (type(k) is np.ndarray and k.dtype.kind in "iu")
+    return xp.put_add(g, key, x_shape, repeats)
+
+
 class GetItem(Primitive):
     """``x[key]``; its transpose adds each entry back where it came from."""
 
     forward = lambda xp, x, *, key: xp.getitem(x, key)
-    vjp_x = lambda xp, g, x_shape, key: put_add(xp, g, key, x_shape)
+    vjp_x = put_add
     linear = ("x",)
     view = True
     samples = [
@@ -48,13 +56,6 @@ class GetItem(Primitive):
 
     def unview(self, x: Any, value: Any, params: dict[str, Any]) -> Any:
         return bind(table["Put"], (x, value), params)
-
-
-def put_add(xp: Any, g: Any, key: Key, shape: tuple[int, ...]) -> Any:
-    repeats = False
-    for k in key:
-        repeats = repeats or (type(k) is np.ndarray and k.dtype.kind in "iu")
-    return xp.put_add(g, key, shape, repeats)
 
 
 class PutAdd(Primitive):

@@ -221,19 +221,24 @@ class Move:
         self.numbers = workshop.numbers(group, plan, self.dtype)
         each = self.numbers.each
         self.calls: list[Any] = []
-        self.reads: list[tuple[Any, list[tuple[int, Any]]]] = []  # per piece: which calls read the gradient
+        self.reads: list[tuple[Any, list[tuple[int, Any, int, Any]]]] = []  # per piece, the calls that read it
         for take in _pieces(a):
-            first, *others = [x if take is None else take(x) for x in (a, *arrays[own:])]
-            extra = [workshop.memory(first, bool if t else real, i) for i, t in enumerate(plan.extra)]
-            places = [first, None, *others, *extra]
+            piece, *others = [x if take is None else take(x) for x in (a, *arrays[own:])]
+            extra = [workshop.memory(piece, bool if t else real, i) for i, t in enumerate(plan.extra)]
+            places = [piece, None, *others, *extra]
             reads = []
             for function, args in plan.steps:
-                filled = (function, *[places[x] if x >= 0 else each[-1 - x] for x in args])
-                if function in _KEYWORD:
-                    filled = (partial(function, out=filled[-1]), *filled[1:-1])
+                *operands, out = [places[x] if x >= 0 else each[-1 - x] for x in args]
+                last: list[Any] = []
+                if piece.size == 1 and type(function) is np.ufunc and args[-1] in args[:-1]:
+                    # Of one element, NumPy takes three times as long to write what it reads.
+                    apart = workshop.memory(piece, out.dtype, len(plan.extra))
+                    last, out = [(setitem, out, ..., apart)], apart
+                call = (partial(function, out=out), *operands) if function in _KEYWORD else (function, *operands, out)
                 if GRADIENT in args:
-                    reads.append((len(self.calls), filled))
-                self.calls.append(filled)
+                    first, times = 1 + args.index(GRADIENT), args.count(GRADIENT)  # g * g reads it twice in a row
+                    reads.append((len(self.calls), call[:first], times, call[first + times :]))
+                self.calls += [call, *last]
             self.reads.append((take, reads))
 
     def fits(self, plan: Plan, arrays: Sequence[Any]) -> bool:
@@ -245,8 +250,8 @@ class Move:
         calls = self.calls.copy()
         for take, reads in self.reads:
             part = g if take is None else take(g)
-            for at, args in reads:
-                calls[at] = tuple([part if x is None else x for x in args])
+            for at, before, times, after in reads:
+                calls[at] = (*before, *(part,) * times, *after)
         return calls
 
 
