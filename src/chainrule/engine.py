@@ -375,7 +375,7 @@ class Sweep:
                         if not seq and gi is not None:
                             leaves[node.next] = leaves[node.next] + gi if node.next in leaves else gi
                             break
-                        several = (gi,)
+                        several = [gi]
                     edges, pulls = (node.next, node.pulls) if place is None else ((node.next,), ())
                     follow = follow_g = None
                     for i, edge in enumerate(edges):
