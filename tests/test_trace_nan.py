@@ -283,3 +283,34 @@ def test_it_is_off_elsewhere() -> None:
     assert engine.next_seq is number
     elsewhere()
     assert seen == [np.inf] * 2
+
+
+def test_a_graph_that_saves_nothing_is_not_freed() -> None:
+    x = leaf(1.0)
+    with trace_nan():
+        y = torch.cat([x + x, x]).sum() - x.sum()
+        y.backward()
+        y.backward()  # as outside
+    assert x.grad.item() == 4.0
+
+
+def test_a_user_function_is_freed() -> None:
+    class Square(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return 2 * g * ctx.saved_tensors[0]
+
+    def twice() -> None:
+        y = Square.apply(leaf(1.0)).sum()
+        y.backward()
+        y.backward()
+
+    with pytest.raises(RuntimeError, match="second time"):
+        twice()
+    with trace_nan(), pytest.raises(RuntimeError, match="second time"):
+        twice()

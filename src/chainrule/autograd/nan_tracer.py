@@ -22,6 +22,7 @@ from .. import anomaly, engine
 from ..engine import Box
 from ..random import default_generator
 from ..tensor import Tensor
+from .applied import Applied
 
 F = TypeVar("F", bound=Callable[..., Any])
 Note = tuple[int, CodeType, int]  # a node's number, and the place in the code that it was made for
@@ -153,19 +154,21 @@ class _off:
 
 
 def _release(sweep: Any) -> None:
-    """Free what the sweep went through."""
-    if sweep.wanted is not None:
-        for node in sweep.wanted:
-            node.release()
-        return
-    stack = [edge for edge, _ in sweep.roots]
+    """Free what the sweep went through, as it would have done itself."""
+    stack = [edge for edge, _ in sweep.roots] if sweep.wanted is None else list(sweep.wanted)
+    seen = set()
     while stack:
         node = stack.pop()
-        if node is None or not node._seq or type(node) is engine.Nowhere:
+        if node is None or not node._seq or node in seen or type(node) is engine.Nowhere:
             continue
-        if node.saved is None and (node.extra is None or node.extra.packed is None):  # it has been seen
+        seen.add(node)
+        extra = node.extra
+        if node.tensors is not None or (extra is not None and extra.packed is not None):
+            node.release()
+        elif isinstance(node, Applied):
+            node.release()
+        if sweep.wanted is not None:
             continue
-        node.release()
         if node.place is None:
             stack += node.next
         else:
