@@ -163,9 +163,8 @@ def _release(sweep: Any) -> None:
             continue
         seen.add(node)
         extra = node.extra
-        if node.tensors is not None or (extra is not None and extra.packed is not None):
-            node.release()
-        elif isinstance(node, Applied):
+        packed = extra is not None and extra.packed is not None
+        if node.tensors is not None or packed or isinstance(node, Applied):
             node.release()
         if sweep.wanted is not None:
             continue
