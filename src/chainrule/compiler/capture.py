@@ -441,13 +441,14 @@ def capture(
     kwargs: dict[str, Any],
     tensors: Sequence[Tensor],
     faithful: bool,
+    kind: type[Capture] = Capture,
 ) -> Captured:
-    """Run ``function`` and say what it did with ``tensors``.
+    """Run ``function`` and say what it did with ``tensors``, as a ``kind`` of capture writes it down.
 
     Raises Uncompilable, Inline, or what the function itself raises.  If not ``faithful``, large arrays are
     stood for by one of their entries, so an error may come from that.
     """
-    c = Capture(tensors, faithful)
+    c = kind(tensors, faithful)
     try:
         with no_random():
             try:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..language import get_language, set_language
     from .conversion import from_sympy, to_sympy
     from .explanation import Explanation, explain
+    from .exporting import Source, export, formula
     from .picture import Picture, graph
     from .plotting import Plot, plot
     from .reasons import Answer, why
@@ -25,6 +26,7 @@ _LAZY = {
     **dict.fromkeys(("Explanation", "explain"), ".explanation"), **dict.fromkeys(("Picture", "graph"), ".picture"),
     **dict.fromkeys(("Plot", "plot"), ".plotting"), **dict.fromkeys(("Answer", "why"), ".reasons"),
     **dict.fromkeys(("from_sympy", "to_sympy"), ".conversion"),
+    **dict.fromkeys(("Source", "export", "formula"), ".exporting"),
     **dict.fromkeys(("Sensitivity", "sensitivity"), ".scores"),
     **dict.fromkeys(("get_language", "set_language"), "..language"),
 }  # fmt: skip
@@ -46,6 +48,6 @@ class _Callable(_ModuleType):
 _sys.modules[__name__].__class__ = _Callable
 
 __all__ = [
-    "Answer", "Explanation", "Picture", "Plot", "Sensitivity", "explain", "from_sympy", "get_language", "graph", "plot",
-    "sensitivity", "set_language", "to_sympy", "why",
+    "Answer", "Explanation", "Picture", "Plot", "Sensitivity", "Source", "explain", "export", "formula", "from_sympy",
+    "get_language", "graph", "plot", "sensitivity", "set_language", "to_sympy", "why",
 ]  # fmt: skip
