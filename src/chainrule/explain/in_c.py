@@ -223,9 +223,9 @@ class Writer(Scalars):
         self.lines += ["    " * d + "}" for d in range(depth - 1, -1, -1)]
 
     def folds(self, eq: Equation) -> bool:
-        """A fold over all axes of what the waiting loop makes for nothing else: it joins that loop."""
+        """A fold over all axes of what the waiting loop makes last joins that loop."""
         x = eq.args[0]
-        if eq.name not in FOLDS or not self.group or x is not self.group[-1].out or self.uses.get(x, 0) != 1:
+        if eq.name not in FOLDS or not self.group or x is not self.group[-1].out:
             return False
         if len(eq.params["axis"]) != len(x.shape):
             return False
@@ -236,7 +236,7 @@ class Writer(Scalars):
         return True
 
     def flush(self, folded: Var | None = None, fold: Callable[[str], str] = str) -> None:
-        """Write the loop of the waiting equations; of ``folded`` each entry is only given to ``fold``."""
+        """Write the loop of the waiting equations; each entry of ``folded`` is given to ``fold`` too."""
         group, self.group = self.group, []
         if not group:
             return
@@ -245,7 +245,9 @@ class Writer(Scalars):
         for eq in group:
             for v in eq.vars:
                 inside[v] = inside.get(v, 0) + 1
-        kept = [v for eq in group if (v := eq.out) is not folded and self.uses.get(v, 0) > inside.get(v, 0)]
+        if folded is not None:
+            inside[folded] = inside.get(folded, 0) + 1
+        kept = [v for eq in group if self.uses.get(v := eq.out, 0) > inside.get(v, 0)]
         for v in kept:
             self.declare(v)
         stores = {v: self.arrays.pop(v) for v in kept}
@@ -259,16 +261,14 @@ class Writer(Scalars):
                     found = self.write(eq, [self.entry(a, at) for a in eq.args])
                 v = eq.out
                 self.text[v] = found
-                if v is folded:
-                    if fold("?").count("?") > 1:
-                        self.assign(v, lines)
-                    lines.append(fold(self.text[v].within(TIMES)))
-                elif v in stores:
+                if v in stores:
                     lines.append(f"{stores[v].at(at)} = {found.text};")
                     self.text[v] = Text(stores[v].at(at))
                     self.done.add(v)
-                elif self.uses.get(v, 0) > 1:
+                elif self.uses.get(v, 0) > 1 or (v is folded and fold("?").count("?") > 1):
                     self.assign(v, lines)
+                if v is folded:
+                    lines.append(fold(self.text[v].within(TIMES)))
             return lines
 
         self.loop(shape, body)
