@@ -581,3 +581,66 @@ def test_shared_and_unaligned_memory_is_not_written_through() -> None:
     with pytest.warns(UserWarning, match="shares? memory|memory others share"):
         assert compiled(unaligned).item() == 200
     assert unaligned.tolist() == [2.0] * 100
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Rprop"])
+def test_a_scheduler_does_not_compile_anew(compile: Any, name: str, own_generator: Any) -> None:
+    def run(wrap: Any) -> tuple[list[Any], Any]:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+        scale = torch.ones((), requires_grad=True)
+        optimizer = getattr(torch.optim, name)([*model.parameters(), scale], lr=0.1)
+        scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.8)
+        x, losses = torch.randn(16, 4), []
+
+        def step(x: Any) -> Any:
+            optimizer.zero_grad()
+            loss = (model(x) * scale - 1).square().mean()
+            loss.backward()
+            optimizer.step()
+            return loss.detach()
+
+        step = wrap(step)
+        for _ in range(8):
+            losses.append(step(x))
+            scheduler.step()
+        assert scale.dtype == torch.float32
+        return [*losses, *[p.detach() for p in model.parameters()], scale.detach()], step
+
+    (wanted, _), (found, step) = run(lambda f: f), run(compile)
+    for a, b in zip(found, wanted, strict=True):
+        assert torch.allclose(a, b, rtol=1e-4, atol=1e-5)
+    assert len(step.entries) == 1
+
+
+def test_learning_rates_that_the_function_looks_at(compile: Any) -> None:
+    w = torch.ones(3, requires_grad=True)
+    w.grad = torch.ones(3)
+    optimizer = torch.optim.SGD([w], lr=0.5)
+
+    def looks(x: Any) -> Any:
+        optimizer.step()
+        return x * 2 if optimizer.param_groups[0]["lr"] > 0.3 else x * 3
+
+    f = compile(looks)
+    assert f(torch.ones(1)).item() == 2
+    optimizer.param_groups[0]["lr"] = 0.25
+    assert f(torch.ones(1)).item() == 3
+    assert w.tolist() == [0.25] * 3
+    assert len(f.entries) == 2
+
+    def gives(x: Any) -> Any:
+        return x * 2, optimizer.param_groups[0]["lr"]
+
+    f = compile(gives)
+    assert f(torch.ones(1))[1] == 0.25
+    assert type(f(torch.ones(1))[1]) is float
+
+    def changes(x: Any) -> Any:
+        optimizer.param_groups[0]["lr"] *= 0.5
+        return x * 2
+
+    f = torch.compile(changes)
+    with pytest.warns(UserWarning, match="it changes"):
+        f(torch.ones(1))
+    assert optimizer.param_groups[0]["lr"] == 0.125

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NoReturn
 
 import numpy as np
@@ -25,7 +26,7 @@ from ..func import tree
 from ..meta import Inference
 from ..primitive import Elementwise, Primitive, compute
 from ..tensor import Tensor, wrap
-from .captured import Alias, Captured, Detached, Draw, Part, Plain, Result, Same, Value, View, Write
+from .captured import Alias, Captured, Detached, Draw, Given, Part, Plain, Result, Same, Value, View, Write
 from .program import Atom, Equation, Program, Var, var_of
 from .watching import Inline, Uncompilable, current, no_random, slots, watching
 
@@ -57,7 +58,7 @@ class Capture:
         self.asked: set[int] = set()  # tensors from before whose .grad was looked at, and had not been given one
         self.replaced: dict[int, tuple[Any, Traced]] = {}  # NumPy arrays of this run that were written to
         self.before: dict[int, _Before] = {}  # what writes and views change about tensors, as it was
-        self.draws: dict[Var, Draw] = {}
+        self.draws: dict[Var, Draw | Given] = {}
         self.generators: dict[int, tuple[Any, bytes, bytes]] = {}  # each with its state at first, and now
         self.ordered = False  # whether layouts matter
         self.refusal: Exception | None = None  # kept, in case the function swallows it
@@ -161,6 +162,12 @@ class Capture:
         var = var_of(example)
         self.draws[var] = Draw(g, name, args, options)
         return Traced(self, var, example if self.faithful else thin(example))
+
+    def number(self, expression: str, value: float) -> Traced:
+        """An input of the program for a Python number, which is found by ``expression``."""
+        var = var_of(np.float64(value))
+        self.draws[var] = Given(expression)
+        return Traced(self, var, np.array(value))
 
     def layout(self, a: Traced) -> Any:
         """An array that lies in memory as ``a`` would."""
@@ -442,8 +449,11 @@ def capture(
     tensors: Sequence[Tensor],
     faithful: bool,
     kind: type[Capture] = Capture,
+    standing_in: Callable[[Callable[[str, float], Any]], AbstractContextManager[None]] | None = None,
 ) -> Captured:
     """Run ``function`` and say what it did with ``tensors``, as a ``kind`` of capture writes it down.
+
+    ``standing_in(make)`` puts what ``make`` gives in the place of numbers that may be others in each call.
 
     Raises Uncompilable, Inline, or what the function itself raises.  If not ``faithful``, large arrays are
     stood for by one of their entries, so an error may come from that.
@@ -452,7 +462,7 @@ def capture(
     try:
         with no_random():
             try:
-                with watching(c, tensors):
+                with standing_in(c.number) if standing_in else nullcontext(), watching(c, tensors):
                     return c.finish(function(*args, **kwargs))
             finally:
                 c.rewind()

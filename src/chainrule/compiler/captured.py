@@ -82,6 +82,13 @@ class Draw:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """A Python number that is another in each call: where it is found."""
+
+    expression: str
+
+
+@dataclass(frozen=True, slots=True)
 class Write:
     """A tensor read that was written to: which output it holds then, and how many writes its version counted."""
 
@@ -94,10 +101,11 @@ class Write:
 class Captured:
     """What one run did.
 
-    The first inputs of ``program`` are ``tensors``, which were read, then ``draws``; ``results`` say what each leaf of
-    ``out`` is, ``writes`` what the tensors hold at the end, and ``grads`` what their ``.grad`` is: a leaf's place in
-    ``results``, or None.  If derivatives may be wanted, the cotangents of the outputs in ``differentiable`` are
-    further inputs and those of the tensors in ``wanted`` further outputs, after the first ``outputs``.
+    The first inputs of ``program`` are ``tensors``, which were read, then ``draws``, random numbers and given ones.
+    ``results`` say what each leaf of ``out`` is, ``writes`` what the tensors hold at the end, and ``grads`` what their
+    ``.grad`` is: a leaf's place in ``results``, or None.  If derivatives may be wanted, the cotangents of the outputs in
+    ``differentiable`` are further inputs and those of the tensors in ``wanted`` further outputs, after the first
+    ``outputs``.
     """
 
     tensors: list[Tensor]
@@ -107,7 +115,7 @@ class Captured:
     results: list[Result]
     differentiable: list[int]
     wanted: list[int]
-    draws: list[Draw] = field(default_factory=list)
+    draws: list[Draw | Given] = field(default_factory=list)
     writes: list[Write] = field(default_factory=list)
     grads: list[tuple[int, Result | None]] = field(default_factory=list)
     asked: set[int] = field(default_factory=set)  # identities of tensors whose .grad was looked at

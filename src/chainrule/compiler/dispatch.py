@@ -24,7 +24,7 @@ from ..tensor import Tensor, _new
 from ..views import follow_chain
 from ..writes import written
 from .capture import capture, is_alone, is_heard
-from .captured import Alias, Captured, Detached, Part, Plain, Result, Same, Value, View
+from .captured import Alias, Captured, Detached, Given, Part, Plain, Result, Same, Value, View
 from .derivative import CompiledFunctionBackward, Derivative
 from .environment import Environment
 from .native import available
@@ -118,6 +118,19 @@ class Compiled:
         return entry.call
 
     def _captured(self, environment: Environment, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Entry:
+        """The entry, by the first way that goes: without large examples, and with numbers that may change."""
+        try:
+            return self._entry(environment, args, kwargs)
+        except Inline:
+            raise
+        except Exception:
+            if not environment.numbers:
+                raise
+            environment.changed(args, kwargs, undo=True)
+            environment.fix()
+            return self._entry(environment, args, kwargs)
+
+    def _entry(self, environment: Environment, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Entry:
         try:
             return Entry(self, environment, args, kwargs, faithful=False)
         except (Uncompilable, Inline):
@@ -167,7 +180,8 @@ class Entry:
         self, owner: Compiled, environment: Environment, args: tuple[Any, ...], kwargs: dict[str, Any], faithful: bool
     ) -> None:
         self.environment = environment
-        captured = capture(owner.function, args, kwargs, [f.tensor for f in environment.tensors.values()], faithful)
+        tensors = [f.tensor for f in environment.tensors.values()]
+        captured = capture(owner.function, args, kwargs, tensors, faithful, standing_in=environment.standing_in)
         self.program = simplify(captured.program)
         self.derivative = Derivative(captured, self.program, owner.fuse) if captured.wanted else None
         onto = {w.output: w.tensor for w in captured.writes}
@@ -247,9 +261,13 @@ class _Writer:
         return lines
 
     def drawn(self, n: int) -> list[str]:
-        """The random numbers of this call."""
+        """The random and the given numbers of this call."""
         lines = []
         for i, d in enumerate(self.captured.draws, n):
+            if isinstance(d, Given):
+                self.names["float64"] = np.float64
+                lines.append(f"a{i} = float64({d.expression})")
+                continue
             parts = [self.hold(f"draw{i}_{k}", a) for k, a in enumerate(d.args)]
             parts += [f"{k}={self.hold(f'draw{i}_{k}', a)}" for k, a in d.options.items()]
             lines.append(f"a{i} = {self.hold(f'draw{i}', getattr(d.generator, d.name))}({', '.join(parts)})")

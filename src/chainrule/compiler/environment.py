@@ -17,7 +17,7 @@ import operator
 import sys
 import types
 from collections import defaultdict, deque
-from collections.abc import Set
+from collections.abc import Callable, Iterator, Set
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,8 @@ class Environment:
         self.names: dict[str, Any] = {"same": _same, "empty": _empty, "is_": operator.is_}
         self.checks: list[Check] = []
         self.tensors: dict[int, Found] = {}
+        self.numbers: dict[str, tuple[float, str]] = {}  # by expression: may be others in each call; and their labels
+        self._rates: set[int] = set()  # identities of the groups of optimisers
         self._held: dict[int, str] = {}
         self._opened: set[str] = set()
         self._originals: dict[str, Any] = {}
@@ -89,6 +91,27 @@ class Environment:
                     with contextlib.suppress(Exception):  # part of a tuple, say
                         exec(check.undo, {**self.names, **self._originals}, here)
         return found
+
+    @contextlib.contextmanager
+    def standing_in(self, make: Callable[[str, float], Any]) -> Iterator[None]:
+        """Put ``make(expression, number)`` in the place of each number that may be another in each call."""
+        marks = {e: make(e, value) for e, (value, _) in self.numbers.items()}
+        for e, mark in marks.items():
+            exec(f"{e} = mark", self.names, {"mark": mark})
+        try:
+            yield
+            for e, mark in marks.items():
+                if eval(e, self.names) is not mark:
+                    raise Uncompilable(f"it changes {self.numbers[e][1]}, which it depends on")
+        finally:
+            for e, (value, _) in self.numbers.items():
+                exec(f"{e} = value", self.names, {"value": value})
+
+    def fix(self) -> None:
+        """Let the program depend on all numbers as they are."""
+        for e, (value, label) in self.numbers.items():
+            self._literal(e, value, label)
+        self.numbers.clear()
 
     def settle(self) -> None:
         """Forget what was needed only to get here: the values themselves, among them the arguments."""
@@ -193,7 +216,12 @@ class Environment:
         else:
             keys = f"type({e}) is {self._hold(type(value))} and {keys}"
         self._expect(keys, label, f"{e}.clear(); {e}.update({self._keep({**value})})")
-        self._todo += [(f"{e}[{k!r}]", v, f"{label}[{k!r}]") for k, v in value.items()]
+        for k, v in value.items():
+            if k == "lr" and id(value) in self._rates and type(v) is float:  # so that a scheduler may change it
+                self.numbers[f"{e}[{k!r}]"] = v, f"{label}[{k!r}]"
+                self._expect(f"type({e}[{k!r}]) is float", f"{label}[{k!r}]")
+            else:
+                self._todo.append((f"{e}[{k!r}]", v, f"{label}[{k!r}]"))
 
     def _by_tensor(self, e: str, value: dict[Any, Any], label: str) -> None:
         """A dictionary whose keys are tensors, such as the state of an optimiser."""
@@ -278,6 +306,8 @@ class Environment:
             return
         self._class(type(value), type(value).__name__)
         held = self._hold(value)
+        if type(value).__module__.startswith("chainrule.optim."):
+            self._rates.update(map(id, getattr(value, "param_groups", ())))
         if hasattr(value, "__dict__"):
             space = self._hold(value.__dict__)
             self._attributes += [

@@ -235,7 +235,11 @@ class Steps:
         ]
         if fresh and state:
             calls.append((setitem, self.state, p, state))
-        return state, olds, formula(now, array(p), g, *map(array, olds)), calls
+        found = formula(now, array(p), g, *map(array, olds))
+        found = tuple(
+            [boxes.astype(v, p._dtype) if isinstance(v, Box) and dtype_of(v) != p._dtype else v for v in found]
+        )
+        return state, olds, found, calls
 
     # --- what all have in common ------------------------------------------------------------------------
 
