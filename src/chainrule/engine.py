@@ -99,7 +99,7 @@ class Node:
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         """(node, output number) of each input, as PyTorch gives it: leaves appear as ``AccumulateGrad``."""
-        return tuple(_public_edge(e) for e in self.as_shown(self.edges))
+        return tuple(public_edge(e) for e in self.as_shown(self.edges))
 
     @property
     def count(self) -> int:
@@ -162,6 +162,7 @@ class Extra:
     capture: Any = None  # a weak reference to the output, which asked for retain_grad()
     packed: Any = None  # what stands for ``saved`` if hooks hold some of it; ``open(node, create_graph)`` gives it back
     slot: Any = None  # the tangent of a saved output
+    into: Any = None  # the edges that are shown, where the node stands for several operations
     hooked = False
     plain = True  # nothing to do beyond the rules: no metas, no hooks
 
@@ -206,7 +207,7 @@ class RemovableHandle:
         self.remove()
 
 
-def _public_edge(edge: Any) -> tuple[Any, int]:
+def public_edge(edge: Any) -> tuple[Any, int]:
     if edge is None:
         return (None, 0)
     return (edge.public, edge.number if type(edge) is Port else 0) if edge._seq else (edge._accumulator(), 0)

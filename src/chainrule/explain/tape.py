@@ -202,7 +202,8 @@ def _step(node: Any, items: dict[Any, Item], found: list[Item], title: Any) -> I
     name, named = title("t", node)
     wanted = () if prim is None else prim.params
     params = {k: v for k, v in (node.params or {}).items() if k in wanted}
-    item = Item(name, "step", node, prim=prim, label=node.name(), args=tuple(args), params=params, named=named)
+    label = node.name() if prim is None else prim.label
+    item = Item(name, "step", node, prim=prim, label=label, args=tuple(args), params=params, named=named)
     if saved and saved[0] is not None and prim is not None and prim.outputs is None:
         item.value = _plain(saved[0])
     for arg, value in zip(args, saved[1:], strict=False):

@@ -20,6 +20,7 @@ from ..primitive import Elementwise
 from ..tensor import Tensor
 from .kinds import attach, binary, export, in_place_of, no_kernel, public, unary
 from .samples import BESIDE_ZERO, ONE, TWO
+from .whole import whole
 
 
 class Add(Elementwise):
@@ -321,6 +322,11 @@ add, sub = _with_alpha("add", 1, "AddBackward0"), _with_alpha("sub", -1, "SubBac
 _rsub = Sub("RsubBackward0")
 
 
+@whole("RsubBackward0")
+def _rsub_scaled(other: Any, input: Tensor, alpha: float) -> Any:
+    return public["sub"](other, input, alpha=alpha)
+
+
 def rsub(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     """``other - alpha * input``.
 
@@ -331,7 +337,7 @@ def rsub(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     tensor([9., 8.])
     """
     _check_alpha(alpha, input, other)
-    return general(_rsub, (other, input), None, {}) if alpha == 1 else public["sub"](other, input, alpha=alpha)  # type: ignore[no-any-return]
+    return general(_rsub, (other, input), None, {}) if alpha == 1 else _rsub_scaled(other, input, alpha)  # type: ignore[no-any-return]
 
 
 export("rsub", rsub, method=False)

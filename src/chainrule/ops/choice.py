@@ -15,6 +15,7 @@ from ..primitive import Elementwise, Primitive, bind, table
 from ..tensor import Tensor, wrap
 from ..transforms import one_shape
 from .kinds import attach, binary, export
+from .whole import whole
 
 
 class Where(Elementwise):
@@ -156,13 +157,24 @@ def _clamped(prim: Primitive, input: Tensor, min: Any, max: Any) -> Tensor:
     if input._dtype.kind == "c":
         raise errors.not_of_complex(_clamp.real_only, input._dtype)
     if isinstance(min, Tensor) or isinstance(max, Tensor):
-        x = input if min is None else table["Maximum"](input, min)
-        return x if max is None else table["Minimum"](x, max)
+        return _within[prim.label](input, min, max)
     if input._dtype.kind in "iub" and any(isinstance(b, float) for b in (min, max)):
         input = table["Cast"](input, dtype=dtypes.default_float())
     if input._dtype.kind in "iu":
         min, max = (b if b is None else dtypes.number_as(b, input._dtype) for b in (min, max))
     return prim(input, min=min, max=max)  # type: ignore[no-any-return]
+
+
+def _between(input: Tensor, min: Any, max: Any) -> Tensor:
+    x = input if min is None else table["Maximum"](input, min)
+    return x if max is None else table["Minimum"](x, max)
+
+
+_within = {  # by the node of the same with numbers
+    "ClampBackward1": whole("ClampBackward0")(_between),
+    "ClampMinBackward0": whole("ClampMinBackward1")(_between),
+    "ClampMaxBackward0": whole("ClampMaxBackward1")(_between),
+}
 
 
 @takes_out(CASTS)

@@ -12,6 +12,7 @@ from ..primitive import Elementwise, Primitive, table
 from ..tensor import Tensor
 from .kinds import attach, export
 from .samples import ONE
+from .whole import clone_as
 
 
 class Clone(Elementwise):
@@ -69,6 +70,7 @@ def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
 
 def to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, **ignored: Any) -> Tensor:
     """This tensor in another dtype (or another tensor's); itself if nothing changes."""
+    flags = [a for a in args if isinstance(a, bool)]  # non_blocking and copy
     for a in args:
         if isinstance(a, Tensor):
             dtype = a.dtype
@@ -82,7 +84,7 @@ def to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bo
         make(device)
     d = self._dtype if dtype is None else dtypes.to_numpy(dtype)
     if d == self._dtype:
-        return self.clone() if copy else self
+        return clone_as("ToCopyBackward0", self) if copy or flags[1:] == [True] else self
     if self._dtype.kind == "c" and d.kind not in "cb":
         warnings.warn("Casting complex values to real discards the imaginary part", UserWarning, stacklevel=3)
     return _cast(self, dtype=d)  # type: ignore[no-any-return]

@@ -17,6 +17,7 @@ from ..primitive import Primitive, conj
 from ..tensor import Tensor
 from .kinds import export_all
 from .padding import pad
+from .whole import whole
 
 Ints = tuple[int, ...]
 
@@ -163,7 +164,8 @@ class ConvolutionWeights(Primitive):
 
 
 _convolution: Primitive = Convolution()
-_transposed: Primitive = ConvolutionTranspose()
+_transposed: Primitive = ConvolutionTranspose("ConvolutionBackward0")
+ConvolutionTranspose()
 _weights: Primitive = ConvolutionWeights()
 
 
@@ -201,10 +203,22 @@ def _batched(name: str, x: Tensor, w: Tensor, rank: int) -> Tensor:
     return x.unsqueeze(0) if x.ndim == rank + 1 else x
 
 
-def _finished(y: Tensor, bias: Tensor | None, x: Tensor, rank: int) -> Tensor:
-    if bias is not None:
-        y = y + bias.reshape(-1, *(1,) * rank)
-    return y.squeeze(0) if x.ndim == rank + 1 else y
+def _biased(prim: Primitive, x: Tensor, weight: Tensor, bias: Tensor, **params: Any) -> Tensor:
+    y: Tensor = prim(x, weight, **params)
+    return y + bias.reshape(-1, *(1,) * (y.ndim - 2))
+
+
+_as_one = whole("ConvolutionBackward0")(_biased)
+
+
+def _finished(
+    prim: Primitive, x: Tensor, weight: Tensor, bias: Tensor | None, input: Tensor, rank: int, **params: Any
+) -> Tensor:
+    if bias is None:
+        y: Tensor = prim(x, weight, **params)
+    else:  # PyTorch adds to complex numbers in a step of its own
+        y = (_biased if x._dtype.kind == "c" else _as_one)(prim, x, weight, bias, **params)
+    return y.squeeze(0) if input.ndim == rank + 1 else y
 
 
 def _convolve(
@@ -243,7 +257,7 @@ def _convolve(
                 "greater than actual input size\nA larger padding would make room for it."
             )
         )
-    return _finished(_convolution(x, weight, grid=grid, groups=groups), bias, input, rank)
+    return _finished(_convolution, x, weight, bias, input, rank, grid=grid, groups=groups)
 
 
 def conv1d(
@@ -324,7 +338,7 @@ def _spread(
         for n, s, p, d, k, e in zip(x._shape[2:], steps, around, gaps, kernel, extra, strict=True)
     )
     grid = Grid(kernel, steps, around, gaps, size, tuple(x._shape[2:]))
-    return _finished(_transposed(x, weight, grid=grid, groups=groups), bias, input, rank)
+    return _finished(_transposed, x, weight, bias, input, rank, grid=grid, groups=groups)
 
 
 def conv_transpose1d(

@@ -14,6 +14,7 @@ from .kinds import attach, export, export_all, in_place_of, public
 from .ordering import Position
 from .places import Gather
 from .reduce import _to_dtype
+from .whole import clone_as
 
 cat, cumsum = public["cat"], public["cumsum"]
 
@@ -116,7 +117,7 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None, out: Tensor | None = 
     """
     x = _to_dtype(input, dtype, widen=True)
     at = x._dim(dim)
-    return _cumprod(x, axis=at - x.ndim) if x.numel() and x.ndim else x.clone()
+    return _cumprod(x, axis=at - x.ndim) if x.numel() and x.ndim else clone_as("CumprodBackward0", x)
 
 
 @takes_out(SCALAR_TYPE)
@@ -126,7 +127,9 @@ def logcumsumexp(input: Tensor, dim: int, *, out: Tensor | None = None) -> Tenso
     Source: ``torch.logcumsumexp``.
     """
     at = input._dim(dim)
-    return _logcumsumexp(input, axis=at - input.ndim) if input.numel() and input.ndim else input.clone()
+    if not (input.numel() and input.ndim):
+        return clone_as("LogcumsumexpBackward0", input)
+    return _logcumsumexp(input, axis=at - input.ndim)  # type: ignore[no-any-return]
 
 
 # --- running extremes ------------------------------------------------------------------------------------------------
@@ -147,7 +150,7 @@ _Cummax, _Cummin = return_type("cummax", "values", "indices"), return_type("cumm
 def _running_extreme(gather: Any, result: Any, x: Tensor, dim: int, largest: bool) -> Any:
     axis = x._dim(dim) - x.ndim
     if not x.ndim:
-        return result(x.clone(), wrap(np.zeros((), np.int64)))
+        return result(clone_as(gather.label, x), wrap(np.zeros((), np.int64)))
     where = _running(x, axis=axis, largest=largest)
     return result(gather(x, where, axis=axis), where)
 

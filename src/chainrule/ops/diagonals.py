@@ -12,6 +12,7 @@ from ..primitive import Primitive, bind, table
 from ..tensor import Tensor, wrap
 from .index import Put, PutAdd, put_add
 from .kinds import export, export_all
+from .whole import clone_as, whole
 
 
 class Diagonal(Primitive):
@@ -75,6 +76,7 @@ def _to_end(x: Tensor, a: int, b: int) -> Tensor:
     return x if (a, b) == (n - 2, n - 1) else x.permute(*[i for i in range(n) if i not in (a, b)], a, b)
 
 
+@whole("DiagEmbedBackward0")
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """Matrices, in the new dimensions ``dim1`` and ``dim2``, with the last dimension of ``input`` as a diagonal.
 
@@ -101,7 +103,11 @@ def diag(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tens
     """
     if input.ndim not in (1, 2):
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
-    return diag_embed(input, diagonal) if input.ndim == 1 else _diagonal(input, offset=diagonal).clone()
+    return (
+        diag_embed(input, diagonal)
+        if input.ndim == 1
+        else clone_as("DiagonalBackward0_copy", _diagonal(input, offset=diagonal))
+    )
 
 
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
@@ -112,6 +118,7 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     return diag_embed(input.reshape(-1), offset)
 
 
+@whole("DiagonalScatterBackward0")
 def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """A copy of ``input`` with ``src`` as a diagonal.
 
@@ -131,6 +138,7 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0,
     return found if x is input else found.permute(*[order.index(i) for i in range(x.ndim)])
 
 
+@whole("TraceBackward0")
 def trace(input: Tensor) -> Tensor:
     """The sum of a matrix's diagonal.
 

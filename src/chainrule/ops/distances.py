@@ -14,6 +14,7 @@ from ..tensor import Tensor, wrap
 from .index import GetItem
 from .joining import broadcast_shapes
 from .kinds import export, public
+from .whole import whole
 
 vector_norm: Any = public["norm"]
 MODES = (
@@ -158,6 +159,7 @@ def pdist(input: Tensor, p: float = 2) -> Tensor:
     return _pairs(_cdist(input, input, p=float(p), product=False), key=(rows, columns))  # type: ignore[no-any-return]
 
 
+@whole("DistBackward0")
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of ``input - other``.
 

@@ -13,6 +13,7 @@ from ..tensor import Tensor, wrap
 from ..writes import compute_into
 from .kinds import export, export_all
 from .random import dropout_mask
+from .whole import whole
 
 _ALPHA = 1.7580993408473766  # minus what SELU tends to on the left
 
@@ -210,6 +211,7 @@ def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor,
     return input * mask, mask != 0
 
 
+@whole("NativeDropoutBackwardBackward0")
 def native_dropout_backward(grad_output: Tensor, mask: Tensor, scale: float) -> Tensor:
     """``grad_output * mask * scale``.  Source: ``torch.native_dropout_backward``."""
     found: Tensor = grad_output * (mask.type(grad_output.dtype) * scale)

@@ -28,6 +28,7 @@ from .solvers import (
     triangular,
     upper_part,
 )
+from .whole import whole
 
 # --- Cholesky's factor -----------------------------------------------------------------------------------------------
 
@@ -59,6 +60,7 @@ Cholesky()
 _CholeskyEx = return_type("linalg_cholesky_ex", "L", "info")
 
 
+@whole("LinalgCholeskyExBackward0")
 @takes_out(EXACT)
 def cholesky(input: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Tensor:
     """The lower triangular L with ``A = L Lᴴ`` of positive definite matrices; with ``upper``, Lᴴ.
@@ -77,6 +79,7 @@ def cholesky(input: Tensor, *, upper: bool = False, out: Tensor | None = None) -
     return found.mH if upper else found
 
 
+@whole("CholeskyBackward0")
 @takes_out(SAFELY)
 def old_cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """:func:`torch.linalg.cholesky` as it was called before.
@@ -86,6 +89,7 @@ def old_cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = Non
     return cholesky(input, upper=upper)
 
 
+@whole("LinalgCholeskyExBackward0")
 @takes_out(EXACT)
 def cholesky_ex(input: Tensor, *, upper: bool = False, check_errors: bool = False, out: Any = None) -> Any:
     """(factor, info), an info of 0 for success.
@@ -95,6 +99,7 @@ def cholesky_ex(input: Tensor, *, upper: bool = False, check_errors: bool = Fals
     return _CholeskyEx(cholesky(input, upper=upper), _fine(input))
 
 
+@whole("CholeskySolveBackward0")
 @takes_out(SAFELY)
 def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The solution of ``A X = input`` by Cholesky's factor of A.
@@ -107,6 +112,7 @@ def cholesky_solve(input: Tensor, L: Tensor, upper: bool = False, *, out: Tensor
     return triangular(a.mH, triangular(a, b, False, masked=False), True, masked=False)  # type: ignore[no-any-return]
 
 
+@whole("CholeskyInverseBackward0")
 @takes_out(SAFELY)
 def cholesky_inverse(L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The inverse of A by Cholesky's factor of A.
@@ -166,6 +172,7 @@ _LuFactor, _LuFactorEx = (
 _LuParts, _Unpacked = return_type("linalg_lu", "P", "L", "U"), return_type("lu_unpack", "P", "L", "U")
 
 
+@whole("LinalgLuFactorExBackward0")
 @takes_out(EXACT)
 def lu_factor(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
     """(LU, pivots): both factors in one matrix, and which rows were exchanged, counted from 1.
@@ -187,6 +194,7 @@ def lu_factor(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
     return _LuFactor(head, pivots)
 
 
+@whole("LinalgLuFactorExBackward0")
 @takes_out(EXACT)
 def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False, out: Any = None) -> Any:
     """(LU, pivots, info), an info of 0 for success.
@@ -197,6 +205,7 @@ def lu_factor_ex(A: Tensor, *, pivot: bool = True, check_errors: bool = False, o
     return _LuFactorEx(*found, _fine(A))
 
 
+@whole("LuUnpackBackward0")
 @takes_out(EXACT)
 def lu_unpack(
     LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True, *, out: Any = None
@@ -218,6 +227,7 @@ def lu_unpack(
     return _Unpacked(permutation, LU_data[..., :, :k].tril(-1) + eye, LU_data[..., :k, :].triu())
 
 
+@whole("LinalgLuBackward0")
 @takes_out(EXACT)
 def lu(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
     """(P, L, U) with ``A = P L U``: a permutation, a unit lower and an upper triangle.
@@ -228,6 +238,7 @@ def lu(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
     return _LuParts(*(found if pivot else (wrap(np.zeros(0, A._dtype)), *found[1:])))
 
 
+@whole("LinalgLuFactorExBackward0")
 @takes_out(ANY)
 def old_lu(A: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = None) -> Any:
     """:func:`torch.linalg.lu_factor` as it was called before.
@@ -238,6 +249,7 @@ def old_lu(A: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = No
     return (*found, _fine(A)) if get_infos else tuple(found)
 
 
+@whole("LinalgLuSolveBackward0")
 @takes_out(EXACT)
 def lu_solve(
     LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False, out: Tensor | None = None

@@ -12,6 +12,7 @@ from ..primitive import Primitive, bind
 from ..tensor import Tensor, wrap
 from .kinds import export, public
 from .scatter import positions
+from .whole import whole
 
 where = public["where"]
 
@@ -202,6 +203,7 @@ export("embedding_renorm_", embedding_renorm_, method=False)
 # --- bags --------------------------------------------------------------------------------------------------------------
 
 
+@whole("EmbeddingBagBackward0")
 def embedding_bag(
     input: Tensor, weight: Tensor, offsets: Tensor | None = None, max_norm: float | None = None,
     norm_type: float = 2, scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False,

@@ -12,6 +12,7 @@ from ..primitive import Primitive, table
 from ..tensor import Tensor
 from .kinds import export, no_kernel
 from .reduce import Reduction, _tensor, axes, kept, spread
+from .whole import clone_as
 
 
 def shares(xp: Any, x: Any, out: Any, axis: tuple[int, ...]) -> Any:
@@ -148,7 +149,9 @@ def _extreme(name: str, x: Tensor, dim: Any, keepdim: bool) -> Any:
         return whole(x, axis=_filled(x, axes(x, None), name), keepdims=False)
     n = x.ndim
     if not n:
-        return result(x.clone(), table["Cast"](x.detach() * 0, dtype=dtypes.int64.np))
+        return result(
+            clone_as(f"{name.capitalize()}Backward0", x), table["Cast"](x.detach() * 0, dtype=dtypes.int64.np)
+        )
     if x._dtype.kind == "c":
         refused = RuntimeError(f"{name}(): does not support complex input")
         raise errors.not_of_complex(refused, x._dtype)

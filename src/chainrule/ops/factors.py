@@ -20,6 +20,7 @@ from .orthogonal import qr
 from .random import fresh
 from .solvers import POSITIVE, TALL, Algorithm, square
 from .spectral import svd
+from .whole import whole
 
 matmul: Any = public["matmul"]
 
@@ -60,6 +61,7 @@ def geqrf(input: Tensor, *, out: Any = None) -> Any:
     return _Geqrf(found[..., :-1, :], found[..., -1, :k])
 
 
+@whole("OrmqrBackward0")
 @takes_out(
     "torch.ormqr: Expected input and result to have the same dtype, but input has dtype{result} and result has dtype {out}"
 )

@@ -16,6 +16,7 @@ from ..primitive import promote
 from ..tensor import Tensor, wrap
 from .kinds import export, export_all
 from .pieces import cat, stack
+from .whole import whole
 
 
 def _several(tensors: Any) -> list[Tensor]:
@@ -101,6 +102,7 @@ def column_stack(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Ten
     return _joined("column_stack", tensors, 1, lambda x: x if x.ndim > 1 else x.reshape(-1, 1))
 
 
+@whole("BlockDiagBackward0")
 def block_diag(*tensors: Tensor) -> Tensor:
     """The matrix with the given ones along its diagonal.
 

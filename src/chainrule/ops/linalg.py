@@ -13,6 +13,7 @@ from ..outputs import CASTS, EXACT, takes_out
 from ..primitive import Primitive, align, bind, conj, table
 from ..tensor import Tensor
 from .kinds import attach, export
+from .whole import whole
 
 
 def adjoint(xp: Any, m: Any) -> Any:
@@ -282,6 +283,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Te
     return bind(_addmm if n == 2 else _linear, (input, weight, bias), {})  # type: ignore[no-any-return]
 
 
+@whole("AddmmBackward0")
 @takes_out(EXACT)
 def addmm(
     input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1, out: Tensor | None = None

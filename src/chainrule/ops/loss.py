@@ -16,6 +16,7 @@ from ..tensor import Tensor
 from .activation import log_softmax
 from .kinds import no_kernel, only_floats
 from .reduce import count, kept
+from .whole import whole
 
 
 class MseLoss(Primitive):
@@ -224,6 +225,13 @@ def nll_loss(
     Source: ``torch.nn.functional.nll_loss``.
     """
     _reduction(reduction)
+    rank = input.ndim
+    if rank == 2 or (rank not in (1, 4) and reduction == "none"):
+        return _nll_loss(input, target, weight, ignore_index, reduction)
+    return _nll_whole["NllLoss" if rank == 1 else "NllLoss2D"](input, target, weight, ignore_index, reduction)
+
+
+def _nll_loss(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str) -> Tensor:
     only_floats("nll_loss_out_frame", input)
     constants("nll_loss_forward", weight=weight)
     if target._dtype.kind not in "iu":
@@ -254,7 +262,10 @@ def nll_loss(
     else:
         w = weight[safe] * (~ignored).to(input.dtype)
     out: Tensor = _nll(logp, safe.unsqueeze(-1), w.detach(), reduction=reduction)
-    return out.reshape(shape) if reduction == "none" else out
+    return out.reshape(shape) if reduction == "none" and out._shape != shape else out
+
+
+_nll_whole = {name: whole(f"{name}Backward0")(_nll_loss) for name in ("NllLoss", "NllLoss2D")}
 
 
 def cross_entropy(

@@ -13,8 +13,10 @@ from .kinds import only_floats
 from .loss import _reduction, constants, legacy_reduction
 from .losses import _mean, _softplus
 from .units import pairwise_distance
+from .whole import whole
 
 
+@whole("SoftMarginLossBackward0")
 def soft_margin_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean",
@@ -54,9 +56,10 @@ def margin_ranking_loss(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
             f"input1: {input1.size()}, input2: {input2.size()}, target: {target.size()} "
         )
-    return _mean((-target * (input1 - input2) + margin).clamp(min=0), reduction)
+    return _mean((-target * (input1 - input2) + margin).clamp_min(0), reduction)
 
 
+@whole("MultiMarginLossBackward0")
 def multi_margin_loss(
     input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None,
     size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean",
@@ -104,6 +107,7 @@ def _within(target: Tensor, classes: int, least: int) -> None:
         raise explained(RuntimeError(f"target out of range\nClasses are {least} to {classes - 1}."))
 
 
+@whole("MultilabelMarginLossBackward0")
 def multilabel_margin_loss(
     input: Tensor, target: Tensor, size_average: bool | None = None, reduce: bool | None = None,
     reduction: str = "mean",
@@ -176,7 +180,7 @@ def hinge_embedding_loss(
     tensor([0.5000, 0.7500])
     """
     reduction = _reduction(legacy_reduction(size_average, reduce, reduction))
-    unlike = (margin - input).clamp(min=0)
+    unlike = (margin - input).clamp_min(0)
     each = unlike.masked_fill(target == 1, 0) + input.masked_fill(target == -1, 0)
     return _mean(each, reduction)
 
@@ -208,7 +212,7 @@ def cosine_embedding_loss(
     squares = ((input1 * input1).sum(-1) + least) * ((input2 * input2).sum(-1) + least)
     cos = (input1 * input2).sum(-1) / squares.sqrt()
     like = (1 - cos).masked_fill(target != 1, 0)
-    return _mean(like + (cos - margin).clamp(min=0).masked_fill(target != -1, 0), reduction)
+    return _mean(like + (cos - margin).clamp_min(0).masked_fill(target != -1, 0), reduction)
 
 
 # --- triplets --------------------------------------------------------------------------------------------
@@ -262,4 +266,4 @@ def triplet_margin_with_distance_loss(
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
         far = far.minimum(distance(positive, negative))
-    return _mean((margin + near - far).clamp(min=0), reduction)
+    return _mean((margin + near - far).clamp_min(0), reduction)

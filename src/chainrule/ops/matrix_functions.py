@@ -26,6 +26,7 @@ from .solvers import (
     square,
 )
 from .spectral import svdvals
+from .whole import whole
 
 
 class Pinv(Algorithm):
@@ -85,6 +86,7 @@ _expm: Primitive = MatrixExp("LinalgMatrixExpBackward0")
 Pinv(), MatrixExp()
 
 
+@whole("LinalgPinvBackward0")
 @takes_out("linalg.pinv: Expected result to be safely castable from {result} dtype, but got result with dtype {out}")
 def pinv(
     A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None, out: Any = None
@@ -118,6 +120,7 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 _Lstsq = return_type("linalg_lstsq", "solution", "residuals", "rank", "singular_values")
 
 
+@whole("LinalgLstsqBackward0")
 @takes_out(
     "torch.linalg.lstsq: Expected solution to be safely castable from {result} dtype, but got solution with dtype {out}"
 )

@@ -9,11 +9,13 @@ from ..outputs import ANY, EXACT, takes_out
 from ..tensor import Tensor
 from .extremes import return_type
 from .kinds import attach, export, export_all, public
+from .whole import whole
 
 matmul, where = public["matmul"], public["where"]
 _Aminmax = return_type("aminmax", "min", "max")
 
 
+@whole("AminmaxBackward0")
 @takes_out(EXACT)
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out: Any = None) -> Any:
     """The smallest and the largest entry, of all or along ``dim``; ties share the gradient.
@@ -28,6 +30,7 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False, out
     return _Aminmax(input.amin(over, keepdim), input.amax(over, keepdim))
 
 
+@whole("VarMeanBackward0")
 def var_mean(
     input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: float | None = None
 ) -> tuple[Tensor, Tensor]:
@@ -39,6 +42,7 @@ def var_mean(
     return input.var(dim, unbiased, keepdim, correction=correction), input.mean(over, keepdim)
 
 
+@whole("StdMeanBackward0")
 def std_mean(
     input: Tensor, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: float | None = None
 ) -> tuple[Tensor, Tensor]:
@@ -50,6 +54,7 @@ def std_mean(
     return input.std(dim, unbiased, keepdim, correction=correction), input.mean(over, keepdim)
 
 
+@whole("NansumBackward0")
 @takes_out(ANY)
 def nansum(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None
@@ -131,6 +136,7 @@ def corrcoef(input: Tensor) -> Tensor:
     return found.clamp(-1, 1)  # type: ignore[no-any-return]
 
 
+@whole("RenormBackward0")
 @takes_out(EXACT)
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float, *, out: Tensor | None = None) -> Tensor:
     """Slices along ``dim`` whose p-norm is above ``maxnorm`` scaled down to it.

@@ -16,6 +16,7 @@ from ..tensor import Tensor, wrap
 from . import normalisation
 from .convolution import _convolve, _spread
 from .kinds import export, export_all
+from .whole import whole
 
 
 def _spread_of(x: Tensor, axis: tuple[int, ...], eps: float) -> tuple[Tensor, Tensor]:
@@ -24,6 +25,7 @@ def _spread_of(x: Tensor, axis: tuple[int, ...], eps: float) -> tuple[Tensor, Te
     return mean, (x.var(axis, correction=0, keepdim=True) + eps).rsqrt()
 
 
+@whole("NativeLayerNormBackward0")
 def native_layer_norm(
     input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -39,6 +41,7 @@ def native_layer_norm(
     return (out, *_spread_of(input.detach(), tuple(range(-len(normalized_shape), 0)), eps))
 
 
+@whole("NativeGroupNormBackward0")
 def native_group_norm(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, N: int, C: int, HxW: int, group: int, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -53,6 +56,7 @@ def native_group_norm(
     return out, mean.squeeze(-1), rstd.squeeze(-1)
 
 
+@whole("NativeBatchNormBackward0")
 @takes_out(SCALAR)
 def native_batch_norm(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None,
@@ -69,6 +73,7 @@ def native_batch_norm(
     return out, mean.reshape(-1), rstd.reshape(-1)
 
 
+@whole("NativeBatchNormLegitBackward0")
 @takes_out(SCALAR)
 def native_batch_norm_legit(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, *rest: Any, out: Any = None
@@ -81,6 +86,7 @@ def native_batch_norm_legit(
     return native_batch_norm(input, weight, bias, *running)
 
 
+@whole("BatchNormWithUpdateBackward0")
 def batch_norm_with_update(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor, running_var: Tensor,
     momentum: float, eps: float,

@@ -16,6 +16,7 @@ from ..tensor import Tensor
 from ..transforms import batches
 from .kinds import export, no_kernel, only_floats
 from .padding import pad
+from .whole import whole
 
 
 class Standardise(Primitive):
@@ -104,6 +105,7 @@ def _last(input: Tensor, shape: Sequence[int], star: str, **given: Tensor | None
     return tuple(range(-len(shape), 0))
 
 
+@whole("NativeLayerNormBackward0")
 def layer_norm(
     input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, bias: Tensor | None = None,
     eps: float = 1e-5,
@@ -150,6 +152,7 @@ def rms_norm(
 # --- by channel ------------------------------------------------------------------------------------------
 
 
+@whole("NativeGroupNormBackward0")
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
@@ -191,6 +194,7 @@ def _update(running: Tensor | None, value: Tensor, momentum: float) -> None:
         running.copy_(running * (1 - momentum) + value * momentum)
 
 
+@whole("NativeBatchNormBackward0")
 def batch_norm(
     input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None,
     bias: Tensor | None = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5,

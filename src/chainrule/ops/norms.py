@@ -17,6 +17,7 @@ from .solvers import (
     numbers,
 )
 from .spectral import svdvals
+from .whole import whole
 
 
 @takes_out(EXACT)
@@ -100,6 +101,7 @@ def cond(A: Tensor, p: Any = None, *, out: Any = None) -> Tensor:
         return wrap(np.full(A._shape[:-2], math.inf, A._dtype.type(0).real.dtype))
 
 
+@whole("LinalgCrossBackward0")
 @takes_out(EXACT)
 def cross(input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
     """The cross product of vectors of three, along ``dim``.

@@ -15,6 +15,7 @@ from .extremes import return_type
 from .kinds import export_all, public
 from .places import Chosen, Gather
 from .reduce import Reduction, axes, spread
+from .whole import clone_as
 
 
 class Position(Primitive):
@@ -52,7 +53,8 @@ class ArgMode(Position):
 
 
 _argsort, _argtop, _argmiddle, _argmode = ArgSort(), ArgTop(), ArgMiddle(), ArgMode()
-_sorted, _topped, _kth = Gather("SortBackward0"), Gather("TopkBackward0"), Chosen("KthvalueBackward0")
+_sorted, _sorted_stably = Gather("SortBackward0"), Gather("SortBackward1")
+_topped, _kth = Gather("TopkBackward0"), Chosen("KthvalueBackward0")
 _moded, _middled, _nanmiddled = Chosen("ModeBackward0"), Chosen("MedianBackward1"), Chosen("NanmedianBackward1")
 _Sort, _Topk, _Kth = (return_type(n, "values", "indices") for n in ("sort", "topk", "kthvalue"))
 _Mode, _Median, _NanMedian = (return_type(n, "values", "indices") for n in ("mode", "median", "nanmedian"))
@@ -62,12 +64,12 @@ def _taken(prim: Primitive, result: Any, x: Tensor, indices: Tensor, axis: int) 
     return result(prim(x, indices, axis=axis), indices)
 
 
-def _scalar(result: Any, x: Tensor) -> Any:
-    return result(x.clone(), wrap(np.zeros((), np.int64)))
+def _scalar(prim: Primitive, result: Any, x: Tensor) -> Any:
+    return result(clone_as(prim.label, x), wrap(np.zeros((), np.int64)))
 
 
 @takes_out(EXACT)
-def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False, *, out: Any = None) -> Any:
+def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool | None = None, *, out: Any = None) -> Any:
     """(values, indices) in rising or falling order along ``dim``; equal entries stay in order, nan is the largest.
 
     Source: ``torch.sort``.
@@ -76,10 +78,10 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
     >>> torch.sort(torch.tensor([3.0, 1.0, 2.0])).indices
     tensor([1, 2, 0])
     """
-    at = input._dim(dim) - input.ndim
+    at, by = input._dim(dim) - input.ndim, _sorted if stable is None else _sorted_stably
     if not input.ndim:
-        return _scalar(_Sort, input)
-    return _taken(_sorted, _Sort, input, _argsort(input, axis=at, descending=bool(descending)), at)
+        return _scalar(by, _Sort, input)
+    return _taken(by, _Sort, input, _argsort(input, axis=at, descending=bool(descending)), at)
 
 
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
@@ -109,7 +111,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     if not 0 <= k <= (input._shape[at] if input.ndim else 1):
         raise RuntimeError("selected index k out of range")
     if not input.ndim:
-        return _scalar(_Topk, input) if k else _Topk(input.reshape(1)[:0], wrap(np.zeros(0, np.int64)))
+        return _scalar(_topped, _Topk, input) if k else _Topk(input.reshape(1)[:0], wrap(np.zeros(0, np.int64)))
     return _taken(_topped, _Topk, input, _argtop(input, k=int(k), axis=at, largest=bool(largest)), at)
 
 
@@ -125,7 +127,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out
     if not 1 <= k <= (input._shape[at] if input.ndim else 1):
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {at}")
     if not input.ndim:
-        return _scalar(_Kth, input)
+        return _scalar(_kth, _Kth, input)
     at -= input.ndim
     where = _argsort(input, axis=at, descending=False).narrow(at, k - 1, 1)
     return _chosen(_kth, _Kth, input, where, at, keepdim)
@@ -142,7 +144,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False, *, out: Any = None
     Source: ``torch.mode``.
     """
     if not input.ndim:
-        return _scalar(_Mode, input)
+        return _scalar(_moded, _Mode, input)
     at = input._dim(dim) - input.ndim
     if not input._shape[at]:
         raise IndexError(f"mode(): Expected reduction dim {at + input.ndim} to have non-zero size.")
@@ -189,7 +191,7 @@ def _middle(name: str, x: Tensor, dim: int | None, keepdim: bool) -> Any:
         return (_nanmedian if skip else _median)(x, axis=axes(x, None), skip=skip)
     result = _NanMedian if skip else _Median
     if not x.ndim:
-        return _scalar(result, x)
+        return _scalar(_nanmiddled if skip else _middled, result, x)
     at = x._dim(dim) - x.ndim
     if not x._shape[at]:
         raise IndexError(f"{name}(): Expected reduction dim {at + x.ndim} to have non-zero size.")

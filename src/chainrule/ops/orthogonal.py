@@ -25,6 +25,7 @@ from .solvers import (
     triangular,
     upper_part,
 )
+from .whole import whole
 
 
 class Qr(Algorithm):
@@ -67,6 +68,7 @@ _qr_part = GetItem("LinalgQrBackward0")
 _QR, _OldQR = return_type("linalg_qr", "Q", "R"), return_type("qr", "Q", "R")
 
 
+@whole("LinalgQrBackward0")
 @takes_out(EXACT)
 def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
     """(Q, R) with ``A = Q R``: orthonormal columns, and an upper triangle.
@@ -106,6 +108,7 @@ def old_qr(input: Tensor, some: bool = True, *, out: Any = None) -> Any:
     return _OldQR(*qr(input, "reduced" if some else "complete"))
 
 
+@whole("LinalgHouseholderProductBackward0")
 @takes_out(
     "torch.linalg.householder_product: Expected result to be safely castable from {result} dtype, but got result with dtype {out}"
 )

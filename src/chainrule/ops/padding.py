@@ -10,6 +10,7 @@ from ..primitive import Primitive
 from ..tensor import Tensor
 from .kinds import export
 from .shape import cat
+from .whole import whole
 
 Widths = tuple[tuple[int, int], ...]  # before and after each of the last axes; negative ones cut off
 
@@ -86,9 +87,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         )
     for axis, (a, b) in enumerate(pairs, start=-len(pairs)):
         _check(mode, input, axis, a, b)
-    for axis, (a, b) in enumerate(pairs, start=-len(pairs)):
-        input = _ENDS[mode](input, axis, a, b)
-    return input
+    found: Tensor = _padded[mode, len(pairs)](input, pairs)
+    return found
 
 
 def constant_pad_nd(input: Tensor, pad: Sequence[int], value: float = 0) -> Tensor:
@@ -168,5 +168,18 @@ def _circular(x: Tensor, axis: int, a: int, b: int) -> Tensor:
 
 
 _ENDS = {"reflect": _reflect, "replicate": _replicate, "circular": _circular}
+
+
+def _by_ends(mode: str, pairs: int) -> Any:
+    def padded(x: Tensor, widths: Widths) -> Tensor:
+        for axis, (a, b) in enumerate(widths, start=-pairs):
+            x = _ENDS[mode](x, axis, a, b)
+        return x
+
+    name = {"reflect": "Reflection", "replicate": "Replication"}.get(mode)
+    return padded if name is None else whole(f"{name}Pad{pairs}DBackward0")(padded)
+
+
+_padded = {(mode, n): _by_ends(mode, n) for mode in _ENDS for n in (1, 2, 3)}
 
 export("constant_pad_nd", constant_pad_nd, method=False)

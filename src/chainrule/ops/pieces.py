@@ -14,6 +14,7 @@ from ..primitive import promote
 from ..tensor import Tensor
 from .index import GetItem, Put, mark_several
 from .kinds import export, export_all, public
+from .whole import clone_as
 
 cat, stack = public["cat"], public["stack"]
 _split, _split_sizes = GetItem("SplitBackward0"), GetItem("SplitWithSizesBackward0")
@@ -232,8 +233,10 @@ def slice_scatter(
 def _unsafe(f: Any) -> Any:
     """The pieces as tensors of their own, which may be written to."""
 
+    label = "UnsafeSplitWithSizesBackward0" if f is split_with_sizes else "UnsafeSplitBackward0"
+
     def pieces(*args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
-        return tuple([p.clone() for p in f(*args, **kwargs)])
+        return tuple([clone_as(label, p) for p in f(*args, **kwargs)])
 
     pieces.__name__ = pieces.__qualname__ = f"unsafe_{f.__name__}"
     pieces.__doc__ = f.__doc__.replace("Views of", "Copies of").replace(

@@ -213,7 +213,7 @@ def trunc_divide(xp: Any, x: Any, y: Any) -> Any:
     return whole + ((whole < 0) & (whole * y != x))
 
 
-_rounded = {"floor": DivFloor("DivBackward1"), "trunc": DivTrunc("DivBackward1")}
+_rounded = {"floor": DivFloor("DivBackward2"), "trunc": DivTrunc("DivBackward2")}
 DivFloor(), DivTrunc()
 
 

@@ -11,6 +11,7 @@ from ..outputs import CASTS, EXACT, takes_out
 from ..tensor import Tensor
 from .einsum import einsum
 from .kinds import attach, export, export_all, in_place_of, public
+from .whole import whole
 
 matmul, bmm, where = public["matmul"], public["bmm"], public["where"]
 
@@ -66,6 +67,7 @@ def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     return tensordot(input, other, [[-1], [-1]])
 
 
+@whole("VdotBackward0")
 @takes_out("result dtype {out} does not match input dtype {result}")
 def vdot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The dot product of two vectors, the first conjugated.
@@ -129,6 +131,7 @@ def _plus(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
     return _scaled(input, beta) + _scaled(product, alpha)  # type: ignore[no-any-return]
 
 
+@whole("AddmvBackward0")
 @takes_out(EXACT)
 def addmv(
     input: Tensor, mat: Tensor, vec: Tensor, *, beta: float = 1, alpha: float = 1, out: Tensor | None = None
@@ -140,6 +143,7 @@ def addmv(
     return _plus(input, public["mv"](mat, vec), beta, alpha)
 
 
+@whole("AddrBackward0")
 @takes_out(CASTS)
 def addr(
     input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: float = 1, alpha: float = 1, out: Tensor | None = None
@@ -154,6 +158,7 @@ def addr(
     return _plus(input, vec1.unsqueeze(1) * vec2, beta, alpha)
 
 
+@whole("BaddbmmBackward0")
 @takes_out(EXACT)
 def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1, out: Tensor | None = None
@@ -165,6 +170,7 @@ def baddbmm(
     return _plus(input, bmm(batch1, batch2), beta, alpha)
 
 
+@whole("AddbmmBackward0")
 @takes_out("self and mat2 must have the same dtype, but got {out} and {result}")
 def addbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1, out: Tensor | None = None

@@ -17,6 +17,7 @@ from .filling import room
 from .index import put_add
 from .kinds import attach, export, export_all, public
 from .pieces import narrow  # noqa: F401  whose copy is declared here, with others
+from .whole import clone_as, whole
 
 
 class Roll(Primitive):
@@ -31,6 +32,7 @@ class Roll(Primitive):
 _roll: Primitive = Roll()
 
 
+@whole("RollBackward0")
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     """Shifted by ``shifts`` along ``dims``, what falls off coming back; without ``dims``, as if it were flat.
 
@@ -179,6 +181,7 @@ def flipud(input: Tensor) -> Tensor:
     return input.flip(0)
 
 
+@whole("Rot90Backward0")
 def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
     """Turned ``k`` times by 90 degrees, from the first of ``dims`` towards the second.
 
@@ -215,6 +218,7 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     return input.reshape(*input._shape[:at], *full, *input._shape[at + 1 :])
 
 
+@whole("SumBackward1")
 def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     """Summed over the dimensions along which ``size`` would be expanded to this shape."""
     shape = tuple(size[0] if len(size) == 1 and not isinstance(size[0], int) else size)
@@ -248,7 +252,12 @@ def _copied(name: str) -> Any:
     @takes_out(EXACT)
     def copy(input: Tensor, *args: Any, out: Any = None, **kwargs: Any) -> Any:
         found = f(input, *args, **kwargs)
-        return tuple([y.clone() for y in found]) if isinstance(found, tuple) else found.clone()
+        return tuple(map(copied, found)) if isinstance(found, tuple) else copied(found)
+
+    def copied(view: Tensor) -> Tensor:
+        if view._node is None:
+            return view.clone()
+        return clone_as("NarrowCopyBackward0" if name == "narrow" else f"{view._node.name()}_copy", view)
 
     copy.__name__ = copy.__qualname__ = f"{name}_copy"
     copy.__doc__ = f"``{name}`` with memory of its own.\n\n    Source: ``torch.{name}_copy``.\n    "
@@ -276,7 +285,7 @@ def alias_copy(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 
     Source: ``torch.alias_copy``.
     """
-    return input.clone()
+    return clone_as("AliasBackward0_copy", input)
 
 
 export("alias_copy", alias_copy, method=False)
@@ -291,7 +300,8 @@ def slice_copy(input: Tensor, dim: int = 0, start: int | None = None, end: int |
     >>> torch.slice_copy(torch.arange(6), 0, 1, 6, 2)
     tensor([1, 3, 5])
     """
-    return input[(*(slice(None),) * input._dim(dim), slice(start, end, step))].clone()
+    found: Tensor = input[(*(slice(None),) * input._dim(dim), slice(start, end, step))]
+    return clone_as("SliceBackward0_copy", found)
 
 
 export("slice_copy", slice_copy, method=False)

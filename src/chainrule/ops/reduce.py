@@ -11,6 +11,7 @@ from ..outputs import ANY, takes_out
 from ..primitive import Primitive, conj, table
 from ..tensor import Tensor
 from .kinds import export
+from .whole import clone_as
 
 SAMPLES: Any = [
     (((2, 3),), {"axis": (-1,), "keepdims": False}), (((2, 3),), {"axis": (-2, -1), "keepdims": False}),
@@ -282,7 +283,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None, out: Tensor | None = N
     Source: ``torch.cumsum``.
     """
     x = _to_dtype(input, dtype, widen=True)
-    return _cumsum(x, axis=x._dim(dim) - x.ndim) if x.ndim else x.clone()
+    return _cumsum(x, axis=x._dim(dim) - x.ndim) if x.ndim else clone_as("CumsumBackward0", x)
 
 
 for _f in (sum, mean, prod, logsumexp, all, any, cumsum):

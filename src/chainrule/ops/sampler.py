@@ -15,6 +15,7 @@ from ..tensor import Tensor, wrap
 from .kinds import export, export_all, public
 from .places import Gather
 from .resampling import cubic_weights
+from .whole import whole
 
 where = public["where"]
 _gather = Gather()
@@ -92,6 +93,9 @@ def _sampled(x: Tensor, grid: Tensor, mode: str, padding: str, align: bool) -> T
     return total.reshape(*shape)  # type: ignore[no-any-return]
 
 
+_by_rank = {4: whole("GridSampler2DBackward0")(_sampled), 5: whole("GridSampler3DBackward0")(_sampled)}
+
+
 def _check(x: Tensor, grid: Tensor, mode: str) -> None:
     shapes = f"but got input with sizes {list(x.shape)} and grid with sizes {list(grid.shape)}"
     if x.ndim not in (4, 5) or grid.ndim != x.ndim:
@@ -153,7 +157,7 @@ def grid_sample(
             f"'{padding_mode}'"
         )
     _check(input, grid, mode)
-    return _sampled(input, grid, mode, padding_mode, _aligned(align_corners))
+    return _by_rank[input.ndim](input, grid, mode, padding_mode, _aligned(align_corners))
 
 
 def _aligned(align: bool | None) -> bool:
@@ -172,7 +176,7 @@ def grid_sampler(
     """:func:`grid_sample` with its modes as numbers.  Source: ``torch.grid_sampler``."""
     mode = _MODES[interpolation_mode]
     _check(input, grid, mode)
-    return _sampled(input, grid, mode, _PADDINGS[padding_mode], align_corners)
+    return _by_rank[input.ndim](input, grid, mode, _PADDINGS[padding_mode], align_corners)
 
 
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:

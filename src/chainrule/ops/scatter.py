@@ -23,9 +23,11 @@ from .keys import hidden, normal_key
 from .kinds import export, export_all, public
 from .places import add, along_last, computed, places
 from .pointwise import not_of_complex
+from .whole import whole
 
 _put, _put_add = Put("ScatterBackward0"), PutAdd("ScatterAddBackward0")
-_put_number, _index_copy, _index_fill = Put("ScatterBackward1"), Put("IndexCopyBackward0"), Put("IndexFillBackward0")
+_put_number, _index_copy = Put("ScatterBackward1"), Put("IndexCopyBackward0")
+_index_fill, _index_fill_number = Put("IndexFillBackward1"), Put("IndexFillBackward0")
 _index_add, _put_at, _take = PutAdd("IndexAddBackward0"), Put("PutBackward0"), GetItem("TakeBackward0")
 _masked_select, _masked_scatter = GetItem("MaskedSelectBackward0"), Put("MaskedScatterBackward0")
 
@@ -122,6 +124,7 @@ def scatter(
     return _shaped(_put(x, what, key=key), input)
 
 
+@whole("ScatterAddBackward0")
 @takes_out(EXACT)
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Tensor | None = None) -> Tensor:
     """``input`` with the entries of ``src`` added at the places that ``index`` names along ``dim``.
@@ -274,6 +277,7 @@ def _most(d: Any) -> Any:
     return np.inf if d.kind == "f" else True if d.kind == "b" else int(np.iinfo(d).max)
 
 
+@whole("ScatterReduceBackward0")
 @takes_out(EXACT)
 def scatter_reduce(
     input: Tensor,
@@ -310,6 +314,7 @@ def _rows(name: str, x: Tensor, dim: int, index: Tensor) -> tuple[Tensor, Any, i
     return x, (*(slice(None),) * at, where, ...), at
 
 
+@whole("IndexAddBackward0")
 @takes_out(EXACT)
 def index_add(
     input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1, out: Tensor | None = None
@@ -334,6 +339,7 @@ def index_add(
     return _shaped(x + added, input)
 
 
+@whole("IndexCopyBackward0")
 @takes_out(EXACT)
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: Tensor | None = None) -> Tensor:
     """A copy of ``input`` with the slices of ``source`` at the places that ``index`` names along ``dim``.
@@ -365,9 +371,11 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
             f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {what.ndim} dimension(s)."
         )
     key = tuple([np.unique(k) if isinstance(k, np.ndarray) else k for k in key])  # each slice is filled once
-    return _shaped(_index_fill(x, what, key=key), input)
+    by = _index_fill if isinstance(value, Tensor) else _index_fill_number
+    return _shaped(by(x, what, key=key), input)
 
 
+@whole("IndexReduceBackward0")
 @takes_out(EXACT)
 def index_reduce(
     input: Tensor,
@@ -392,6 +400,7 @@ def index_reduce(
     return _shaped(_reduced(_index_reduce, x, source, key, reduce, include_self), input)
 
 
+@whole("IndexPutBackward0")
 def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
     """A copy of ``input`` with ``values`` at ``input[indices]``; with ``accumulate``, added to what is there.
 
@@ -413,6 +422,7 @@ def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = Fa
     return input + flat.reshape(input._shape)  # type: ignore[no-any-return]
 
 
+@whole("PutBackward0")
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
     """A copy of ``input`` with the entries of ``source`` at the places that ``index`` names in the flattened tensor.
 
@@ -509,6 +519,7 @@ def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = None) -> 
     return _masked_select(x.reshape(-1), key=(np.flatnonzero(np.broadcast_to(where, shape)), ...))  # type: ignore[no-any-return]
 
 
+@whole("MaskedScatterBackward0")
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """A copy of ``input`` with the entries of ``source``, in their order, where the mask holds.
 

@@ -12,11 +12,13 @@ from ..errors import explained
 from ..tensor import Tensor, wrap
 from .kinds import export, no_kernel, public
 from .scatter import scatter_add, scatter_reduce
+from .whole import whole
 
 REDUCTIONS = {"sum": "sum", "prod": "prod", "mean": "sum", "max": "amax", "min": "amin"}
 EMPTY = {"sum": 0.0, "prod": 1.0, "mean": math.nan, "max": -math.inf, "min": math.inf}
 
 
+@whole("SegmentReduceBackward0")
 def segment_reduce(
     data: Tensor, reduce: str, *, lengths: Tensor | None = None, indices: Tensor | None = None,
     offsets: Tensor | None = None, axis: int = 0, unsafe: bool = False, initial: float | None = None,

@@ -121,7 +121,7 @@ class Stack(Primitive):
 
 _view, _unsqueeze = Reshape("ViewBackward0"), Reshape("UnsqueezeBackward0")
 _alias, _copied = Reshape("ReshapeAliasBackward0"), Reshape("UnsafeViewBackward0")
-_squeeze, _squeeze_dim = Reshape("SqueezeBackward0"), Reshape("SqueezeBackward1")
+_squeeze, _squeeze_dim, _squeeze_dims = [Reshape(f"SqueezeBackward{i}") for i in range(3)]
 _permute, _t, _transpose = Permute(), Permute("TBackward0"), Permute("TransposeBackward0")
 _expand, _flip, _cat, _stack = Expand(), Flip(), Cat(), Stack()
 Reshape()
@@ -228,7 +228,8 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     if dim is None:
         return _squeeze(input, shape=tuple([n for n in shape if n != 1]))  # type: ignore[no-any-return]
     dims = {input._dim(d) for d in ((dim,) if isinstance(dim, int) else dim)}
-    return _squeeze_dim(input, shape=tuple([n for i, n in enumerate(shape) if n != 1 or i not in dims]))  # type: ignore[no-any-return]
+    by = _squeeze_dim if isinstance(dim, int) else _squeeze_dims
+    return by(input, shape=tuple([n for i, n in enumerate(shape) if n != 1 or i not in dims]))  # type: ignore[no-any-return]
 
 
 def permute(input: Tensor, *dims: Any) -> Tensor:

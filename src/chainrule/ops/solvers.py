@@ -16,6 +16,7 @@ from .diagonals import tril  # noqa: F401  whose primitives the rules name
 from .extremes import return_type
 from .kinds import export, public
 from .linalg import adjoint
+from .whole import whole
 
 matmul, where = public["matmul"], public["where"]
 WELL: Any = [[2.0, 0.5, 0.3], [0.1, 1.5, -0.4], [0.2, -0.3, 1.8]]
@@ -148,6 +149,7 @@ def singular(name: str, what: str, e: Exception) -> LinAlgError:
     ))  # fmt: skip
 
 
+@whole("LinalgSolveExBackward0")
 @takes_out(EXACT)
 def solve(A: Tensor, B: Tensor, *, left: bool = True, out: Tensor | None = None) -> Tensor:
     """The solution X of ``A X = B`` (``X A = B`` if not ``left``); B is of vectors or of matrices.
@@ -208,6 +210,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False, out: Any = None) -> Any:
     return _InvEx(inv(A), _fine(A))
 
 
+@whole("LinalgSolveExBackward0")
 @takes_out(EXACT)
 def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False, out: Any = None) -> Any:
     """(solution, info), an info of 0 for success.
@@ -217,6 +220,7 @@ def solve_ex(A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = Fa
     return _SolveEx(solve(A, B, left=left), _fine(A))
 
 
+@whole("LinalgSolveTriangularBackward0")
 @takes_out(SCALAR)
 def solve_triangular(
     input: Tensor, B: Tensor, *, upper: bool, left: bool = True, unitriangular: bool = False, out: Tensor | None = None
@@ -237,6 +241,7 @@ def solve_triangular(
 _Triangular = return_type("triangular_solve", "solution", "cloned_coefficient")
 
 
+@whole("TriangularSolveBackward0")
 @takes_out(EXACT)
 def triangular_solve(
     input: Tensor,

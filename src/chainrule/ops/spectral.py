@@ -28,6 +28,7 @@ from .solvers import (
     singular,
     square,
 )
+from .whole import whole
 
 
 def diagonal_of(xp: Any, m: Any) -> Any:
@@ -121,6 +122,7 @@ def _decomposed(name: str, prim: Any, a: Tensor, **params: Any) -> Tensor:
         raise singular(name, what, e) from None
 
 
+@whole("LinalgEighBackward0")
 @takes_out(EXACT)
 def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Any:
     """(eigenvalues, eigenvectors) of symmetric or Hermitian matrices, of which one triangle is read.
@@ -135,6 +137,7 @@ def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Any:
     return _EigH(values.real if values._dtype.kind == "c" else values, _eigh_part(found, key=(..., slice(0, -1))))
 
 
+@whole("LinalgEighBackward0")
 @takes_out(EXACT)
 def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Tensor:
     """The eigenvalues of symmetric or Hermitian matrices, rising.
@@ -273,6 +276,7 @@ _svd_part = GetItem("LinalgSvdBackward0")
 _SVD, _OldSVD = return_type("linalg_svd", "U", "S", "Vh"), return_type("svd", "U", "S", "V")
 
 
+@whole("LinalgSvdBackward0")
 @takes_out(EXACT)
 def svd(A: Tensor, full_matrices: bool = True, *, driver: Any = None, out: Any = None) -> Any:
     """(U, S, Vh) with ``A = U diag(S) Vh``: singular vectors and values, the largest first.
@@ -293,6 +297,7 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: Any = None, out: Any =
     return _SVD(u, s.real if s._dtype.kind == "c" else s, vh)
 
 
+@whole("LinalgSvdBackward0")
 @takes_out(EXACT)
 def svdvals(A: Tensor, *, driver: Any = None, out: Any = None) -> Tensor:
     """The singular values, the largest first.

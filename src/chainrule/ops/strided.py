@@ -21,6 +21,7 @@ from ..transforms import batches
 from .index import GetItem, Put, PutAdd
 from .kinds import attach, export, export_all
 from .rearrange import turned
+from .whole import clone_as
 
 
 class Strided(Primitive):
@@ -158,7 +159,7 @@ def as_strided_copy(
 
     Source: ``torch.as_strided_copy``.
     """
-    return as_strided(input, size, stride, storage_offset).clone()
+    return clone_as("AsStridedBackward0_copy", as_strided(input, size, stride, storage_offset))
 
 
 def as_strided_scatter(

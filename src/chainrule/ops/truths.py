@@ -15,6 +15,7 @@ from .extremes import return_type
 from .kinds import attach, binary, export, no_kernel, public, unary
 from .pointwise import chosen, ldexp, not_of_complex
 from .samples import ONE
+from .whole import whole
 
 
 class NanToNum(Elementwise):
@@ -241,6 +242,7 @@ _exponent = FrexpExponent()
 _frexp = return_type("frexp", "mantissa", "exponent")
 
 
+@whole("FrexpBackward0")
 @takes_out("torch.frexp() expects mantissa to have dtype {c_result} but got {c_out}")
 def frexp(input: Tensor, *, out: Any = None) -> Any:
     """Mantissa, of size 1/2 to 1, and exponent: ``input == mantissa * 2**exponent``.

@@ -16,6 +16,7 @@ from ..writes import compute_into
 from .joining import broadcast_tensors
 from .kinds import export, no_kernel, public
 from .random import at, nested
+from .whole import whole
 
 AWAY: Any = (([[0.7, -1.25, 2.2], [-0.4, 3.6, -3.4]],), {})
 ROOT_2 = math.sqrt(2)
@@ -269,6 +270,7 @@ def rrelu(
     noise[low] = drawing(None).uniform((int(low.sum()),), np.float64, lower, upper)
     slopes = nested(noise, levels)
 
+    @whole("RreluWithNoiseBackward0")
     def f(x: Tensor) -> Tensor:
         return public["where"](x <= 0, x * slopes, x)  # type: ignore[no-any-return]
 
@@ -296,6 +298,7 @@ def gelu(input: Tensor, approximate: str = "none", *, out: Tensor | None = None)
     return _of(_gelu if approximate == "none" else _gelu_tanh, input, False)
 
 
+@whole("GluBackward0")
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """The first half along ``dim`` times the sigmoid of the second.  Source: ``torch.nn.functional.glu``."""
     if not input.ndim:
@@ -394,7 +397,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
     """The p-norm of ``x1 - x2 + eps`` along the last dimension.  Source: ``torch.nn.functional.pairwise_distance``."""
-    return (x1 - x2 + eps).norm(p, -1, keepdim)
+    return whole("NormBackward1")(Tensor.norm)(x1 - x2 + eps, p, -1, keepdim)
 
 
 for _name, _f in {"celu": celu, "selu": selu, "threshold": threshold, "rrelu": rrelu}.items():
