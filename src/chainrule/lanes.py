@@ -313,9 +313,12 @@ def general(prim: Primitive, arrays: tuple[Any, ...], out: Any = None, params: d
     return result if out is None else deliver(out, result, snake_case(prim.name), prim.wrong_out or CASTS, lifted)
 
 
+_OF_NUMBERS = frozenset(["Add", "AddScaled", "Div", "DivFloor", "DivTrunc", "FloorDivide", "Mul", "Sub"])
+
+
 def _of_number(prim: Primitive, a: Any) -> Tensor:
     """The first of two numbers as a tensor, for operations that take such; TypeError for the others."""
-    if not getattr(prim, "of_numbers", False):
+    if prim.name not in _OF_NUMBERS:
         raise _no_tensor(prim, 0, a)
     return wrap(np.asarray(a, dtypes.scalar_dtype(a)))
 

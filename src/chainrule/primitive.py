@@ -253,7 +253,6 @@ class Elementwise(Primitive):
     broadcasts = conjugates = True
     commutes: ClassVar[bool] = False  # ``3 * x`` is recorded as ``x * 3``, as in PyTorch
     conj_node: Any = None
-    of_numbers: ClassVar[bool] = False  # takes two Python numbers too, as ``torch.add(1, 2)``
     floats: ClassVar[bool] = False  # integers become floats first, as for sin or division
     labels: ClassVar[tuple[str, str, str] | None] = (
         None  # nodes of (tensor, tensor), (tensor, number), (number, tensor)

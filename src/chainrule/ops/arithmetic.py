@@ -26,7 +26,6 @@ from .whole import whole
 class Add(Elementwise):
     """``x + y``."""
 
-    of_numbers = True
     forward = lambda xp, x, y: x + y
     commutes = jointly_linear = True
     d_x, d_y = 1, 1
@@ -40,7 +39,6 @@ add = binary(Add, operator.add, operators=("__add__", "__radd__"))
 class Sub(Elementwise):
     """``x - y``."""
 
-    of_numbers = True
     forward = lambda xp, x, y: x - y
     jointly_linear = True
     d_x, d_y = 1, -1
@@ -66,7 +64,6 @@ sub = binary(Sub, operator.sub, operators=("__sub__", "__rsub__"))
 class Mul(Elementwise):
     """``x * y``."""
 
-    of_numbers = True
     forward = lambda xp, x, y: x * y
     d_x = lambda y: y
     d_y = lambda x: x
@@ -82,7 +79,6 @@ mul = binary(Mul, operator.mul, operators=("__mul__", "__rmul__"))
 class Div(Elementwise):
     """``x / y``; integers are divided as floats."""
 
-    of_numbers = True
     forward = lambda xp, x, y: x / y
     per_x = lambda y: y
     d_y = lambda out, y: -out / y
@@ -287,7 +283,6 @@ attach(__rtruediv__=_divided, __rdiv__=_divided)
 class AddScaled(Elementwise):
     """``x + alpha * y``."""
 
-    of_numbers = True
     forward = lambda xp, x, y, *, alpha: x + alpha * y
     d_x, d_y = 1, lambda alpha: alpha
     jointly_linear = True
