@@ -319,3 +319,12 @@ def test_a_remainder_of_zero_keeps_the_sign_of_what_is_divided() -> None:
     assert r.tolist() == [0.0, 0.0, 0.0, -1.0]
     assert torch.signbit(r).tolist() == [True, False, True, True]
     assert str(torch.remainder(torch.tensor(-2.0), 2.0)) == "tensor(-0.)"
+
+
+def test_sums_and_products_have_the_dtype_that_is_asked_for() -> None:
+    x = torch.tensor([100, 100, 3])
+    for name, wanted in (("sum", -53), ("prod", 48), ("cumsum", [100, -56, -53]), ("cumprod", [100, 16, 48])):
+        found = getattr(torch, name)(x, 0, dtype=torch.int8)
+        assert found.dtype is torch.int8
+        assert found.tolist() == wanted
+    assert torch.sum(x, dtype=torch.bool).dtype is torch.bool

@@ -102,6 +102,7 @@ globals().update(_public)
 # Loaded when first asked for, so that ``import chainrule`` stays quick.
 _PACKAGES = (
     "accelerator",
+    "array_api",
     "cuda",
     "explain",
     "fft",

@@ -130,7 +130,29 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     return wrap(a)
 
 
-for _name, _member in {"__deepcopy__": _deepcopy, "__dlpack__": _export, "__dlpack_device__": _device}.items():
+# --- the array API standard ---------------------------------------------------------------------------------
+
+
+def _namespace(self: Tensor, *, api_version: str | None = None) -> Any:
+    """The standard's functions for tensors: the module ``chainrule.array_api``."""
+    from . import array_api
+
+    if api_version not in (None, "2021.12", "2022.12", "2023.12", array_api.__array_api_version__):
+        raise ValueError(
+            f"there is no array API of version {api_version!r} here, but {array_api.__array_api_version__}"
+        )
+    return array_api
+
+
+def _to_device(self: Tensor, device: Any, /, *, stream: Any = None) -> Tensor:
+    """This tensor on a device, as the array API standard asks; the processor's memory is the only one."""
+    return self.to(device)
+
+
+for _name, _member in {
+    "__deepcopy__": _deepcopy, "__dlpack__": _export, "__dlpack_device__": _device, "__array_namespace__": _namespace,
+    "to_device": _to_device,
+}.items():  # fmt: skip
     setattr(Tensor, _name, _member)
 
 

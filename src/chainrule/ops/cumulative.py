@@ -13,7 +13,7 @@ from .extremes import return_type
 from .kinds import attach, export, export_all, in_place_of, public
 from .ordering import Position
 from .places import Gather
-from .reduce import _to_dtype
+from .reduce import _to_dtype, as_asked
 from .whole import clone_as
 
 cat, cumsum = public["cat"], public["cumsum"]
@@ -117,7 +117,7 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None, out: Tensor | None = 
     """
     x = _to_dtype(input, dtype, widen=True)
     at = x._dim(dim)
-    return _cumprod(x, axis=at - x.ndim) if x.numel() and x.ndim else clone_as("CumprodBackward0", x)
+    return as_asked(_cumprod(x, axis=at - x.ndim), dtype) if x.numel() and x.ndim else clone_as("CumprodBackward0", x)
 
 
 @takes_out(SCALAR_TYPE)

@@ -66,7 +66,7 @@ def nansum(
     if input._dtype.kind == "c":
         raise RuntimeError("nansum does not support complex inputs")
     x = input if dtype is None else input.to(dtype)
-    return x.masked_fill(x != x, 0).sum(dim, keepdim)
+    return x.masked_fill(x != x, 0).sum(dim, keepdim, dtype=dtype)
 
 
 @takes_out(ANY)

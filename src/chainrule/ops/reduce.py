@@ -177,6 +177,11 @@ def _to_dtype(x: Tensor, dtype: Any, widen: bool = False) -> Tensor:
     return x
 
 
+def as_asked(out: Tensor, dtype: Any) -> Tensor:
+    """A result in the dtype that was asked for: NumPy adds and multiplies small integers in wider ones."""
+    return out if dtype is None else _to_dtype(out, dtype)
+
+
 def _tensor(x: Any, name: str) -> Tensor:
     if not isinstance(x, Tensor):
         raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
@@ -201,7 +206,7 @@ def sum(
     """
     x = _to_dtype(_tensor(input, "sum"), dtype, widen=True)
     dim = axis if dim is None else dim
-    return (_full if dim is None else _along)["sum"](x, axis=axes(x, dim), keepdims=keepdim)  # type: ignore[no-any-return]
+    return as_asked((_full if dim is None else _along)["sum"](x, axis=axes(x, dim), keepdims=keepdim), dtype)
 
 
 @takes_out("mean.dtype_out(): input types can't be cast to the desired output type {out}")
@@ -239,7 +244,7 @@ def prod(
     Source: ``torch.prod``.
     """
     x = _to_dtype(_tensor(input, "prod"), dtype, widen=True)
-    return (_full if dim is None else _along)["prod"](x, axis=axes(x, dim), keepdims=keepdim)  # type: ignore[no-any-return]
+    return as_asked((_full if dim is None else _along)["prod"](x, axis=axes(x, dim), keepdims=keepdim), dtype)
 
 
 @takes_out("logsumexp(): Expected floating point type for result tensor, but got: {out}")
@@ -283,7 +288,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None, out: Tensor | None = N
     Source: ``torch.cumsum``.
     """
     x = _to_dtype(input, dtype, widen=True)
-    return _cumsum(x, axis=x._dim(dim) - x.ndim) if x.ndim else clone_as("CumsumBackward0", x)
+    return as_asked(_cumsum(x, axis=x._dim(dim) - x.ndim), dtype) if x.ndim else clone_as("CumsumBackward0", x)
 
 
 for _f in (sum, mean, prod, logsumexp, all, any, cumsum):
