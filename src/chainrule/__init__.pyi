@@ -40,6 +40,7 @@ from .ops.extremes import argmax as argmax
 from .ops.extremes import argmin as argmin
 from .ops.ordering import argsort as argsort
 from .ops.search import argwhere as argwhere
+from . import array_api as array_api
 from .ops.strided import as_strided as as_strided
 from .ops.strided import as_strided_copy as as_strided_copy
 from .ops.strided import as_strided_scatter as as_strided_scatter
