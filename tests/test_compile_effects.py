@@ -14,11 +14,11 @@ from chainrule import nn
 from chainrule.compiler.watching import Uncompilable
 
 
-@pytest.fixture(params=["native", "numpy"])
+@pytest.fixture(params=["native", "numpy", "jax"])
 def compile(request: pytest.FixtureRequest) -> Any:
     """``torch.compile`` that may not fall back, on either backend."""
-    if request.param == "native":
-        pytest.importorskip("llvmlite")
+    if request.param != "numpy":
+        pytest.importorskip({"native": "llvmlite", "jax": "jax"}[request.param])
     return lambda f, **kw: torch.compile(f, **{"backend": request.param, "fullgraph": True, **kw})
 
 

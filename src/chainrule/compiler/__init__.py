@@ -33,14 +33,14 @@ def compile(
     random numbers are drawn from the same streams.  Where an optimiser has yet to begin its state, the first
     call runs as it is.
 
-    ``backend``: "native", or "numpy" for the same program without machine code, which is also what happens
-    where LLVM is not installed (``pip install 'chainrule[fast]'``).  ``dynamic``, ``mode`` and ``options``
+    ``backend``: "native"; "numpy" for the same program without machine code, which is also what happens where LLVM
+    is not installed (``pip install 'chainrule[fast]'``); or "jax" for the same program under ``jax.jit``.  ``dynamic``, ``mode`` and ``options``
     are accepted for PyTorch's sake.  ``CHAINRULE_COMPILE=0`` in the environment switches compilation off.
 
     Source: ``torch.compile``.
     """
-    if backend not in ("native", "numpy"):
-        raise ValueError(f"backend must be 'native' or 'numpy', got {backend!r}")
+    if backend not in ("native", "numpy", "jax"):
+        raise ValueError(f"backend must be 'native', 'numpy' or 'jax', got {backend!r}")
     if model is None:
         return lambda f: compile(f, fullgraph=fullgraph, backend=backend, disable=disable)
     if disable or os.environ.get("CHAINRULE_COMPILE") == "0":

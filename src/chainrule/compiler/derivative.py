@@ -9,7 +9,7 @@ has derivatives in turn.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -21,14 +21,13 @@ from ..tensor import wrap
 from . import scalar
 from .captured import Captured
 from .program import Program, Var
-from .run import Runner
 
 
 class Derivative:
     """What a captured function (its ``program`` simplified) computes and pulls back, as programs of their own."""
 
-    def __init__(self, captured: Captured, program: Program, fuse: bool) -> None:
-        self.fuse = fuse
+    def __init__(self, captured: Captured, program: Program, make: Callable[..., Any]) -> None:
+        self.make = make  # runners of programs
         self.wanted = captured.wanted
         self.count = len(captured.tensors) + len(captured.draws)
         inputs, self.cotangents = program.inputs[: self.count], program.inputs[self.count :]
@@ -41,9 +40,9 @@ class Derivative:
         self.needed = [v in read for v in inputs]
 
     @cached_property
-    def runner(self) -> Runner:
+    def runner(self) -> Any:
         """The backward program, compiled when first asked for."""
-        return Runner(self.backward, self.fuse)
+        return self.make(self.backward)
 
 
 class CompiledFunctionBackward(Node):

@@ -27,8 +27,7 @@ from .capture import capture, is_alone, is_heard
 from .captured import Alias, Captured, Detached, Given, Part, Plain, Result, Same, Value, View
 from .derivative import CompiledFunctionBackward, Derivative
 from .environment import Environment
-from .native import available
-from .run import Runner, define
+from .run import define, maker
 from .simplify import simplify
 from .watching import Inline, Uncompilable, capturing
 
@@ -45,7 +44,7 @@ class Compiled:
         functools.update_wrapper(self, function, updated=())
         self.function = function
         self.fullgraph = fullgraph
-        self.fuse = backend == "native" and available()
+        self.runner = maker(backend)
         self.entries: list[Entry] = []
         self.calls: list[Callable[..., Any]] = []
         self._lock = threading.RLock()
@@ -183,9 +182,9 @@ class Entry:
         tensors = [f.tensor for f in environment.tensors.values()]
         captured = capture(owner.function, args, kwargs, tensors, faithful, standing_in=environment.standing_in)
         self.program = simplify(captured.program)
-        self.derivative = Derivative(captured, self.program, owner.fuse) if captured.wanted else None
+        self.derivative = Derivative(captured, self.program, owner.runner) if captured.wanted else None
         onto = {w.output: w.tensor for w in captured.writes}
-        self.runner = Runner(self.derivative.forward if self.derivative else self.program, owner.fuse, onto)
+        self.runner = owner.runner(self.derivative.forward if self.derivative else self.program, onto)
         self.text, names = _Writer(self, captured).write()
         self.call = define(self.text, names)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .driver import Driver
+from .native import available
 from .plan import plan
 from .program import Program
 from .unroll import unroll
@@ -20,6 +21,16 @@ def define(text: str, names: dict[str, Any]) -> Callable[..., Any]:
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
     exec(compile(text, file, "exec"), names)
     return names[text[4 : text.index("(")]]  # type: ignore[no-any-return]
+
+
+def maker(backend: str) -> Callable[[Program, dict[int, int] | None], Any]:
+    """What makes runners, of a program and of the inputs that outputs are to be written to."""
+    if backend == "jax":
+        from .in_jax import JaxRunner
+
+        return JaxRunner
+    fuse = backend == "native" and available()
+    return lambda program, onto=None: Runner(program, fuse, onto)
 
 
 class Runner:
