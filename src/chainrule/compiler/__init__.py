@@ -34,8 +34,8 @@ def compile(
     call runs as it is.
 
     ``backend``: "native"; "numpy" for the same program without machine code, which is also what happens where LLVM
-    is not installed (``pip install 'chainrule[fast]'``); or "jax" for the same program under ``jax.jit``.  ``dynamic``, ``mode`` and ``options``
-    are accepted for PyTorch's sake.  ``CHAINRULE_COMPILE=0`` in the environment switches compilation off.
+    is not installed (``pip install 'chainrule[fast]'``); or "jax" for the same program under ``jax.jit``.
+    ``dynamic``, ``mode`` and ``options`` are accepted for PyTorch's sake.  ``CHAINRULE_COMPILE=0`` in the environment switches compilation off.
 
     Source: ``torch.compile``.
     """

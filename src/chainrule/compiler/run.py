@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import linecache
 from collections.abc import Callable
 from typing import Any
@@ -23,14 +24,13 @@ def define(text: str, names: dict[str, Any]) -> Callable[..., Any]:
     return names[text[4 : text.index("(")]]  # type: ignore[no-any-return]
 
 
-def maker(backend: str) -> Callable[[Program, dict[int, int] | None], Any]:
+def maker(backend: str) -> Callable[..., Any]:
     """What makes runners, of a program and of the inputs that outputs are to be written to."""
     if backend == "jax":
         from .in_jax import JaxRunner
 
         return JaxRunner
-    fuse = backend == "native" and available()
-    return lambda program, onto=None: Runner(program, fuse, onto)
+    return functools.partial(Runner, fuse=backend == "native" and available())
 
 
 class Runner:
@@ -39,7 +39,7 @@ class Runner:
     ``onto`` says which outputs are to be written to which inputs: those in ``written`` are, and None is given instead.
     """
 
-    def __init__(self, program: Program, fuse: bool, onto: dict[int, int] | None = None) -> None:
+    def __init__(self, program: Program, onto: dict[int, int] | None = None, *, fuse: bool) -> None:
         self.steps = plan(program, fuse)
         if fuse and len(self.steps) >= MANY and (small := unroll(program)) is not None:
             line, constants = small
