@@ -35,7 +35,8 @@ def compile(
 
     ``backend``: "native"; "numpy" for the same program without machine code, which is also what happens where LLVM
     is not installed (``pip install 'chainrule[fast]'``); or "jax" for the same program under ``jax.jit``.
-    ``dynamic``, ``mode`` and ``options`` are accepted for PyTorch's sake.  ``CHAINRULE_COMPILE=0`` in the environment switches compilation off.
+    ``dynamic``, ``mode`` and ``options`` are accepted for PyTorch's sake.
+    ``CHAINRULE_COMPILE=0`` in the environment switches compilation off.
 
     Source: ``torch.compile``.
     """
