@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import chainrule as torch
-from chainrule import engine, modes
+from chainrule import modes
+from chainrule import node as nodes
 from chainrule.autograd import trace_nan
 from chainrule.language import set_language
 
@@ -266,7 +267,7 @@ def test_chinese() -> None:
 
 
 def test_it_is_off_elsewhere() -> None:
-    number = engine.next_seq
+    number = nodes.next_seq
     seen: list[Any] = []
 
     def elsewhere() -> None:
@@ -280,7 +281,7 @@ def test_it_is_off_elsewhere() -> None:
         thread.start()
         thread.join()
     assert seen == [np.inf]
-    assert engine.next_seq is number
+    assert nodes.next_seq is number
     elsewhere()
     assert seen == [np.inf] * 2
 

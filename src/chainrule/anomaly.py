@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from .engine import Box, Node, ruled
+from .engine import ruled
 from .modes import Mode, change, current
+from .node import Box, Node
 
 _HERE = str(Path(__file__).parent)
 tracers: list[Any] = []  # those who trace nan now, in whatever thread

@@ -16,6 +16,7 @@ from .errors import explained
 from .graph import GradientEdge, inner_edge, reachable
 from .leaves import collect, deposit
 from .modes import OFF, ON, current, enter, level
+from .node import Box, Node, Nowhere, Several, check_versions
 from .quiet import quietly, reset_errors
 from .tensor import Tensor, wrap
 
@@ -51,7 +52,7 @@ def _roots(outputs: tuple[Any, ...], grads: Any, create_graph: bool) -> list[tup
     if len(given) != len(outputs):
         raise RuntimeError(f"got {len(outputs)} tensors and {len(given)} gradients")
     for i, y in enumerate(outputs):
-        if not y._rg or type(y._node) is engine.Nowhere:
+        if not y._rg or type(y._node) is Nowhere:
             raise explained(RuntimeError(errors.no_grad_fn(i, y)), "no graph", y)
     return [(edge_of(y), g) for y, g in zip(outputs, cotangents, strict=True)]
 
@@ -275,7 +276,7 @@ def _grad_of_one(y: Tensor, x: Tensor, g: Any, keep: bool) -> Tensor | None:
     """The commonest gradient by the shortest way: of one number over NumPy with respect to one tensor."""
     root = y if y._node is None else y._node
     target = x if x._node is None else edge_of(x)
-    if type(root) is engine.Nowhere:
+    if type(root) is Nowhere:
         raise explained(RuntimeError(errors.no_grad_fn(0, y)), "no graph", y)
     sweep = engine.Sweep(numpy_, fit, wrap, keep, False)
     sweep.targets = {target}
@@ -370,7 +371,7 @@ def _values(inputs: Any, function: str) -> Any:
 
 
 def _tuple(x: Any) -> tuple[Any, ...]:
-    return (x,) if isinstance(x, (engine.Box, GradientEdge)) else tuple(x)
+    return (x,) if isinstance(x, (Box, GradientEdge)) else tuple(x)
 
 
 def _standing(outputs: tuple[Any, ...], grads: Any) -> tuple[Any, ...]:
@@ -403,7 +404,7 @@ def _inputs(given: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple([_stand_in(t, np.zeros(())) if isinstance(t, GradientEdge) else t for t in given])
 
 
-def _called(node: engine.Node, *grads: Any) -> Any:
+def _called(node: Node, *grads: Any) -> Any:
     """``grad_fn(*grads)``: the gradients of its inputs from those of its outputs; recorded, if the mode says so."""
     if len(grads) != node.count:
         raise TypeError(f"expected {node.count} arguments, got {len(grads)} instead")
@@ -411,13 +412,13 @@ def _called(node: engine.Node, *grads: Any) -> Any:
         if not isinstance(g, Tensor):
             raise TypeError(f"argument {i} is not a Variable")
     sweep = engine.Sweep(namespace(grads), fit, grads[0]._wrap, True, True)
-    g, saved, extra = grads[0] if node.count == 1 else engine.Several(dict(enumerate(grads))), node.saved, node.extra
+    g, saved, extra = grads[0] if node.count == 1 else Several(dict(enumerate(grads))), node.saved, node.extra
     if saved is None:
         if extra is None or extra.packed is None:
             raise explained(RuntimeError(errors.freed_graph(node)), "freed", node)
         saved = extra.packed.open(node, True)
     if node.tensors is not None:
-        engine.check_versions(node)
+        check_versions(node)
         saved = node.unpack(saved)
     found = engine.ruled(sweep, node, g, saved)
     if extra is not None and extra.metas is not None:
@@ -426,4 +427,4 @@ def _called(node: engine.Node, *grads: Any) -> Any:
     return shown[0] if len(shown) == 1 else tuple(shown)
 
 
-setattr(engine.Node, "__call__", _called)  # noqa: B010  the engine knows no Tensor
+setattr(Node, "__call__", _called)  # noqa: B010  the engine knows no Tensor

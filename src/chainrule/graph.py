@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from .engine import Node, Nowhere, Port
+from .node import Node, Nowhere, Port
 
 
 class GradientEdge(NamedTuple):

@@ -10,9 +10,9 @@ import numpy as np
 
 from . import dtypes, errors
 from .arrays.namespace import dtype_of, is_numpy
-from .engine import Box
 from .errors import explained
 from .methods import TensorMethods
+from .node import Box
 
 if TYPE_CHECKING:
     from .tensor import Tensor

@@ -14,9 +14,9 @@ import numpy as np
 from . import dtypes, errors, modes
 from .arrays import namespace as ns
 from .arrays import numpy_
-from .engine import Box, Extra
 from .errors import explained, snake_case
 from .meta import Inference
+from .node import Box, Extra
 from .outputs import CASTS, deliver
 from .primitive import Elementwise, Primitive, alone, bind, compute_numpy
 from .quiet import quietly, reset_errors

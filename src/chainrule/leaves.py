@@ -10,9 +10,10 @@ import numpy as np
 
 from . import dtypes, errors
 from .arrays.namespace import dtype_of, is_numpy, namespace
-from .engine import Box, Node, RemovableHandle, of_many, of_one
+from .engine import of_many, of_one
 from .meta import Inference, meta
 from .modes import current
+from .node import Box, Node, RemovableHandle
 from .tensor import wrap
 
 # NumPy drops the GIL inside large additions, so two threads adding into one .grad would lose terms.  Reentrant,

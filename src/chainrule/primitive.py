@@ -28,8 +28,8 @@ from . import dtypes, errors
 from .arrays import namespace as ns
 from .arrays import numpy_
 from .arrays.namespace import dtype_of, namespace
-from .engine import Box, Node
 from .errors import explained
+from .node import Box, Node
 from .quiet import quietly, reset_errors
 from .tensor import Tensor, wrap
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from . import anomaly, modes
 from .arrays.namespace import dtype_of
-from .engine import Extra, Node, Port, Several
 from .meta import Inference
+from .node import Extra, Node, Port, Several
 from .primitive import Primitive, bind, compute_numpy
 from .saved import pack
 from .tensor import Tensor, _new, wrap

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from . import errors, modes
-from .engine import Box, Node, check_versions, more
 from .errors import explained
 from .modes import Hooks
+from .node import Box, Node, check_versions, more
 from .tensor import Tensor, wrap
 
 # --- values that hooks hold -----------------------------------------------------------------------------

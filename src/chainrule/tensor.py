@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from . import dtypes, engine, errors, transforms
+from . import dtypes, errors, transforms
 from .arrays.namespace import is_array, is_numpy, namespace
-from .engine import Nowhere, Port, RemovableHandle
 from .errors import explained
 from .holder import Holder, ground
 from .meta import Inference, meta
 from .modes import current as _mode
 from .modes import level as _current_level
 from .modes import unusual as _unusual
+from .node import Nowhere, Port, RemovableHandle, more
 
 _new = object.__new__
 _level = _current_level.get
@@ -320,13 +320,13 @@ class Tensor(Holder):
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
         if type(node_slot.__get__(self)) is not Nowhere and not self.is_leaf:
             meta(self).retains = True
-            engine.more(self._node).capture = weakref.ref(self)
+            more(self._node).capture = weakref.ref(self)
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Call ``hook(grad)`` when this tensor's gradient is known; it may return another to use instead."""
         if not self._rg:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-        hooks = meta(self).own_hooks("hooks") if self.is_leaf else engine.more(self._node).hooks("tensor")
+        hooks = meta(self).own_hooks("hooks") if self.is_leaf else more(self._node).hooks("tensor")
         return RemovableHandle(hooks, hook)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:

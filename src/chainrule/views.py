@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from . import errors, modes
-from .engine import Box, Nowhere, Port, more
 from .meta import Inference, Meta
+from .node import Box, Nowhere, Port, more
 from .primitive import Primitive, bind, table
 from .tensor import Tensor, node_slot, wrap
 

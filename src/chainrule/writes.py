@@ -10,9 +10,9 @@ from numpy.lib.array_utils import byte_bounds
 
 from . import dtypes, errors, modes, transforms
 from .arrays.namespace import dtype_of, is_numpy
-from .engine import Box
 from .errors import allocating, explained
 from .meta import Inference
+from .node import Box
 from .primitive import table
 from .recording import make_node
 from .tensor import Tensor, init, lower, wrap

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from .. import modes
-from ..engine import Node, more
 from ..meta import steps
+from ..node import Node, more
 from ..primitive import Primitive, bind, compute_numpy, table
 from ..quiet import quietly, reset_errors
 from ..recording import interpret

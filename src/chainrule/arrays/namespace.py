@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import Box
+from ..node import Box
 from . import numpy_
 
 boxes: Any = None  # chainrule.ops.namespace, set when it is imported

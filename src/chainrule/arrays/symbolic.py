@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import Box
 from ..extras import load
 from ..holder import ground
+from ..node import Box
 from ..tensor import Tensor, wrap
 from . import numpy_
 from .namespace import standardised

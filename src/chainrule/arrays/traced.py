@@ -16,7 +16,7 @@ from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
-from ..engine import Box
+from ..node import Box
 from ..primitive import Primitive
 from ..tensor import Tensor, wrap
 from . import namespace as ns

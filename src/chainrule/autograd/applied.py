@@ -13,8 +13,9 @@ from .. import errors, modes
 from ..anomaly import note
 from ..arrays import namespace as ns
 from ..backward import fit
-from ..engine import Node, Port, Several, Sweep
+from ..engine import Sweep
 from ..errors import explained
+from ..node import Node, Port, Several
 from ..primitive import table
 from ..saved import Kept, edge
 from ..tensor import Tensor, node_slot, wrap

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import errors, modes
-from ..engine import RemovableHandle
 from ..errors import explained
+from ..node import RemovableHandle
 from ..tensor import Tensor, wrap
 from . import applied
 

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from .. import engine, modes
+from .. import node as _node
 from ..backward import edge_of
-from ..engine import RemovableHandle
 from ..graph import GradientEdge, visited
 from ..meta import Inference
 from ..modes import Setting, current
+from ..node import RemovableHandle
 from ..tensor import Tensor
 from .function import BackwardCFunction
 
@@ -39,7 +40,7 @@ class Node(ABC):
         """What made it."""
 
 
-Node.register(engine.Node)
+Node.register(_node.Node)
 Node.register(BackwardCFunction)
 
 

@@ -18,8 +18,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .. import anomaly, engine
-from ..engine import Box
+from .. import anomaly
+from .. import node as nodes
+from ..node import Box, Nowhere
 from ..random import default_generator
 from ..tensor import Tensor
 from .applied import Applied
@@ -29,7 +30,7 @@ Note = tuple[int, CodeType, int]  # a node's number, and the place in the code t
 
 _HERE = str(Path(__file__).parents[1])
 _LAST = (1 << 18) - 1  # of so many of the last nodes the lines are known
-_next = engine.next_seq
+_next = nodes.next_seq
 _notes: dict[int, Note] = {}
 _lock = Lock()
 _getframe = sys._getframe
@@ -92,14 +93,14 @@ class trace_nan:
         self._before.append(_here.set(self))
         with _lock:
             anomaly.tracers.append(self)
-            engine.next_seq = _numbered
+            nodes.next_seq = _numbered
 
     def __exit__(self, *exc: object) -> None:
         _here.reset(self._before.pop())
         with _lock:
             anomaly.tracers.remove(self)
             if not anomaly.tracers:
-                engine.next_seq = _next
+                nodes.next_seq = _next
                 _notes.clear()
 
     def __call__(self, f: F) -> F:
@@ -159,7 +160,7 @@ def _release(sweep: Any) -> None:
     seen = set()
     while stack:
         node = stack.pop()
-        if node is None or not node._seq or node in seen or type(node) is engine.Nowhere:
+        if node is None or not node._seq or node in seen or type(node) is Nowhere:
             continue
         seen.add(node)
         extra = node.extra

@@ -20,10 +20,11 @@ from ..arrays import namespace as ns
 from ..arrays.namespace import is_numpy
 from ..arrays.traced import Memory, Traced, bare
 from ..backward import fit
-from ..engine import Node, Sweep
+from ..engine import Sweep
 from ..errors import no_value
 from ..func import tree
 from ..meta import Inference
+from ..node import Node
 from ..primitive import Elementwise, Primitive, compute
 from ..tensor import Tensor, wrap
 from .captured import Alias, Captured, Detached, Draw, Given, Part, Plain, Result, Same, Value, View, Write

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import Box, Node, Several
+from ..node import Box, Node, Several
 from ..primitive import bind
 from ..tensor import wrap
 from . import scalar

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes, modes
-from ..engine import Extra, Port
+from ..node import Extra, Port
 from ..tensor import Tensor, _new
 from ..views import follow_chain
 from ..writes import written

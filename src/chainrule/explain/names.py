@@ -9,7 +9,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-from ..engine import Box
+from ..node import Box
 from ..tensor import Tensor
 
 _HERE = str(Path(__file__).parents[1])

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from ..engine import Nowhere
 from ..language import Language, known
+from ..node import Nowhere
 from ..tensor import Tensor
 from . import names as naming
 from .formulas import optional_local

@@ -15,9 +15,9 @@ import numpy as np
 
 from .. import backward, errors
 from ..creation import ones_like
-from ..engine import Node, Nowhere, Port
 from ..errors import explained
 from ..holder import ground
+from ..node import Node, Nowhere, Port
 from ..primitive import Primitive, bind
 from ..tensor import Tensor, wrap
 from .names import Line, Names

@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Self
 
 from .. import modes
-from ..engine import next_seq
 from ..errors import explained
+from ..node import next_seq
 from ..tensor import Tensor, lower, wrap
 from ..transforms import Transform, depth
 from ..writes import lead_out

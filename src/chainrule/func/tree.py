@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from ..dtypes import Size
-from ..engine import Box
+from ..node import Box
 
 __all__ = [
     "TreeSpec", "register_dataclass", "register_pytree_node", "spread", "tree_all", "tree_any", "tree_flatten",

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import modes
 from ..backward import edge_of
-from ..engine import Node, Port, RemovableHandle
+from ..node import Node, Port, RemovableHandle
 from ..tensor import Tensor, wrap
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from .. import dtypes
-from ..engine import RemovableHandle
 from ..errors import explained
 from ..modes import no_grad
+from ..node import RemovableHandle
 from ..tensor import Tensor
 from . import hooks
 from .hooks import Hook

@@ -6,8 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from ..engine import RemovableHandle
 from ..modes import no_grad
+from ..node import RemovableHandle
 from ..tensor import Tensor
 from .parameter import Parameter
 from .tree import Tree

@@ -9,9 +9,9 @@ import numpy as np
 
 from .. import dtypes, errors
 from ..arrays.namespace import is_numpy
-from ..engine import Box
 from ..errors import allocating, explained
 from ..modes import current
+from ..node import Box
 from ..primitive import Primitive, bind, table
 from ..recording import make_node
 from ..tensor import Tensor, wrap

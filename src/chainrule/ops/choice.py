@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes, errors
-from ..engine import Box
 from ..errors import explained
 from ..lanes import check_broadcast, lift
+from ..node import Box
 from ..outputs import CASTS, takes_out
 from ..primitive import Elementwise, Primitive, bind, table
 from ..tensor import Tensor, wrap

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import dtypes
 from ..arrays.namespace import dtype_of, standardised
-from ..engine import Box
+from ..node import Box
 from ..primitive import bind, table
 from ..tensor import wrap
 

@@ -13,8 +13,8 @@ import numpy as np
 from .. import modes
 from ..arrays.layout import empty_like, slowest_first
 from ..arrays.namespace import is_numpy
-from ..engine import Box
 from ..errors import explained, scalar_type
+from ..node import Box
 from ..outputs import ANY, takes_out
 from ..primitive import Primitive, table
 from ..random import Generator, drawing, fill

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..engine import Node, Port, more, next_seq, public_edge
+from ..node import Node, Port, more, next_seq, public_edge
 from ..recording import VariadicNode
 from ..saved import edge
 from ..tensor import Tensor

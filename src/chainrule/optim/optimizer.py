@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 from .. import dtypes
-from ..engine import RemovableHandle
 from ..errors import explained, no_memory
 from ..modes import enable_grad
 from ..nn.hooks import register
 from ..nn.module import clear_grad
 from ..nn.parameter import typename
+from ..node import RemovableHandle
 from ..quiet import quietly, reset_errors
 from ..tensor import Tensor
 from .inplace import Workshop, run

@@ -12,8 +12,8 @@ import numpy as np
 
 from .. import dtypes
 from ..arrays.namespace import dtype_of, namespace
-from ..engine import Box
 from ..errors import explained
+from ..node import Box
 from ..ops import namespace as boxes
 from ..tensor import Tensor, wrap
 from ..writes import store

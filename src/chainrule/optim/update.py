@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..arrays.namespace import is_numpy, namespace
-from ..engine import Box
+from ..node import Box
 from ..tensor import Tensor, wrap
 from ..writes import store
 from .inplace import Formula

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ..engine import RemovableHandle
+from ..node import RemovableHandle
 
 __all__ = ["RemovableHandle"]
