@@ -4,6 +4,7 @@
 #   make test     run the tests; PyTorch is not needed and not installed
 #   make lint     check style, and what is generated     make types   check types
 #   make docs     build the pages        make bench   measure (benchmarks/run.py)
+#   make browser  try the page of `chainrule serve` in a Chromium, where there is one
 #   make parity   run the tests beside PyTorch and the other libraries, from an environment of their own
 #   make clean    remove all that these commands have made
 #
@@ -15,7 +16,7 @@ PARITY := .venv-parity/bin
 TORCH := torch==2.13.0
 
 .DELETE_ON_ERROR:
-.PHONY: help run test lint types docs parity bench clean
+.PHONY: help run test browser lint types docs parity bench clean
 
 help:
 	@sed -n 's/^#  //p' Makefile
@@ -25,6 +26,9 @@ run: .venv/.explain
 
 test: .venv/.test
 	$(BIN)/python -m pytest -n auto
+
+browser: .venv/.browser
+	$(BIN)/python -m pytest -rs tests/test_web_page.py
 
 lint: .venv/.lint
 	$(BIN)/ruff check .
@@ -62,7 +66,7 @@ endef
 	$(BIN)/python -m pip install --quiet --editable '.[explain]'
 	@touch $@
 
-.venv/.test .venv/.lint .venv/.docs: .venv/.%: .venv/.explain
+.venv/.test .venv/.browser .venv/.lint .venv/.docs: .venv/.%: .venv/.explain
 	$(BIN)/python -m pip install --quiet --group $*
 	@touch $@
 

@@ -167,7 +167,7 @@ def _recorded(
 
 def _told(tape: Tape, wanted: list[Item], notes: list[Surprise], language: Language, symbolic: bool) -> Explanation:
     """The explanation of a tape, with formulas or without."""
-    formula = formulas(tape) if symbolic else Formulas(why="" if have_sympy() else _missing())
+    formula = formulas(tape, language) if symbolic else Formulas(why="" if have_sympy() else _missing())
     locals_ = {i: one for i in tape.swept if (one := local(i)) is not None} if symbolic else {}
     from .text import number, written_step
 

@@ -18,9 +18,11 @@ from ..arrays.symbolic import Symbolic, expressions, of, symbols
 from ..creation import ones_like
 from ..errors import MissingExtra
 from ..extras import load
+from ..language import Language
 from ..primitive import Elementwise
 from ..tensor import Tensor, wrap
 from .tape import Item, Opaque, Tape, number_like
+from .words import say
 
 MAX_ENTRIES: Final = 12  # of all inputs together
 MAX_SIZE: Final = 1500  # operations in one formula
@@ -29,7 +31,7 @@ SIMPLE: Final = 60  # operations of what is worth simplifying thoroughly
 
 
 class TooLarge(Exception):
-    """Why there is no formula."""
+    """The formula is too large."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,13 @@ class Formulas:
         return self.slopes is not None
 
 
-def formulas(tape: Tape) -> Formulas:
+def formulas(tape: Tape, language: Language = "en") -> Formulas:
     """The result (the sum of its entries) and its derivatives by each entry of each input as formulas."""
     entries = sum(math.prod(i.shape or ()) for i in tape.inputs)
     if entries > MAX_ENTRIES:
-        return Formulas(why=f"{entries} inputs are too many for a formula; the limit is {MAX_ENTRIES}")
+        return Formulas(why=say(language, "many inputs", n=entries, most=MAX_ENTRIES))
     if len(tape.steps) > MAX_STEPS:
-        return Formulas(why=f"{len(tape.steps)} steps are too many for a formula; the limit is {MAX_STEPS}")
+        return Formulas(why=say(language, "many steps", n=len(tape.steps), most=MAX_STEPS))
     given = {i: symbols(written(i.name), i.shape or (), requires_grad=True) for i in tape.inputs}
     try:
         y = tape.replay(given, _constant, _small)[tape.root]
@@ -61,7 +63,9 @@ def formulas(tape: Tape) -> Formulas:
         for g in slopes:
             if g is not None:
                 _check(g)
-    except (TooLarge, Opaque, ValueError) as e:
+    except TooLarge:
+        return Formulas(why=say(language, "large formula", most=MAX_SIZE))
+    except (Opaque, ValueError) as e:
         return Formulas(why=str(e))
     except (AttributeError, NotImplementedError, TypeError, RuntimeError) as e:  # an operation without symbols
         return Formulas(why=str(e).partition("\n")[0])
@@ -95,7 +99,7 @@ def _small(value: Any) -> None:
 def _check(a: np.ndarray[Any, Any]) -> None:
     sizes = [v.count_ops() for v in a.flat]
     if sum(sizes) > MAX_SIZE:
-        raise TooLarge(f"the formula has more than {MAX_SIZE} operations")
+        raise TooLarge
 
 
 @lru_cache(maxsize=256)  # the same formula is asked about at one point after another

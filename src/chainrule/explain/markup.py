@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .explanation import Explanation
 
 LISTED: Final = 64  # entries that as_dict gives of an array
+_BEFORE_FUNCTION: Final = re.compile(r"<mo>&InvisibleTimes;</mo>(?=<mrow><mi>[a-z]{2,}</mi>)")
 STYLE: Final = """
 .chainrule{font:14px/1.5 system-ui,sans-serif;max-width:70em}
 .chainrule table{border-collapse:collapse;display:block;overflow-x:auto;margin:.3em 0 1em}
@@ -101,6 +103,11 @@ def _symbol(item: Item, at: tuple[int, ...]) -> str:
     return "_".join([written(item.name), *map(str, at)])  # letters and digits: nothing that markup would read
 
 
+def _sign(e: Explanation) -> str:
+    """The d of a derivative: round where there are other variables."""
+    return "d" if [np.size(i.value) for i in e.tape.inputs] == [1] else "∂"
+
+
 def as_latex(e: Explanation) -> str:
     """Aligned equations; empty if there is no formula."""
     if not e.formulas.known:
@@ -112,7 +119,8 @@ def as_latex(e: Explanation) -> str:
         if item is None:
             left = y
         else:
-            left = rf"\frac{{\partial {y}}}{{\partial {sympy.latex(sympy.Symbol(_symbol(item, at)))}}}"
+            d = {"d": "d", "∂": r"\partial"}[_sign(e)]
+            left = rf"\frac{{{d} {y}}}{{{d} {sympy.latex(sympy.Symbol(_symbol(item, at)))}}}"
         lines.append(rf"{left} &= {sympy.latex(formula)}")
     return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
@@ -127,13 +135,13 @@ def as_mathml(e: Explanation, *, values: bool = True) -> Iterator[str]:
         left = mathml(sympy.Symbol(written(y)), printer="presentation")
         if item is not None:
             by = mathml(sympy.Symbol(_symbol(item, at)), printer="presentation")
-            left = f"<mfrac><mrow><mo>∂</mo>{left}</mrow><mrow><mo>∂</mo>{by}</mrow></mfrac>"
+            d = f'<mi mathvariant="normal">{_sign(e)}</mi>'
+            left = f"<mfrac><mrow>{d}{left}</mrow><mrow>{d}{by}</mrow></mfrac>"
         right = mathml(formula, printer="presentation")
         value = "" if item is None or not values else f"<mo>=</mo><mn>{number(_at(item, at))}</mn>"
         text = f'<math display="block"><mrow>{left}<mo>=</mo>{right}{value}</mrow></math>'
-        # A thin space for a product of names, as 2 x cos(x), and a minus sign that is no hyphen.
-        thin = '<mo lspace="0" rspace="0.17em">&InvisibleTimes;</mo>'
-        yield text.replace("<mo>&InvisibleTimes;</mo>", thin).replace("<mo>-</mo>", "<mo>&minus;</mo>")
+        text = _BEFORE_FUNCTION.sub('<mo rspace="0.17em">&InvisibleTimes;</mo>', text)
+        yield text.replace("<mo>-</mo>", "<mo>&minus;</mo>").replace("&ExponentialE;", "e")
 
 
 def _at(item: Item, at: tuple[int, ...]) -> Any:

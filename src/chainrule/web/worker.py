@@ -65,7 +65,3 @@ def _limit_memory() -> None:
 def _end_in(seconds: int) -> None:
     if hasattr(signal, "alarm"):
         signal.alarm(seconds)
-
-
-if __name__ == "__main__":
-    main()

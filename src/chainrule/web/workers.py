@@ -8,13 +8,18 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 COUNT: Final = 2
 SECONDS: Final = 2.0  # of work on one request
 STARTING: Final = 60.0  # seconds that a process may take to import what it needs
 LONGEST: Final = 8 << 20  # bytes of one part of an answer
-COMMAND: Final = (sys.executable, "-m", "chainrule.web.worker")
+# This chainrule, and no module that happens to lie in the folder where the command was given.
+_START: Final = (
+    f"import sys; sys.path.append({str(Path(__file__).parents[2])!r}); from chainrule.web.worker import main; main()"
+)
+COMMAND: Final = (sys.executable, "-P", "-c", _START)
 
 
 class Busy(Exception):

@@ -97,6 +97,7 @@ function show(found, last) {
   showProofs();
   showSteps();
   showGraph();
+  letScroll();
   if (last) {
     writeAddress();
     announce();
@@ -234,7 +235,17 @@ function showSteps() {
 
 function showGraph() {
   const svg = answer.graph && new DOMParser().parseFromString(answer.graph, "image/svg+xml").documentElement;
-  $("graph").replaceChildren(...(svg?.localName === "svg" ? [document.adoptNode(svg)] : []));
+  const drawn = svg?.localName === "svg";
+  $("graph").replaceChildren(...(drawn ? [document.adoptNode(svg)] : []));
+  document.querySelector(".graph").style.setProperty("--wide", `${drawn ? svg.getAttribute("width") : 0}px`);
+}
+
+// What can be scrolled can be focused, so that the arrow keys scroll it.
+function letScroll() {
+  for (const e of document.querySelectorAll(".scroll, #mathematics .formula")) {
+    if (e.scrollWidth > e.clientWidth) e.tabIndex = 0;
+    else e.removeAttribute("tabindex");
+  }
 }
 
 // --- the plot
@@ -245,6 +256,7 @@ function showPlot(sameFunction) {
   const others = point.filter((p) => p.name !== plot?.by).map((p) => p.value);
   const key = JSON.stringify([answer.formula, document.documentElement.lang, ...(two ? [] : [plot?.by, plot?.low, plot?.high, others])]);
   showViews(names, plot);
+  if ($("plot").clientWidth < 120) return; // no room yet: there will be a redraw when there is
   if (plot && (drawn?.key !== key || !drawn.picture.holds(values))) drawPlot(plot, key, two, names);
   if (!plot) {
     drawn = null;
@@ -370,14 +382,18 @@ $("share").addEventListener("click", async () => {
   }
   setTimeout(() => ($("share").textContent = say("share")), 2000);
 });
+function redraw() {
+  if (!answer?.result) return;
+  drawn = null;
+  showPlot();
+  letScroll();
+}
 let width = 0;
 new ResizeObserver(([entry]) => {
   const changed = Math.abs(entry.contentRect.width - width) > 1;
   width = entry.contentRect.width;
-  if (changed && answer?.result) {
-    drawn = null;
-    showPlot();
-  }
+  if (changed) redraw();
 }).observe($("plot"));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 addEventListener("hashchange", start);
 start();
