@@ -51,9 +51,20 @@ def planted(prim: Primitive, at: int | None = None, reverse: Change | None = Non
 
     label = "PlantedBackward0"
     try:
-        return type(f"Planted{prim.name}", (base,), {"_reverse": changed, **body})(label)  # type: ignore[no-any-return]
+        made: Primitive = type(f"Planted{prim.name}", (base,), {"_reverse": changed, **body})(label)
     finally:
         table.pop(label, None)
+    whole = made.whole
+    if whole is not None and reverse is not None:
+
+        def each(xp: Any, g: Any, s: Any, p: Any) -> list[Any]:
+            found = enumerate(whole(xp, g, s, p))
+            return [
+                c if c is None or at not in (None, i) else reverse(lambda *_, c=c: c)(xp, g, s, p) for i, c in found
+            ]
+
+        made.whole = each
+    return made
 
 
 def caught(wrong: Primitive, right: Primitive, reading: Callable[[Case], None]) -> bool:

@@ -49,7 +49,7 @@ def _adapt(rule: Any, prim: Primitive, first: str, around: str = "{}") -> Any:
     for i, name in enumerate(prim.args):
         slots[name] = f"s[{i + 1}]"
         slots[f"{name}_shape"] = f"p['{name}_shape']"
-    slots.update({name: f"p['{name}']" for name in prim.params})
+    slots.update({name: f"p['{name}']" for name in (*prim.params, "wanted")})
     wanted = rule.__code__.co_varnames[: rule.__code__.co_argcount]
     call = ", ".join(slots[name] for name in wanted)
     source = f"lambda xp, {first}, s, p: {around.format(f'rule({call})')}"
@@ -59,6 +59,17 @@ def _adapt(rule: Any, prim: Primitive, first: str, around: str = "{}") -> Any:
 def alone(node: type[Node], place: int) -> type[Node]:
     """The same kind of node for when only the argument at ``place`` can have an edge."""
     return type(node.__name__, (node,), {"__slots__": (), "place": place, "alone": (node.pulls[place],)})
+
+
+def _one_of(whole: Any, place: int, count: int) -> Any:
+    """The rule for one argument, of one that answers for all."""
+    wanted = [i == place for i in range(count)]
+    return lambda xp, g, s, p: whole(xp, g, s, {**p, "wanted": wanted})[place]
+
+
+def _pull_all(node: Any, sweep: Any, g: Any, saved: Any) -> Any:
+    """What a node does whose operation has one rule for all arguments."""
+    return node.prim.whole(sweep.xp, g, saved, {**node.params, "wanted": [e is not None for e in node.edges]})
 
 
 class Primitive:
@@ -107,16 +118,19 @@ class Primitive:
         self.node: type[Node] = type(self.label.rpartition(":")[2], (Node,), body)
         if "::" in self.label:
             self.node.name = lambda _, full=self.label: full  # type: ignore[method-assign, misc]
-        if len(self.pulls) == 1:
+        if self.whole is not None:
+            self.node.pulls, self.node.pull = (), _pull_all  # type: ignore[method-assign, assignment]
+        elif len(self.pulls) == 1:
             self.node = alone(self.node, 0)
         table.setdefault(self.name if label is None else label, self)
 
     def _prepare(self) -> None:
         """Turn the formulas into uniform functions, once."""
+        self._plans: dict[tuple[bool, ...], Any] = {}
+        self.whole: Any = _adapt(self.vjp_all, self, "g")[0] if hasattr(self, "vjp_all") else None
         found = [self._reverse(name) for name in self.args]
         self.pulls = tuple(f[0] for f in found)
         self.needs = tuple(f[1] for f in found)  # for each argument, the names its vjp takes
-        self._plans: dict[tuple[bool, ...], Any] = {}
 
     def _total(self, pulls: tuple[Any, ...]) -> tuple[Any, ...]:
         """The rules, and in the place of one that is not declared PyTorch's error."""
@@ -144,6 +158,9 @@ class Primitive:
         return tuple(names for _, names in self._forward_rules)
 
     def _reverse(self, name: str) -> tuple[Any, frozenset[str]]:
+        if hasattr(self, "vjp_all"):
+            rule, names = _adapt(self.vjp_all, self, "g")
+            return _one_of(rule, self.args.index(name), len(self.args)), names
         rule = getattr(self, f"vjp_{name}", None)
         return (None, frozenset()) if rule is None else _adapt(rule, self, "g")
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..extras import load
-from . import layout, numpy_
+from . import gates, layout, numpy_
 from .namespace import standardised
 
 Key = tuple[Any, ...]
@@ -51,6 +51,12 @@ class Library:
 
     def sigmoid(self, x: Any) -> Any:
         return 1 / (1 + self.exp(-x))
+
+    def lstm(self, a: Any, c: Any) -> Any:
+        return gates.lstm(self, a, c)
+
+    def lstm_back(self, grad: Any, out: Any, c: Any) -> Any:
+        return gates.lstm_back(self, grad, out, c)
 
     def sign(self, x: Any) -> Any:
         """0 for nan, and for a complex number its direction, as in PyTorch."""

@@ -28,7 +28,6 @@ from numpy import (
     e,
     equal,
     exp,
-    expand_dims,
     expm1,
     floor,
     greater,
@@ -71,7 +70,7 @@ from numpy import (
 )  # fmt: skip
 
 from ..extras import load
-from . import layout
+from . import gates, layout
 from .numpy_linear import (
     adjugate,
     eig_parts,
@@ -266,6 +265,15 @@ def take_along_axis(x: Any, indices: Any, *, axis: int) -> Any:
 def stop(x: Any) -> Any:
     """``x`` as a constant of differentiation; numbers are constants already."""
     return x
+
+
+def expand_dims(x: Any, *, axis: int) -> Any:
+    shape = x.shape
+    at = axis if axis >= 0 else axis + len(shape) + 1
+    return x.reshape((*shape[:at], 1, *shape[at:]))
+
+
+lstm, lstm_back = gates.lstm_numpy, gates.lstm_back_numpy
 
 
 def sigmoid(x: Any) -> Any:

@@ -71,13 +71,17 @@ class RNNCellBase(Module):
         elif input.ndim == 1:
             states = [s.unsqueeze(0) for s in states]
         self._check(x, states)
+        if cell == "lstm":
+            h, c = states
+            new = list(lstm_step(x, h, c, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh))
+            return new if input.ndim == 2 else [s.squeeze(0) for s in new]
         gates = F.linear(x, self.weight_ih, self.bias_ih)
         if cell == "gru":  # whose gate scales what the hidden state gives, bias included
             bias = zeros(3 * self.hidden_size, dtype=x.dtype) if self.bias_hh is None else self.bias_hh
             _, new = recurrence(cell, gates, states, self.weight_hh, bias, (n,))
         else:
             gates = gates + F.linear(states[0], self.weight_hh, self.bias_hh)
-            new = list(lstm_step(gates, states[1])) if cell == "lstm" else [getattr(gates, cell)()]
+            new = [getattr(gates, cell)()]
         return new if input.ndim == 2 else [s.squeeze(0) for s in new]
 
     def _check(self, x: Tensor, states: list[Tensor]) -> None:

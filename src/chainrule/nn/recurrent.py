@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..arrays import namespace as ns
+from ..arrays.gates import parts
 from ..creation import empty, zeros
 from ..ops import public
-from ..ops.recurrence import Lstm, recurrence
+from ..ops.recurrence import recurrence
 from ..tensor import Tensor
 from . import functional as F
 from . import init
@@ -235,7 +236,7 @@ def _projected(
     for t in reversed(range(len(sizes))) if reverse else range(len(sizes)):
         n = sizes[t]
         a = gates[ends[t] - n : ends[t]] + F.linear(h[:n], weight)
-        (raw, new), _ = Lstm().after(ns.boxes, a, c[:n])
+        raw, new = parts(ns.boxes.lstm(a, c[:n]), 0, 2, c._shape[-1])
         found[t] = F.linear(raw, smaller)
         h, c = (s if n == len(old) else _cat([s, old[n:]]) for s, old in ((found[t], h), (new, c)))
     return _cat([found[t] for t in range(len(sizes))]), [h, c]

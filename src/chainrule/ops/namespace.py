@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..arrays import gates
 from ..arrays.namespace import dtype_of, standardised
 from ..node import Box
 from ..primitive import bind, table
@@ -160,6 +161,14 @@ def sum_product(x: Any, y: Any, *, axis: Any) -> Any:
 
 def standardise(x: Any, v: Any = None, *, axis: tuple[int, ...], eps: float) -> Any:
     return standardised(sys.modules[__name__], x, v, axis, eps)
+
+
+def lstm(a: Any, c: Any) -> Any:
+    return gates.lstm(sys.modules[__name__], a, c)
+
+
+def lstm_back(grad: Any, out: Any, c: Any) -> Any:
+    return gates.lstm_back(sys.modules[__name__], grad, out, c)
 
 
 def affine(x: Any, weight: Any, bias: Any) -> Any:

@@ -14,8 +14,10 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+from ..arrays import gates
 from ..primitive import Primitive
 from ..tensor import Tensor
+from .index import GetItem
 from .kinds import no_kernel
 from .shape import cat
 
@@ -64,33 +66,19 @@ class Plain(Cell):
 
 
 class Lstm(Cell):
-    """Long short-term memory: ``c' = f c + i g`` and ``h' = o tanh(c')``, with gates i, f, g, o."""
+    """Long short-term memory: ``c' = f c + i g`` and ``h' = o tanh(c')``, with gates i, f, g, o; tanh(c') is kept too."""
 
     gates = 4
     states = 2
-    kept = 4
+    kept = 5
 
     def step(self, xp: Any, a: Any, s: Arrays, w: Any, b: Any) -> tuple[Arrays, Any]:
-        return self.after(xp, a + xp.matmul(s[0], w), s[1])
-
-    def after(self, xp: Any, a: Any, c: Any) -> tuple[Arrays, Any]:
-        """The new states, from what input and hidden state give to the gates."""
-        n = c.shape[-1]
-        first, g, o = xp.sigmoid(a[..., : 2 * n]), xp.tanh(a[..., 2 * n : 3 * n]), xp.sigmoid(a[..., 3 * n :])
-        c = first[..., n:] * c + first[..., :n] * g
-        return [o * xp.tanh(c), c], across(xp, first, g, o)
+        n, out = s[0].shape[-1], xp.lstm(a + xp.matmul(s[0], w), s[1])
+        return gates.parts(out, 0, 2, n), out[..., 2 * n :]
 
     def back(self, xp: Any, g: Arrays, g_kept: Any, old: Arrays, new: Arrays, kept: Any) -> tuple[Any, Any, list[Any]]:
-        n = old[0].shape[-1]
-        i, f, m, o = (kept[..., k * n : (k + 1) * n] for k in range(4))
-        bounded = xp.tanh(new[1])
-        g_c = g[1] + g[0] * o * (1 - bounded * bounded)
-        g_gates = across(xp, g_c * m, g_c * old[1], g_c * i, g[0] * bounded)
-        if g_kept is not None:
-            g_gates = g_gates + g_kept
-        slopes = across(xp, kept[..., : 2 * n] * (1 - kept[..., : 2 * n]), 1 - m * m, o * (1 - o))
-        g_a = g_gates * slopes
-        return g_a, g_a, [None, g_c * f]
+        g_a, g_c = xp.lstm_back(across(xp, *g, g_kept), across(xp, *new, kept), old[1])
+        return g_a, g_a, [None, g_c]
 
 
 class Gru(Cell):
@@ -256,37 +244,69 @@ class Recurrence(Primitive):
 _recurrence = Recurrence()
 
 
-class LstmStep(Primitive):
-    """One step of an LSTM: from the gates' sums and c side by side, h, c and the gates side by side."""
+# --- one step of an LSTM -------------------------------------------------------------------------------------
+
+
+class LstmCell(Primitive):
+    """One step: x and (h, c) with the weights w, u and the biases b, d of either; gives what ``xp.lstm`` does.
+
+    No rule reads the new states in ``out``, so that these may be shown, and written to.
+    """
 
     composite = True
     real_only = no_kernel("lstm_cell")
     formula = False  # as one it grows without bounds
-    forward = lambda xp, p, *, hidden: lstm_forward(xp, p, hidden)
-    vjp_p = lambda xp, g, out, p, hidden: lstm_back(xp, g, out, p, hidden)
-    samples = [(((2, 10),), {"hidden": 2})]
+    forward = lambda xp, x, h, c, w, u, b, d: xp.lstm(sums(xp, x, w, h, u) + xp.expand_dims(b + d, axis=-2), c)
+    vjp_all = lambda xp, g, out, x, h, c, w, u, wanted: cell_back(xp, g, out, x, h, c, w, u, wanted)
+    samples = [(((3, 2), (3, 2), (3, 2), (8, 2), (8, 2), (8,), (8,)), {})]
 
 
-def lstm_forward(xp: Any, p: Any, hidden: int) -> Any:
-    states, kept = Lstm().after(xp, p[..., : 4 * hidden], p[..., 4 * hidden :])
-    return across(xp, *states, kept)
+class LstmCellWithoutBias(Primitive):
+    """:class:`LstmCell` without biases."""
+
+    composite = True
+    real_only = no_kernel("lstm_cell")
+    formula = False
+    forward = lambda xp, x, h, c, w, u: xp.lstm(sums(xp, x, w, h, u), c)
+    vjp_all = lambda xp, g, out, x, h, c, w, u, wanted: cell_back(xp, g, out, x, h, c, w, u, wanted)
+    samples = [(((3, 2), (3, 2), (3, 2), (8, 2), (8, 2)), {})]
 
 
-def lstm_back(xp: Any, g: Any, out: Any, p: Any, hidden: int) -> Any:
-    n, c = hidden, p[..., 4 * hidden :]
-    g_states, g_kept = [g[..., :n], g[..., n : 2 * n]], g[..., 2 * n :]
-    g_a, _, g_old = Lstm().back(xp, g_states, g_kept, [c, c], [None, out[..., n : 2 * n]], out[..., 2 * n :])
-    return across(xp, g_a, g_old[1])
+def sums(xp: Any, x: Any, w: Any, h: Any, u: Any) -> Any:
+    return xp.matmul(x, xp.matrix_transpose(w)) + xp.matmul(h, xp.matrix_transpose(u))
 
 
-_lstm_step = LstmStep()
+def cell_back(xp: Any, g: Any, out: Any, x: Any, h: Any, c: Any, w: Any, u: Any, wanted: Sequence[bool]) -> list[Any]:
+    """The cotangents of all arguments; None where one is not ``wanted``."""
+    g_a, g_c = xp.lstm_back(g, out, c)
+    turned = xp.matrix_transpose(g_a)
+    found = [
+        xp.matmul(a, b) if want else None
+        for a, b, want in ((g_a, w, wanted[0]), (g_a, u, wanted[1]), (turned, x, wanted[3]), (turned, h, wanted[4]))
+    ]
+    if wanted[5:]:
+        found += [xp.sum(g_a, axis=(-2,), keepdims=False) if any(wanted[5:]) else None] * 2
+    return [*found[:2], g_c, *found[2:]]
 
 
-def lstm_step(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """The next (h, c) of an LSTM, each (n, hidden), from the gates' sums (n, 4 * hidden) and c."""
+class State(GetItem):
+    """One of the new states, as PyTorch's CPU kernel names what made it; not a view: see :class:`LstmCell`."""
+
+    view = False
+    samples = [(((2, 7),), {"key": (..., slice(0, 1))})]
+
+
+_cell, _cell_without_bias = LstmCell("ThnnFusedLstmCellBackward0"), LstmCellWithoutBias("ThnnFusedLstmCellBackward0")
+_h, _c = State("MulBackward0"), State("AddBackward0")
+
+
+def lstm_step(
+    x: Tensor, h: Tensor, c: Tensor, w: Tensor, u: Tensor, b: Tensor | None = None, d: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """The next (h, c) of an LSTM, each (n, hidden), from x (n, inputs), w (4 * hidden, inputs), u (4 * hidden, hidden)."""
     n = c._shape[-1]
-    out = _lstm_step(cat([gates, c], -1), hidden=n)
-    return out[..., :n], out[..., n : 2 * n]
+    out = _cell_without_bias(x, h, c, w, u) if b is None or d is None else _cell(x, h, c, w, u, b, d)
+    return _h(out, key=(..., slice(0, n))), _c(out, key=(..., slice(n, 2 * n)))
 
 
 def recurrence(

@@ -23,7 +23,6 @@ class WeightNorm(Primitive):
     """``v * (r / |v|)``, the length taken over ``axis``, along which ``r`` has length 1."""
 
     composite = True
-    broadcasts = True
     linear = ("r",)
     real_only = no_kernel("weight_norm_kernel")
     forward = lambda xp, v, r, *, axis: v * (r / length(xp, v, axis))
