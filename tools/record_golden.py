@@ -2,7 +2,7 @@
 
 Each name is a module of ``tests`` with a table ``CASES`` and a function ``outcome(m, case)``, which runs a case on
 library ``m``; what it gives, as JSON, goes to ``tests/golden/<name>.json``.  The name ``files`` stands for the files
-that PyTorch saves, ``tests/golden/files``.
+that PyTorch saves, ``tests/golden/files``; ``op_samples`` for samples of its database of operations, in an ``npz``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
-NAMES = ["streams", "files", "optim_cases", "optim_schedules", "data_cases", "module_cases"]
+NAMES = ["streams", "files", "optim_cases", "optim_schedules", "data_cases", "module_cases", "op_samples"]
 
 
 def files() -> None:
@@ -35,6 +35,10 @@ def main() -> None:
     for name in sys.argv[1:] or NAMES:
         if name == "files":
             files()
+            continue
+        if name == "op_samples":
+            sys.path.insert(0, str(TESTS / "parity"))
+            print(f"op_samples.npz: {importlib.import_module('record_samples').record()}")
             continue
         module = importlib.import_module(name)
         lines = [f"{json.dumps(key)}: {json.dumps(module.outcome(torch, case))}" for key, case in module.CASES.items()]
