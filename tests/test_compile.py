@@ -871,7 +871,13 @@ def test_source_and_explanation(native: Any) -> None:
     assert "def loop0(first: int64, last" in f.source
     assert "def backward(" in f.source
     text = f.explain()
-    for part in ("Sin", "loop over [5000]", "factor"):
+    for part in (
+        "Sin",
+        "loop over [5000]",
+        "factor",
+        "reads 20 kB, writes 20 kB",
+        " operations in 1 steps, which move 40 kB; ",
+    ):
         assert part in text
 
 
@@ -897,3 +903,18 @@ def test_jax_compiles_the_same_program() -> None:
     assert len(f.entries) == 2
     with pytest.raises(ValueError, match="'native', 'numpy' or 'jax'"):
         torch.compile(wave, backend="inductor")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="reads the system's own count")
+def test_memory_at_its_peak_is_inputs_and_outputs() -> None:
+    pytest.importorskip("llvmlite")
+    out = run(
+        "import chainrule as torch\n"
+        "f = torch.compile(torch.func.grad_and_value(lambda x: (torch.sin(x) * torch.exp(-x * x) + torch.tanh(x)).sum()))\n"
+        "f(torch.linspace(-5, 5, 1000)); n = 10_000_000; x = torch.linspace(-5, 5, n)\n"
+        "rest = int(open('/proc/self/statm').read().split()[1]) * 4096 - 4 * n\n"
+        "open('/proc/self/clear_refs', 'w').write('5'); f(x)\n"
+        "top = int(next(l for l in open('/proc/self/status') if l.startswith('VmHWM')).split()[1]) * 1024\n"
+        "print((top - rest) / (8 * n))"
+    )
+    assert 0.9 < float(out) < 1.1

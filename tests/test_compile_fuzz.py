@@ -157,7 +157,7 @@ def test_numpy(seed: int) -> None:
     compare(seed, "numpy")
 
 
-@pytest.mark.parametrize("seed", range(COUNT, COUNT + COUNT // 10))
+@pytest.mark.parametrize("seed", range(COUNT, 2 * COUNT))
 def test_native(seed: int) -> None:
     pytest.importorskip("llvmlite")
     compare(seed, "native")

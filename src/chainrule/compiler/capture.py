@@ -28,7 +28,7 @@ from ..node import Node
 from ..primitive import Elementwise, Primitive, compute
 from ..tensor import Tensor, wrap
 from .captured import Alias, Captured, Detached, Draw, Given, Part, Plain, Result, Same, Value, View, Write
-from .program import Atom, Equation, Program, Var, var_of
+from .program import Atom, Equation, Program, Var, distinct, var_of
 from .watching import Inline, Uncompilable, current, no_random, slots, watching
 
 WRITABLE = 0x1 | 0x100 | 0x400  # flags of an array: C-contiguous, aligned, writeable
@@ -244,10 +244,10 @@ class Capture:
         """A variable for an array as it is now: it may be written to, and used again, later."""
         versions = self.constants.setdefault(id(a), [])
         for held, var in versions:
-            if np.array_equal(self.program.constants[var], held):
+            if np.array_equal(distinct(self.program.constants[var]), distinct(held)):
                 return var
         var = var_of(a)
-        uniform = a.size > LARGE and (a == a.flat[0]).all()
+        uniform = a.size > LARGE and (distinct(a) == a.flat[0]).all()
         self.program.constants[var] = np.broadcast_to(np.array(a.flat[0]), a.shape) if uniform else np.array(a)
         versions.append((a, var))
         return var

@@ -26,6 +26,7 @@ from ..writes import written
 from .capture import capture, is_alone, is_heard
 from .captured import Alias, Captured, Detached, Given, Part, Plain, Result, Same, Value, View
 from .derivative import CompiledFunctionBackward, Derivative
+from .describe import describe
 from .environment import Environment
 from .run import define, maker
 from .simplify import simplify
@@ -197,15 +198,9 @@ class Entry:
 
     def explain(self) -> str:
         """The program, its kernels and what it depends on."""
-        kernels = [f"  {step}" for step in map(_describe, self.runner.steps)]
+        steps = describe(self.runner.program, self.runner.steps, len(self.runner.written))
         guards = [f"  {c.label}: {c.condition}" for c in self.environment.checks]
-        return "\n".join([str(self.program), "steps:", *kernels, "as long as:", *guards])
-
-
-def _describe(step: Any) -> str:
-    names = ", ".join(eq.name for eq in step.equations)
-    shape = f" over {list(step.shape)}" if hasattr(step, "shape") else ""
-    return f"{type(step).__name__.lower()}{shape}: {names}"
+        return "\n".join([str(self.program), "steps:", *steps, "as long as:", *guards])
 
 
 class _Writer:

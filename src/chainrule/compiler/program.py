@@ -45,6 +45,11 @@ def var_of(a: Any) -> Var:
     return Var(a.shape, a.dtype)
 
 
+def distinct(a: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """An array, or its one entry where that is shown everywhere."""
+    return a[(slice(0, 1),) * a.ndim] if a.ndim and not any(a.strides) else a
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Equation:
     """``outs = prim(*args, **params)``."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..arrays.namespace import is_numpy
 from ..primitive import Elementwise, compute, table
-from .program import Atom, Equation, Program, Var, var_of
+from .program import Atom, Equation, Program, Var, distinct, var_of
 
 _COMMUTE = frozenset({"Add", "Mul"})
 FOLD = 1 << 20  # constants larger than this are left to be computed
@@ -53,7 +53,7 @@ class _Simplifier:
 
     def constant(self, a: Any) -> Var:
         a = np.asarray(a)
-        one = a[(slice(0, 1),) * a.ndim] if a.ndim and not any(a.strides) else a  # one entry, shown everywhere
+        one = distinct(a)
         key = ("constant", a.shape, a.dtype, one.shape, one.tobytes())
         if key not in self.seen:
             self.seen[key] = (var_of(a),)
