@@ -682,6 +682,20 @@ def test_too_many_states() -> None:
     assert "runs uncompiled" in f.explain()
 
 
+def test_many_sizes(own_generator: Any) -> None:
+    model = nn.Sequential(nn.Linear(2, 4), nn.Tanh())
+    f = torch.compile(lambda x: model(x).sum(), backend="numpy")
+    for n in range(1, 80):
+        x = torch.ones(n, 2)
+        equal(f(x), model(x).sum(), 1e-5)
+    assert f.eager is None
+    assert len(f.entries) == 64
+    f = torch.compile(lambda x: x * 2, backend="numpy", dynamic=False)
+    with pytest.warns(UserWarning, match="16 different ways"):
+        found = [f(torch.ones(n)).tolist() for n in range(20)]
+    assert found == [[2.0] * n for n in range(20)]
+
+
 def test_inside_other_transforms_it_runs_as_it_is() -> None:
     w = torch.ones(2)
     f = torch.compile(lambda x: x * w)

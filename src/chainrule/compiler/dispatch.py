@@ -33,6 +33,7 @@ from .simplify import simplify
 from .watching import Inline, Uncompilable, capturing
 
 LIMIT = 16  # states of one function that are compiled
+SIZES = 64  # programs that are kept, where sizes do not count as states
 SETTLING = 3  # calls in which what it depends on may still grow
 MISS = object()
 _PACKAGE, _STDLIB = str(Path(__file__).resolve().parents[1]), sysconfig.get_path("stdlib")
@@ -41,14 +42,18 @@ _PACKAGE, _STDLIB = str(Path(__file__).resolve().parents[1]), sysconfig.get_path
 class Compiled:
     """A function that is captured, fused and compiled when it is called."""
 
-    def __init__(self, function: Callable[..., Any], *, fullgraph: bool = False, backend: str = "native") -> None:
+    def __init__(
+        self, function: Callable[..., Any], *, fullgraph: bool = False, dynamic: bool | None = None,
+        backend: str = "native",
+    ) -> None:  # fmt: skip
         functools.update_wrapper(self, function, updated=())
         self.function = function
-        self.fullgraph = fullgraph
+        self.fullgraph, self.dynamic = fullgraph, dynamic is not False
         self.runner = maker(backend)
         self.entries: list[Entry] = []
         self.calls: list[Callable[..., Any]] = []
         self._lock = threading.RLock()
+        self.states: set[Any] = set()  # what programs depended on, beside sizes
         self.settling = 0
         self.eager: str | None = None  # why the function is no longer compiled
 
@@ -110,9 +115,10 @@ class Compiled:
             environment.changed(args, kwargs, undo=True)
             raise
         environment.settle()
-        self.entries = [entry, *self.entries]
+        self.entries = [entry, *self.entries][:SIZES]
         self.calls = [e.call for e in self.entries]
-        if len(self.entries) >= LIMIT:
+        self.states.add(environment.state() if self.dynamic else len(self.states))
+        if len(self.states) >= LIMIT:
             self.eager = f"it was called in {LIMIT} different ways (shapes, dtypes, Python values)"
             self._warn(self.eager)
         return entry.call

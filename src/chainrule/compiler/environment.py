@@ -113,6 +113,12 @@ class Environment:
             self._literal(e, value, label)
         self.numbers.clear()
 
+    def state(self) -> tuple[Any, ...]:
+        """What tells this state from others, beside what is known of tensors."""
+        plain = (*LITERALS, list, tuple, set, frozenset, np.ndarray)
+        held = [repr(v) if isinstance(v, plain) else id(v) for v in self.names.values()]
+        return (*[c.condition for c in self.checks], *held)
+
     def settle(self) -> None:
         """Forget what was needed only to get here: the values themselves, among them the arguments."""
         self._originals.clear()
