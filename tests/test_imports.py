@@ -29,9 +29,10 @@ def loaded_by(code: str) -> set[str]:
         "import chainrule as t; t.func.hessian(lambda x: (x**3).sum())(t.ones(2))",
         "from chainrule import nn, ones, optim; m = nn.Linear(2, 1); m(ones(3, 2)).sum().backward();"
         "optim.SGD(m.parameters(), 0.1).step()",
+        "import chainrule.cli.serve, chainrule.web.app, chainrule.web.server, chainrule.web.workers",
         "import chainrule.cli, chainrule.cli.run, chainrule.cli.derive, chainrule.explain.fonts",
     ],
-    ids=["import", "backward", "hessian", "training", "command"],
+    ids=["import", "backward", "hessian", "training", "page", "command"],
 )
 def test_no_optional_library_is_imported(code: str) -> None:
     assert "numpy" in (found := loaded_by(code))

@@ -156,6 +156,27 @@ def test_a_map_of_two_variables(opened: Callable[..., Any]) -> None:
     page.get_by_role("button", name="along v").click()
     expect(page.get_by_role("slider")).to_have_attribute("aria-label", re.compile("v$"))
     expect(page.get_by_role("button", name="along v")).to_have_attribute("aria-pressed", "true")
+    assert page.evaluate("document.activeElement.textContent") == "along v", "the focus stays"
+
+
+def test_a_finger_moves_the_point_or_scrolls(opened: Callable[..., Any]) -> None:
+    page = opened("x**2", PHONE, x="1")
+    plot = page.locator("#plot")
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    page.touchscreen.tap(box["x"] + box["width"] * 0.8, box["y"] + 60)
+    expect(page.get_by_label("x =")).not_to_have_value("1")
+    tapped = float(page.get_by_label("x =").input_value())
+    assert tapped > 2
+    expect(derivative(page)).to_have_text(f"{2 * tapped:.12g}")
+    assert plot.locator("svg").evaluate("(e) => getComputedStyle(e).touchAction") == "pan-y"
+
+
+def test_names_that_javascript_has_too(opened: Callable[..., Any]) -> None:
+    page = opened("constructor*toString*x", x="3")
+    expect(page.get_by_label("constructor =")).to_have_value("1")
+    page.get_by_label("toString =").fill("5")
+    expect(derivative(page, "constructor")).to_have_text("15")
 
 
 def test_switch_the_language(opened: Callable[..., Any]) -> None:

@@ -27,11 +27,15 @@ export function handle(svg, { moved, stepped, ended }) {
     dragged = true;
     svg.setPointerCapture(event.pointerId);
     group.focus({ preventScroll: true, focusVisible: false });
-    follow(event);
+    if (event.pointerType !== "touch") follow(event); // a finger may be about to scroll the page
     event.preventDefault();
   });
   svg.addEventListener("pointermove", (event) => dragged && follow(event));
-  for (const end of ["pointerup", "pointercancel"]) svg.addEventListener(end, () => (dragged = false));
+  svg.addEventListener("pointerup", (event) => {
+    if (dragged) follow(event);
+    dragged = false;
+  });
+  svg.addEventListener("pointercancel", () => (dragged = false));
   group.addEventListener("keydown", (event) => {
     const wide = event.shiftKey || event.key.startsWith("Page") ? 10 : 1;
     const key = { PageUp: "ArrowUp", PageDown: "ArrowDown" }[event.key] ?? event.key;

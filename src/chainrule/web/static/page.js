@@ -12,7 +12,8 @@ const EXAMPLES = [
 const PAUSE = 250; // milliseconds after a key before the question is asked
 
 const $ = (id) => document.getElementById(id);
-const question = { formula: EXAMPLES[0][0], at: EXAMPLES[0][1], by: null, range: null };
+const values = (pairs) => Object.assign(Object.create(null), pairs); // a variable may be called "constructor"
+const question = { formula: EXAMPLES[0][0], at: values(EXAMPLES[0][1]), by: null, range: null };
 let answer = null, drawn = null, asking = false, again = false, timer = 0;
 
 function element(tag, attributes = {}, ...children) {
@@ -29,7 +30,7 @@ function readAddress() {
   if (languages.includes(given.get("lang"))) document.documentElement.lang = given.get("lang");
   if (!given.has("formula")) return;
   question.formula = given.get("formula");
-  question.at = Object.fromEntries(given.getAll("at").map((pair) => pair.split(/=(.*)/s).slice(0, 2)));
+  question.at = values(Object.fromEntries(given.getAll("at").map((pair) => [...pair.split(/=(.*)/s), ""].slice(0, 2))));
   question.by = given.get("by");
   const ends = given.getAll("range").map(Number);
   question.range = ends.length === 2 && ends.every(Number.isFinite) ? ends : null;
@@ -207,7 +208,7 @@ function showProofs() {
 
 function distance(a, b) {
   if (typeof a !== "number" || typeof b !== "number") return null;
-  return a === b ? 0 : Math.abs(a - b) / Math.max(Math.abs(a), Math.abs(b));
+  return a === b ? 0 : Math.abs(a - b) / (a && b ? Math.max(Math.abs(a), Math.abs(b)) : 1); // relative, if to anything
 }
 
 function showSteps() {
@@ -287,15 +288,19 @@ function drawPlot(plot, key, two, names) {
 
 function showViews(names, plot) {
   const choices = names.length < 2 ? [] : [...(plot?.map ? [null] : []), ...names];
-  const chosen = question.by ?? (plot?.map ? null : plot?.by);
-  $("views").replaceChildren(...choices.map((by) => {
-    const made = element("button", { type: "button", "aria-pressed": String(by === chosen) }, by === null ? say("map") : say("along", { x: by }));
-    made.addEventListener("click", () => {
-      Object.assign(question, { by, range: null });
-      ask();
-    });
-    return made;
-  }));
+  const chosen = question.by ?? (plot?.map ? null : plot?.by), views = $("views");
+  const words = choices.map((by) => (by === null ? say("map") : say("along", { x: by })));
+  if (String(words) !== String([...views.children].map((e) => e.textContent))) { // else they keep the focus
+    views.replaceChildren(...choices.map((by, n) => {
+      const made = element("button", { type: "button" }, words[n]);
+      made.addEventListener("click", () => {
+        Object.assign(question, { by, range: null });
+        ask();
+      });
+      return made;
+    }));
+  }
+  for (const [n, by] of choices.entries()) views.children[n].setAttribute("aria-pressed", String(by === chosen));
   document.querySelector(".zoom").hidden = Boolean(plot?.map) && question.by === null;
 }
 
@@ -363,7 +368,7 @@ for (const button of document.querySelectorAll("[data-language]")) {
 for (const [formula, at] of EXAMPLES) {
   const made = element("button", { type: "button" }, formula);
   made.addEventListener("click", () => {
-    Object.assign(question, { formula, at: { ...at }, by: null, range: null });
+    Object.assign(question, { formula, at: values(at), by: null, range: null });
     $("formula").value = formula;
     ask();
   });
