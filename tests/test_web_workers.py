@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,6 +76,24 @@ def test_one_that_fails_is_replaced_and_what_it_had_is_kept(reaction: str, faile
     assert ("part=1" in reaction) == ("part" in bad)
     assert before["asked"] == after["asked"] == 1
     assert before["pid"] != after["pid"]
+
+
+def test_nobody_waits_for_one_that_is_being_replaced(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    program = f"import os, time\nwhile os.path.exists({str(mark)!r}): time.sleep(0.1)\n" + READY + (
+        "for line in sys.stdin:\n    if json.loads(line).get('bad'): os._exit(1)\n    say(asked=1, done=True)\n"
+    )  # fmt: skip
+
+    async def many(w: Workers) -> list[dict[str, Any]]:
+        while not all(worker.ready for worker in w.all):
+            await asyncio.sleep(0.05)
+        mark.touch()  # from now on none starts
+        try:
+            return [await w.ask(q) for q in ({"bad": True}, {}, {}, {})]
+        finally:
+            mark.unlink()
+
+    assert run(lambda: pool(program, count=2), many)[1:] == [{"asked": 1}] * 3
 
 
 def test_time_is_bounded_whatever_is_asked() -> None:

@@ -17,7 +17,7 @@ from ..dtypes import float64
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
 POINTS: Final = 401
-HALVINGS: Final = 60
+STEPS: Final = 60  # to a root
 
 
 @dataclass(frozen=True)
@@ -82,15 +82,19 @@ def _changes(slope: Array) -> list[tuple[int, int]]:
 
 
 def _roots(f: Callable[..., Any], order: int, left: Array, right: Array) -> Array:
-    """Where the derivative changes its sign between each two points, by halving all of them at once."""
+    """Where the derivative changes its sign between each two points: by Newton's steps, or halves where they lead out."""
     start = np.sign(orders_of(f, left, order)[order])
-    for _ in range(HALVINGS):
-        middle = (left + right) / 2
-        if ((middle == left) | (middle == right)).all():
+    x = (left + right) / 2
+    for _ in range(STEPS):
+        value, slope = orders_of(f, x, order + 1)[order:]
+        left, right = np.where(value * start < 0, left, x), np.where(value * start > 0, right, x)
+        with np.errstate(all="ignore"):
+            newton = x - value / slope
+        middle = np.where((left < newton) & (newton < right), newton, (left + right) / 2)
+        if (abs(middle - x) <= 4 * np.spacing(abs(x))).all():
             break
-        sign = np.sign(orders_of(f, middle, order)[order])
-        left, right = np.where(sign == -start, left, middle), np.where(sign == start, right, middle)
-    return (left + right) / 2
+        x = middle
+    return x
 
 
 def gradients(f: Callable[..., Any], us: Array, vs: Array) -> tuple[Array, Array, Array]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -72,7 +73,7 @@ def _answer(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield _explained(e)
         if not plot:
             plot = True
-            yield {"plot": _plot(target, request.get("by"), request.get("range"))}
+            yield {"plot": _plot(request["formula"], target, request.get("by"), request.get("range"))}
 
 
 def _explained(e: Explanation) -> dict[str, Any]:
@@ -86,50 +87,63 @@ def _explained(e: Explanation) -> dict[str, Any]:
 # --- the plot -------------------------------------------------------------------------------------------
 
 
-def _plot(target: Target, by: str | None, ends: Any) -> dict[str, Any] | None:
-    """The function and its derivatives along one variable, the others fixed; of two variables also a map."""
+def _plot(formula: str, target: Target, by: str | None, ends: Any) -> dict[str, Any] | None:
+    """The function along one variable, the others fixed; or, of two variables and by none, a map."""
+    if by is None and len(target.names) == 2:
+        return _map(formula, *_square(target.point))
     by = by if by in target.at else target.names[0]
     x = target.at[by]
     reach = max(REACH, 1.5 * abs(x))
     low, high = ends or (x - reach, x + reach)
     if not (math.isfinite(high - low) and low < high and low + (high - low) / POINTS > low):
         return None
+    others = tuple((name, value) for name, value in target.at.items() if name != by)
+    return _curve(formula, by, low, high, others)
+
+
+@lru_cache(maxsize=16)  # a point that is dragged moves along one curve
+def _curve(
+    formula: str, by: str, low: float, high: float, others: tuple[tuple[str, float], ...]
+) -> dict[str, Any] | None:
+    target = read(formula, [])
+
+    def along(x: Any) -> Any:
+        values = {**dict(others), by: x}
+        return target.function(*(values[name] for name in target.names))
+
     xs = np.linspace(low, high, POINTS)
-    along = _slice(target, by)
     try:
         values = orders_of(along, xs, ORDERS)
         values[1:, ~np.isfinite(values[0])] = np.nan  # a slope may have a formula where the function has no value
         found = marks(along, xs, values)
-        level = _map(target, reach) if len(target.names) == 2 else None
     except _NOT_DRAWN:
         return None
     return {
         "by": by, "low": low, "high": high, "values": [_numbers(v) for v in values],
         "limits": [limits(v) for v in values], "marks": [{"kind": m.kind, "x": m.x, "y": m.y} for m in found],
-        "map": level,
     }  # fmt: skip
 
 
-def _slice(target: Target, by: str) -> Callable[[Any], Any]:
-    others = dict(target.at)
-
-    def along(x: Any) -> Any:
-        return target.function(*({**others, by: x}[name] for name in target.names))
-
-    return along
+def _square(point: list[float]) -> tuple[float, float, float]:
+    """The centre and the reach of a map with the point on it, the same for points nearby."""
+    reach = REACH * 2 ** max(0, math.ceil(math.log2(max(map(abs, point)) * 1.5 / REACH + 1e-300)))
+    u, v = (round(x / reach) * reach for x in point)
+    return u, v, 1.25 * reach
 
 
-def _map(target: Target, reach: float) -> dict[str, Any]:
-    """Values over a square around the point."""
-    u, v = target.point
-    reach = max(reach, 1.5 * abs(v))
+@lru_cache(maxsize=4)
+def _map(formula: str, u: float, v: float, reach: float) -> dict[str, Any] | None:
     sides = [np.linspace(c - reach, c + reach, GRID) for c in (u, v)]
-    us, vs = np.meshgrid(*sides)
-    values, _, _ = gradients(target.function, us, vs)
-    return {
+    if not np.isfinite(sides).all():
+        return None
+    try:
+        values, _, _ = gradients(read(formula, []).function, *np.meshgrid(*sides))
+    except _NOT_DRAWN:
+        return None
+    return {"map": {
         "low": [u - reach, v - reach], "high": [u + reach, v + reach], "size": GRID,
         "values": _numbers(values.ravel()), "limits": limits(values),
-    }  # fmt: skip
+    }}  # fmt: skip
 
 
 def _numbers(values: Array) -> list[float | None]:

@@ -74,7 +74,9 @@ class Workers:
                 await self.free.acquire()
         except TimeoutError:
             raise Busy from None
-        worker = self.idle.pop()
+        ready = [worker for worker in self.idle if worker.ready] or self.idle
+        worker = ready[-1]
+        self.idle.remove(worker)
         try:
             return await worker.ask(request)
         finally:
@@ -91,6 +93,11 @@ class _Worker:
 
     def start(self) -> None:
         self.starting = asyncio.create_task(self._started())
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a process that has started."""
+        return self.starting is not None and self.starting.done() and not self._failed(self.starting)
 
     @staticmethod
     def _failed(starting: asyncio.Task[asyncio.subprocess.Process]) -> bool:

@@ -253,7 +253,7 @@ function letScroll() {
 
 function showPlot(sameFunction) {
   const { plot, point, result } = answer, names = point.map((p) => p.name), values = point.map((p) => p.value);
-  const two = Boolean(plot?.map) && question.by === null, slopes = answer.derivatives.map((d) => d.value);
+  const two = Boolean(plot?.map), slopes = answer.derivatives.map((d) => d.value);
   const others = point.filter((p) => p.name !== plot?.by).map((p) => p.value);
   const key = JSON.stringify([answer.formula, document.documentElement.lang, ...(two ? [] : [plot?.by, plot?.low, plot?.high, others])]);
   showViews(names, plot);
@@ -287,8 +287,8 @@ function drawPlot(plot, key, two, names) {
 }
 
 function showViews(names, plot) {
-  const choices = names.length < 2 ? [] : [...(plot?.map ? [null] : []), ...names];
-  const chosen = question.by ?? (plot?.map ? null : plot?.by), views = $("views");
+  const choices = names.length < 2 ? [] : [...(names.length === 2 ? [null] : []), ...names];
+  const chosen = plot?.map ? null : plot?.by, views = $("views");
   const words = choices.map((by) => (by === null ? say("map") : say("along", { x: by })));
   if (String(words) !== String([...views.children].map((e) => e.textContent))) { // else they keep the focus
     views.replaceChildren(...choices.map((by, n) => {
@@ -301,11 +301,11 @@ function showViews(names, plot) {
     }));
   }
   for (const [n, by] of choices.entries()) views.children[n].setAttribute("aria-pressed", String(by === chosen));
-  document.querySelector(".zoom").hidden = Boolean(plot?.map) && question.by === null;
+  document.querySelector(".zoom").hidden = !plot?.values;
 }
 
 function zoom(factor) {
-  if (!answer?.plot) return;
+  if (!answer?.plot?.values) return;
   const { by, low, high } = answer.plot, x = answer.point.find((p) => p.name === by).value;
   const ends = [x - (x - low) * factor, x + (high - x) * factor];
   if (!(ends[1] - ends[0] > 1e-9 * Math.abs(x)) || !Number.isFinite(ends[1] - ends[0])) return;
@@ -316,7 +316,7 @@ function zoom(factor) {
 // Whether the point has been typed where the chosen range does not reach.
 function outside() {
   const { plot, point } = answer, x = point.find((p) => p.name === plot?.by)?.value;
-  return question.range !== null && plot && (x < plot.low || x > plot.high);
+  return question.range !== null && plot?.values && (x < plot.low || x > plot.high);
 }
 
 // --- telling those who do not see it
