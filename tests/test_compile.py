@@ -932,3 +932,23 @@ def test_memory_at_its_peak_is_inputs_and_outputs() -> None:
         "print((top - rest) / (8 * n))"
     )
     assert 0.9 < float(out) < 1.1
+
+
+def test_a_long_recurrence_is_many_calls_of_few_kernels(native: Any) -> None:
+    def kernels(steps: int) -> tuple[int, int]:
+        w, xs = torch.eye(8) / 2, torch.ones(steps, 8)
+
+        def loss(w: Any) -> Any:
+            h = torch.zeros(8)
+            for x in xs:
+                h = torch.tanh(w @ h + x) * torch.sigmoid(x)
+            return h.sum()
+
+        f = native(func.grad(loss))
+        equal(f(w), func.grad(loss)(w), 1e-4)
+        found = [k.text for k in f.entries[0].runner.kernels]
+        return len(found), len(set(found))
+
+    (few, distinct), (many, still) = kernels(4), kernels(60)
+    assert many > 10 * few
+    assert still <= distinct + 2

@@ -8,6 +8,7 @@ length of a call, where those with separate lives share memory.
 from __future__ import annotations
 
 import functools
+import heapq
 import math
 import re
 from typing import Any
@@ -67,7 +68,10 @@ class Driver:
         self.ends: dict[int, list[Var]] = {}  # for each step, the variables that are not read after it
         for v, i in self.last_use.items():
             self.ends.setdefault(i, []).append(v)
-        self.slots: list[tuple[int, np.dtype[Any], int]] = []  # workspace: (size, dtype, step that ends the last life)
+        self.slots: list[tuple[int, np.dtype[Any]]] = []  # the workspace
+        self.free: dict[
+            Any, list[tuple[int, int]]
+        ] = {}  # of each kind: (step that ends its last life, slot), as a heap
         self.slot_of: dict[Var, int] = {}
         self.pools = 0
 
@@ -165,7 +169,7 @@ class Driver:
         results = self.results()
         body = self.lines
         if self.slots:
-            kinds, views = [(size, d) for size, d, _ in self.slots], list(self.slot_of.items())
+            kinds, views = list(self.slots), list(self.slot_of.items())
 
             def workspace() -> list[Any]:
                 memory = [np.empty(size, d) for size, d in kinds]
@@ -298,13 +302,12 @@ class Driver:
             pool = self.hold(f"pool{self.pools}", Pool(v.shape, v.dtype))
             self.pools += 1
             return f"{name}, {name}_ = {pool}.take()"
-        ends = self.last_use.get(v, i)
-        for k, (size, dtype, until) in enumerate(self.slots):
-            if size == v.size and dtype == v.dtype and until < i:
-                self.slots[k] = (size, dtype, ends)
-                break
+        free = self.free.setdefault((v.size, v.dtype), [])
+        if free and free[0][0] < i:  # the one whose last life ended first
+            k = heapq.heappop(free)[1]
         else:
             k = len(self.slots)
-            self.slots.append((v.size, v.dtype, ends))
+            self.slots.append((v.size, v.dtype))
+        heapq.heappush(free, (self.last_use.get(v, i), k))
         self.slot_of[v] = k
         return f"{name}, {name}_ = w[{len(self.slot_of) - 1}]"

@@ -154,6 +154,7 @@ class _Planner:
         self.maker: dict[Var, int] = {}
         self.readers: dict[Var, list[int]] = {}
         self.line: int | None = None  # the latest
+        self.first = 0  # a bit for every step that must come before some other
 
     def run(self) -> list[Step]:
         for eq in self.program.equations:
@@ -222,7 +223,8 @@ class _Planner:
             bits |= self.draft(s).before | 1 << s
         if bits & ~self.draft(i).before:
             self.draft(i).before |= bits
-            for d in self.drafts:
+            self.first |= bits
+            for d in self.drafts if self.first >> i & 1 else ():
                 if d is not None and d.before >> i & 1:
                     d.before |= bits
 
@@ -249,6 +251,7 @@ class _Planner:
         for v in source.read:
             self.readers[v].append(home)
         into.before = (into.before | source.before) & ~(1 << other)
+        self.first |= 1 << home
         for d in self.drafts:
             if d is not None and d.before >> other & 1:
                 d.before = (d.before | 1 << home | into.before) & ~(1 << other)

@@ -8,6 +8,7 @@ gives numbers, on Tensors the graph of a derivative, on batches many results at 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,19 +21,13 @@ Atom = Any  # a Var or a Python number
 class Var:
     """The result of an equation, an input or a constant: known by its shape and dtype only."""
 
-    __slots__ = ("dtype", "number", "shape")
+    __slots__ = ("dtype", "number", "shape", "size")
     _next = itertools.count().__next__
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self.shape, self.dtype = tuple(shape), dtype
+        self.size = math.prod(self.shape)
         self.number = Var._next()  # for an order that is the same on every run
-
-    @property
-    def size(self) -> int:
-        n = 1
-        for length in self.shape:
-            n *= length
-        return n
 
     @property
     def kind(self) -> str:
