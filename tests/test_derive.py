@@ -115,7 +115,7 @@ def test_a_wrong_derivative_is_found(monkeypatch: pytest.MonkeyPatch, capsys: py
         (["x", "--at", "x=1", "--order", "two"], "--order"),
     ],
 )  # fmt: skip
-def test_hostile_and_mistaken_lines_are_refused_in_one_line(
+def test_hostile_and_mistaken_lines_are_refused_with_a_reason(
     words: list[str], reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as end:
@@ -123,16 +123,19 @@ def test_hostile_and_mistaken_lines_are_refused_in_one_line(
     assert end.value.code == 2
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert shown.err.count("\n") == 1
-    assert shown.err.startswith("chainrule derive: ")
-    assert reason in shown.err
+    first, *place = shown.err.splitlines()
+    assert first.startswith("chainrule derive: ")
+    assert reason in first
+    assert len(place) in (0, 2)  # the formula, and a caret under the place
+    assert place[1:] == [line for line in place[1:] if line.strip() == "^"]
+    assert len(shown.err) < 400
 
 
 @pytest.mark.parametrize("formula", ["9**9**9**9 + x", "__import__('os')", "(" * 50_000 + "x" + ")" * 50_000])
 def test_hostile_lines_end_a_process_soon(formula: str) -> None:
     done = command("derive", formula, "--at", "x=1")
     assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
+    assert len(done.stderr) < 400
 
 
 @needs_matplotlib

@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "plot": "draw a function and its derivatives",
     "check": "check the derivatives of a function of yours",
     "serve": "open a page that explains derivatives",
+    "bench": "time a derivative beside PyTorch's, if that is installed",
     "doctor": "say what is installed and what is missing",
     "completion": "print a completion script for a shell",
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +26,7 @@ The exit status is 0; 1 if a finite difference contradicts a derivative; 2 for w
 MAX_ORDER: Final = 20  # of one variable, where a Taylor series gives all orders in one pass
 MAX_MIXED_ORDER: Final = 8  # of several, where each order makes the graph some three times larger
 MAX_PARTIALS: Final = 200
+MAX_WORK: Final = 3_000_000  # operations on the graphs of all orders, of several variables: about 4 s
 
 
 class NoAnswerError(Exception):
@@ -59,8 +59,7 @@ def main(argv: Sequence[str]) -> int:
 
             say(f"saved {draw(formula, at, chosen.order, chosen.plot)}")
     except ExpressionError as error:
-        caret = f"\n{error.caret()}" if sys.stderr.isatty() else ""
-        parser.error(f"{error}{caret}")
+        parser.error(f"{error}\n{error.caret()}")
     except (NoAnswerError, OSError, ImportError) as error:
         parser.error(str(error))
     print(_as_json(formula, at, value, found) if chosen.json else _as_text(formula, at, value, found))
@@ -83,6 +82,11 @@ def _check_request(formula: Expression, at: Mapping[str, float], order: int) -> 
     if not 1 <= order <= most:
         raise NoAnswerError(
             f"--order {order} is out of range: from 1 to {most} for {len(at)} variable{'s'[: len(at) - 1]}"
+        )
+    if len(at) > 1 and formula.size * 4**order > MAX_WORK:
+        fits = max(1, int(math.log(MAX_WORK / formula.size, 4)))
+        raise NoAnswerError(
+            f"--order {order} of a formula of {formula.size} operations would take too long: at most {fits}"
         )
     count = math.comb(len(at) + order, order) - 1
     if count > MAX_PARTIALS:

@@ -66,7 +66,7 @@ def run(made: Parser, argv: Sequence[str], work: Callable[[argparse.Namespace, T
     try:
         return work(chosen, read(chosen.what.strip(), getattr(chosen, "at", [])))
     except ExpressionError as error:
-        made.error(f"{error}" + (f"\n{error.caret()}" if sys.stderr.isatty() else ""))
+        made.error(f"{error}\n{error.caret()}")
     except (TargetError, MissingExtra, OSError, ValueError, TypeError, RuntimeError) as error:
         made.error("\n".join([str(error), *getattr(error, "__notes__", ())]))
     finally:

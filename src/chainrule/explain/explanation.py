@@ -20,7 +20,7 @@ from ..tensor import Tensor
 from . import evidence as proof
 from . import names as naming
 from .evidence import Row
-from .formulas import Formulas, Local, formulas, have_sympy, local
+from .formulas import MAX_STEPS, Formulas, Local, formulas, have_sympy, local
 from .surprises import Surprise, surprises
 from .tape import Item, Tape, read, sweep
 
@@ -168,7 +168,7 @@ def _recorded(
 def _told(tape: Tape, wanted: list[Item], notes: list[Surprise], language: Language, symbolic: bool) -> Explanation:
     """The explanation of a tape, with formulas or without."""
     formula = formulas(tape, language) if symbolic else Formulas(why="" if have_sympy() else _missing())
-    locals_ = {i: one for i in tape.swept if (one := local(i)) is not None} if symbolic else {}
+    locals_ = {i: one for i in tape.swept[:MAX_STEPS] if (one := local(i)) is not None} if symbolic else {}
     from .text import number, written_step
 
     found = surprises(tape, wanted, number, lambda item: written_step(item, locals_.get(item)))

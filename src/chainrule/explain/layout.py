@@ -16,6 +16,8 @@ GAP_X: Final = 26.0
 GAP_Y: Final = 46.0
 SWEEPS: Final = 12
 WAY: Final = 12.0  # the width kept free for an edge that passes
+MAX_BOXES: Final = 1000  # beyond, nobody could read it
+MAX_PLACES: Final = 12_000  # boxes, and edges that pass a layer
 
 
 @dataclass
@@ -29,8 +31,15 @@ class Layout:
 
 
 def arrange(sizes: Sequence[tuple[float, float]], edges: Sequence[tuple[int, int]]) -> Layout:
-    """Places for boxes of these widths and heights.  Edges lead from a box to one with a higher number."""
+    """Places for boxes of these widths and heights.  Edges lead from a box to one with a higher number.
+
+    Raises ValueError for more than can be read, and laid out in seconds.
+    """
+    if len(sizes) > MAX_BOXES:
+        raise ValueError(f"the graph has {len(sizes)} boxes, and at most {MAX_BOXES} are drawn; as .dot text it has no limit")
     layer = _layers(len(sizes), edges)
+    if len(sizes) + sum(layer[b] - layer[a] - 1 for a, b in edges) > MAX_PLACES:
+        raise ValueError("the graph has too many long edges to be drawn; as .dot text it has no limit")
     width = [w for w, _ in sizes]
     ends: list[tuple[int, int]] = []  # edges between neighbouring layers
     chains = []
@@ -70,9 +79,12 @@ def _layers(n: int, edges: Sequence[tuple[int, int]]) -> list[int]:
     for a, b in sorted(edges, key=lambda e: e[1]):  # numbers grow along edges
         layer[b] = max(layer[b], layer[a] + 1)
     reached = {b for _, b in edges}
+    nearest: dict[int, int] = {}  # the highest layer that a box leads to
+    for a, b in edges:
+        nearest[a] = min(nearest.get(a, layer[b]), layer[b])
     for a in range(n):
         if a not in reached:
-            layer[a] = max(0, min((layer[b] - 1 for c, b in edges if c == a), default=0))
+            layer[a] = max(0, nearest.get(a, 1) - 1)
     return layer
 
 

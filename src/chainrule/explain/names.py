@@ -120,4 +120,6 @@ def watched(f: Callable[..., Any], names: Names, call: Callable[[], Any]) -> Any
     try:
         return call()
     finally:
-        sys.setprofile(before)
+        sys.setprofile(before if callable(before) or before is None else None)
+        if (enable := getattr(before, "enable", None)) is not None:  # cProfile's own, which is no function
+            enable()

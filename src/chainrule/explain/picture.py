@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import unicodedata
 from html import escape
 from pathlib import Path
@@ -25,7 +26,8 @@ _GRADIENT: Final = "#b5462f"
 class Picture:
     """A picture of a graph.  In a notebook it shows itself; ``save`` writes it, by the file's ending.
 
-    ``svg`` needs nothing else, no Graphviz and no fonts; ``png`` needs matplotlib; ``dot`` is text for Graphviz.
+    ``svg`` needs nothing else, no Graphviz and no fonts; ``png`` needs matplotlib; ``dot`` is text for Graphviz.  Of more
+    than a thousand boxes only ``dot`` is to be had: the others raise ValueError.
     """
 
     def __init__(self, e: Explanation, *, collapse: bool | None = None, values: bool = True, gradients: bool = True):
@@ -34,7 +36,11 @@ class Picture:
         self.title = f"{e.tape.root.name}: {len(e.tape.steps)} steps, {len(e.tape.inputs)} inputs"
         sizes = [(max(map(_width, b.lines)) + 2 * PAD, len(b.lines) * LINE + 2 * PAD - 4) for b in self.content.boxes]
         self.sizes = sizes
-        self.layout: Layout = arrange(sizes, [(x.start, x.end) for x in self.content.edges])
+
+    @functools.cached_property
+    def layout(self) -> Layout:
+        """Where everything goes.  Raises ValueError for more than can be drawn."""
+        return arrange(self.sizes, [(x.start, x.end) for x in self.content.edges])
 
     # --- SVG ----------------------------------------------------------------------------------------
 

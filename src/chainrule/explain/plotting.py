@@ -69,7 +69,8 @@ def plot(
     the tangent is drawn, or, with two variables, the gradient.  Extrema and inflections are marked where derivatives up
     to the order of 2 are among ``orders``.
 
-    Raises ValueError for a range that is empty or not finite, and for orders that are negative or above 20.
+    Raises ValueError for a range that is empty, not finite, or without a finite value of ``f``, and for orders that are
+    negative or above 20.
 
     >>> import chainrule as torch
     >>> from chainrule.explain import plot
@@ -118,6 +119,8 @@ def _curves(f: Any, given: Any, orders: Sequence[int], at: Any, language: Langua
     low, high = _interval(given, x)
     xs = np.linspace(low, high, POINTS)
     values = orders_of(f, xs, max(orders))
+    if not np.isfinite(values[0]).any():
+        raise ValueError(f"the function has no finite value from {low:g} to {high:g}: choose another range")
     found = marks(f, xs, values[:3])
     figure = load("matplotlib.figure", "explain", "a plot").Figure(
         figsize=(7, 2.2 + 1.6 * len(orders)), layout="constrained"
@@ -183,6 +186,8 @@ def _surface(f: Any, given: Any, at: Any, language: Language) -> Plot:
     (a, b), (c, d) = (_interval(r, p) for r, p in zip(ranges, points, strict=True))
     us, vs = np.meshgrid(np.linspace(a, b, GRID), np.linspace(c, d, GRID))
     values, _, _ = gradients(f, us, vs)
+    if not np.isfinite(values).any():
+        raise ValueError("the function has no finite value there: choose another range")
     low, high = limits(np.ravel(values))
     shown = np.where((values >= low) & (values <= high), values, np.nan)
     figure = load("matplotlib.figure", "explain", "a plot").Figure(figsize=(11, 5), layout="constrained")

@@ -103,14 +103,17 @@ def _kinks(item: Item, place: int) -> Any:
         return None
     args = [a.value if number_like(a.value) else _wide(a.value) for a in item.args]
     x = args[place]
+
+    def bend(h: Any) -> tuple[Any, Any]:
+        below, here, above = (np.asarray(item.apply([*args[:place], v, *args[place + 1 :]])) for v in (x - h, x, x + h))
+        left, right = (here - below) / h, (above - here) / h
+        return abs(left - right), np.maximum(1.0, np.maximum(abs(left), abs(right)))
+
     h = 1e-8 * np.maximum(1.0, abs(x))
     try:
         with np.errstate(all="ignore"):
-            below, here, above = (
-                np.asarray(item.apply([*args[:place], v, *args[place + 1 :]])) for v in (x - h, x, x + h)
-            )
-            left, right = (here - below) / h, (above - here) / h
-            return abs(left - right) > _BEND * np.maximum(1.0, np.maximum(abs(left), abs(right)))
+            (wide, size), (narrow, _) = bend(h), bend(h / 16)
+            return (wide > _BEND * size) & (narrow > wide / 2)  # a smooth curve's slopes come closer with the step
     except (TypeError, ValueError, RuntimeError):  # not over float64
         return None
 
