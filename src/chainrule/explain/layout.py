@@ -36,7 +36,9 @@ def arrange(sizes: Sequence[tuple[float, float]], edges: Sequence[tuple[int, int
     Raises ValueError for more than can be read, and laid out in seconds.
     """
     if len(sizes) > MAX_BOXES:
-        raise ValueError(f"the graph has {len(sizes)} boxes, and at most {MAX_BOXES} are drawn; as .dot text it has no limit")
+        raise ValueError(
+            f"the graph has {len(sizes)} boxes, and at most {MAX_BOXES} are drawn; as .dot text it has no limit"
+        )
     layer = _layers(len(sizes), edges)
     if len(sizes) + sum(layer[b] - layer[a] - 1 for a, b in edges) > MAX_PLACES:
         raise ValueError("the graph has too many long edges to be drawn; as .dot text it has no limit")
