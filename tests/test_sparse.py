@@ -184,6 +184,25 @@ def test_star_colourings(seed: int) -> None:
                 assert len({c[h], c[i], c[j], c[k]}) > 2
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_acyclic_colourings(seed: int) -> None:
+    """Neighbours differ, and the vertices of any two colours are joined by trees."""
+    draw = np.random.default_rng(seed)
+    n = int(draw.integers(1, 24))
+    a = random_pattern(n, n, draw.uniform(0.05, 0.4), seed).toarray()
+    a = a | a.T
+    c = colouring.acyclic(sparse.csr_array(a))
+    steps = colouring.peeled(sparse.csr_array(a), c)
+    np.fill_diagonal(a, False)
+    assert all(c[i] != c[j] for i, j in zip(*np.nonzero(a), strict=True))
+    for one, two in itertools.combinations(range(colouring.count(c)), 2):
+        both = np.flatnonzero((c == one) | (c == two))
+        part = a[np.ix_(both, both)]
+        trees, _ = sparse.csgraph.connected_components(sparse.csr_array(part))
+        assert part.sum() // 2 == len(both) - trees
+    assert sum(len(v) for v, _ in steps) == a.sum() // 2
+
+
 def test_few_colours() -> None:
     band = sparse.diags_array([np.ones(50)] * 5, offsets=[-2, -1, 0, 1, 2], shape=(50, 50))
     assert colouring.count(colouring.columns(sparse.csr_array(band))) == 5
@@ -191,6 +210,11 @@ def test_few_colours() -> None:
     arrow[0] = arrow[:, 0] = True
     assert colouring.count(colouring.star(sparse.csr_array(arrow))) == 2
     assert colouring.count(colouring.columns(sparse.csr_array(arrow))) == 50
+    for width in (1, 2, 5):  # of a band on either side
+        pattern = sparse.csr_array(sparse.diags_array([np.ones(60)] * (2 * width + 1), offsets=range(-width, width + 1),
+                                                      shape=(60, 60)))  # fmt: skip
+        assert colouring.count(colouring.star(pattern)) == 2 * width + 1
+        assert colouring.count(colouring.acyclic(pattern)) == width + 1
 
 
 # --- Jacobians ---------------------------------------------------------------------------------------------------
@@ -345,6 +369,21 @@ def test_random_hessians(seed: int) -> None:
     f = lambda x: (x[pairs[:, 0]] ** 2 * x[pairs[:, 1]]).sum()
     x = vector(n, seed)
     np.testing.assert_allclose(sparse_hessian(f, x).toarray(), hessian(f)(x).numpy(), rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", HESSIANS)
+def test_hessian_entries_by_acyclic_colours(name: str) -> None:
+    H = SparseHessian(HESSIANS[name], vector(12), colouring="acyclic")
+    assert H.sweeps <= SparseHessian(HESSIANS[name], vector(12)).sweeps
+    for seed in range(2):
+        x = vector(12, seed)
+        found = H(x).toarray()
+        np.testing.assert_allclose(found, hessian(HESSIANS[name])(x).numpy(), rtol=1e-11, atol=1e-10)
+    slope = grad(lambda x: (H.values(x) ** 2).sum())(vector(12))
+    right = grad(lambda x: (hessian(HESSIANS[name])(x) ** 2).sum())(vector(12))
+    np.testing.assert_allclose(slope.numpy(), right.numpy(), rtol=1e-8, atol=1e-7)
+    with pytest.raises(ValueError, match="colouring must be"):
+        SparseHessian(HESSIANS[name], vector(12), colouring="other")
 
 
 def test_hessian_of_a_nest() -> None:

@@ -144,8 +144,9 @@ class Tensor(Holder):
                     f"\nThis one is {self.dtype}. Convert it first: x = x.float().requires_grad_()."
                 )
             )
-        if self.is_leaf or not requires_grad:
-            self.requires_grad = requires_grad
+        if not (requires_grad and self._rg):  # where nothing changes, nobody looks at the history
+            if self.is_leaf or not requires_grad:
+                self.requires_grad = requires_grad
         return self
 
     @property

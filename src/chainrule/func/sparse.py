@@ -13,7 +13,8 @@ from ..errors import explained
 from ..extras import load
 from ..ops.shape import cat
 from ..tensor import Tensor, wrap
-from . import colouring, tree
+from . import colouring as _colouring
+from . import tree
 from .forward import jvp
 from .levels import as_tensor, inside, level
 from .reverse import grad, vjp
@@ -90,18 +91,18 @@ class SparseJacobian:
 
     def _choose(self, mode: str | None) -> None:
         if mode != "reverse":
-            self.colours, self.mode = colouring.columns(self.pattern), "forward"
+            self.colours, self.mode = _colouring.columns(self.pattern), "forward"
         if mode != "forward":
             most = int(np.diff(self.pattern.tocsc().indptr).max(initial=0))  # as many colours at least
             if mode == "reverse" or REVERSE * most < self.sweeps:
-                rows = colouring.columns(self.pattern.T.tocsr())
-                if mode == "reverse" or REVERSE * colouring.count(rows) < self.sweeps:
+                rows = _colouring.columns(self.pattern.T.tocsr())
+                if mode == "reverse" or REVERSE * _colouring.count(rows) < self.sweeps:
                     self.colours, self.mode = rows, "reverse"
 
     @property
     def sweeps(self) -> int:
         """How many directions one evaluation takes: the number of colours."""
-        return colouring.count(self.colours)
+        return _colouring.count(self.colours)
 
     def __call__(self, x: Any) -> Csr:
         return _filled(self.pattern, self.values(x))
@@ -134,6 +135,10 @@ class SparseHessian:
     one of the two columns that it stands in, so that fewer products with the Hessian are needed than for a Jacobian
     of the same pattern.  ``H(x)`` and ``H.values(x)`` as for :class:`SparseJacobian`.
 
+    With ``colouring="acyclic"`` about half as many products are needed.  Entries then follow from others by subtraction,
+    in as many steps as the longest tree of two colours is deep, and their errors add up on the way: for functions that
+    take long, and patterns that do not lie along a line.
+
     >>> import chainrule as torch
     >>> def f(x):  # x[0] beside every other: dense as a Jacobian, two colours as a Hessian
     ...     return (x[0] * x[1:] ** 2).sum()
@@ -142,24 +147,61 @@ class SparseHessian:
     """
 
     def __init__(
-        self, func: Callable[[Any], Any], x: Any, *, pattern: Csr = None, chunk_size: int | None = None
-    ) -> None:
+        self, func: Callable[[Any], Any], x: Any, *, pattern: Csr = None, chunk_size: int | None = None,
+        colouring: str = "star",
+    ) -> None:  # fmt: skip
         self.func, self.chunk_size = func, chunk_size
         found = sparsity(grad(func), x) if pattern is None else _boolean(pattern)
         self.pattern = _boolean(found + found.T)
-        self.colours = colouring.star(self.pattern)
+        if colouring not in ("star", "acyclic"):
+            raise ValueError(f'colouring must be "star" or "acyclic", got {colouring!r}')
+        self._steps: list[tuple[Any, Any]] | None = None
+        if colouring == "acyclic":
+            self.colours = _colouring.acyclic(self.pattern)
+            self._prepare_steps()
+            return
+        self.colours = _colouring.star(self.pattern)
         rows = np.repeat(np.arange(self.pattern.shape[0]), np.diff(self.pattern.indptr))
         columns, c = self.pattern.indices, self.colours
         cell = rows * max(self.sweeps, 1) + c[columns]  # where the product with the colours has this entry
         _, which, times = np.unique(cell, return_inverse=True, return_counts=True)
         alone = times[which] == 1  # else the entry is alone in the other place
         colour, place = np.where(alone, c[columns], c[rows]), np.where(alone, rows, columns)
-        self._places = wrap(colour.astype(np.int64)), wrap(place.astype(np.int64))
+        self._places: tuple[Tensor, ...] = wrap(colour.astype(np.int64)), wrap(place.astype(np.int64))
+
+    def _prepare_steps(self) -> None:
+        """Where entries are in the product with acyclic colours, and in which order they are found there."""
+        n, c = self.pattern.shape[0], self.colours
+
+        def at(v: Any, w: Any) -> Any:
+            return c[w] * n + v
+
+        steps = _colouring.peeled(self.pattern, c)
+        self._steps = [(wrap(at(v, w)), wrap(at(w, v))) for v, w in steps]
+        firsts = [v for v, _ in steps] + [np.zeros(0, np.int64)]
+        seconds = [w for _, w in steps] + [np.zeros(0, np.int64)]
+        v, w = np.concatenate(firsts), np.concatenate(seconds)
+        diagonal = np.flatnonzero(self.pattern.diagonal())
+        self._diagonal = wrap(at(diagonal, diagonal))
+        ends = np.concatenate([v, w, diagonal]), np.concatenate([w, v, diagonal])
+        number = np.arange(len(v) + len(diagonal))
+        full = _sparse().csr_array((np.concatenate([number[: len(v)], number]), ends), shape=self.pattern.shape)
+        full.sort_indices()
+        self._places = (wrap(full.data),)
+
+    def _substituted(self, product: Tensor) -> Tensor:
+        """The entries in the product with acyclic colours."""
+        left = product.reshape(-1)
+        diagonal, found = left[self._diagonal], []
+        for here, there in self._steps or ():
+            found.append(left[here])
+            left = left.index_add(0, there, -found[-1])
+        return cat([*found, diagonal])[self._places]
 
     @property
     def sweeps(self) -> int:
         """How many products with the Hessian one evaluation takes: the number of colours."""
-        return colouring.count(self.colours)
+        return _colouring.count(self.colours)
 
     def __call__(self, x: Any) -> Csr:
         return _filled(self.pattern, self.values(x))
@@ -174,7 +216,8 @@ class SparseHessian:
 
         if not seeds or not self.sweeps:
             return wrap(np.zeros(0))
-        return vmap(product, chunk_size=self.chunk_size)(*seeds)[self._places]  # type: ignore[no-any-return]
+        found = vmap(product, chunk_size=self.chunk_size)(*seeds)
+        return found[self._places] if self._steps is None else self._substituted(found)
 
 
 def sparse_jacobian(func: Callable[[Any], Any], x: Any, *, mode: str | None = None) -> Csr:
@@ -218,7 +261,7 @@ def _seeds(colours: np.ndarray[Any, Any], like: list[Tensor]) -> list[Tensor]:
         )
     found = []
     for a, mine in zip(like, np.split(colours, np.cumsum(sizes)[:-1]), strict=True):
-        seed = np.zeros((colouring.count(colours), len(mine)), a._dtype)
+        seed = np.zeros((_colouring.count(colours), len(mine)), a._dtype)
         coloured = np.flatnonzero(mine >= 0)
         seed[mine[coloured], coloured] = 1
         found.append(wrap(seed.reshape(len(seed), *a.shape)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -224,7 +225,10 @@ def _size(leaves: list[Any], dims: list[Any]) -> int:
 
 def _check_out_dims(func: Any, out_dims: Any) -> None:
     for d in tree.tree_leaves(out_dims):
-        if d is not None and not isinstance(d, int):
+        if dataclasses.is_dataclass(d):  # of tensors it is a container, and of where they go too
+            for f in dataclasses.fields(d):
+                _check_out_dims(func, getattr(d, f.name))
+        elif d is not None and not isinstance(d, int):
             raise ValueError(
                 f"vmap({name(func)}, ..., out_dims={out_dims}): `out_dims` must be an int, None or a python collection "
                 "of ints representing where in the outputs the vmapped dimension should appear."
