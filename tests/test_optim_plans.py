@@ -26,7 +26,8 @@ def carried_out(formula: Any, arrays: list[Any], now: tuple[float, ...] = ()) ->
     move = Move(plan, [p, *state], 1, Workshop())
     before = g.copy()
     move.numbers.array[...] = (*now, *constants)
-    calls = move.calls_with(g)
+    calls: list[Any] = []
+    move.add_to(calls, g)
     with refusing(1):  # nothing is allocated, or this fails
         run(calls)
     np.testing.assert_array_equal(g, before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,11 +46,12 @@ class Holder(TensorMethods, Box):
     def _dtype(self) -> np.dtype[Any]:
         return dtype_of(self._a)
 
-    @property
-    def _shape(self) -> tuple[int, ...]:
-        """The shape as a plain tuple; a transform's array may hide axes of what it holds."""
-        found: tuple[int, ...] = self._a.shape
-        return found
+    if TYPE_CHECKING:
+
+        @property
+        def _shape(self) -> tuple[int, ...]: ...
+    else:  # the shape as a plain tuple; a transform's array may hide axes of what it holds
+        _shape = property(attrgetter("_a.shape"))
 
     @property
     def shape(self) -> dtypes.Size:

@@ -107,22 +107,19 @@ def _replacement(sweep: Any, leaf: Any, g: Any, old: Any) -> Any:
         blank = namespace((leaf._a,)).zeros_like(leaf._a, dtype=dtype_of(g._a))
         return leaf._wrap(blank).copy_(g) if old is None else old + g
     if old is None:
-        return wrap(_owned(leaf._a, g, sweep.shared) if type(g) is _ndarray else g, leaf._rank)
+        if type(g) is _ndarray:  # in memory that is nobody else's, laid out as the leaf's array is
+            a, shared = leaf._a, sweep.shared
+            if g.base is not None or id(g) in shared or (g.ndim > 1 and type(a) is _ndarray and g.strides != a.strides):
+                own = np.empty_like(a if type(a) is _ndarray else g, g.dtype)
+                own[...] = g
+                g = own
+            shared.add(id(g))
+        return wrap(g, leaf._rank)
     if type(old._v) is Inference and not current().inference:
         raise RuntimeError(errors.INFERENCE_WRITE)
     if type(old._v) is Inference or (type(old._a) is _ndarray and not is_numpy(g)):
         return wrap(old._a + g, leaf._rank)
     return None
-
-
-def _owned(a: Any, g: Any, shared: set[int]) -> Any:
-    """``g`` in memory that is nobody else's, laid out as the leaf's array ``a`` is."""
-    if g.base is not None or id(g) in shared or (g.ndim > 1 and type(a) is _ndarray and g.strides != a.strides):
-        copy = np.empty_like(a if type(a) is _ndarray else g, g.dtype)
-        copy[...] = g
-        g = copy
-    shared.add(id(g))
-    return g
 
 
 # --- hooks of leaves --------------------------------------------------------------------------------------------

@@ -111,6 +111,7 @@ class Primitive:
     def __init__(self, label: str | None = None) -> None:
         self.name = type(self).__name__
         self.label = label or f"{self.name}Backward0"
+        self.prepares = type(self).prepare is not Primitive.prepare
         self.single = len(self.args) == 1 and self.differentiable and not self.broadcasts and self.outputs is None
         self._prepare()
         self.one: Any = self.keeps((True,))[:2] if self.single else None  # what is kept of an only argument
@@ -126,7 +127,7 @@ class Primitive:
 
     def _prepare(self) -> None:
         """Turn the formulas into uniform functions, once."""
-        self._plans: dict[tuple[bool, ...], Any] = {}
+        self.plans: dict[tuple[bool, ...], Any] = {}  # what :meth:`keeps` gave
         self.whole: Any = _adapt(self.vjp_all, self, "g")[0] if hasattr(self, "vjp_all") else None
         found = [self._reverse(name) for name in self.args]
         self.pulls = tuple(f[0] for f in found)
@@ -188,12 +189,12 @@ class Primitive:
     def keeps(self, wanted: tuple[bool, ...]) -> Any:
         """What the wanted arguments' rules need: which of ``(out, *args)``, which shapes (index, name), which arguments
         (index); and two functions, of ``(None, out, *args)`` and of ``(None, None, *args)``, that pick those."""
-        plan = self._plans.get(wanted)
+        plan = self.plans.get(wanted)
         if plan is None:
             names: set[str] = set().union(*(n for n, w in zip(self.needs, wanted, strict=True) if w))
             flags = ("out" in names, *(a in names for a in self.args))
             places = [i + 1 if needed else 0 for i, needed in enumerate(flags)]
-            plan = self._plans[wanted] = (
+            plan = self.plans[wanted] = (
                 flags,
                 tuple((i, f"{a}_shape") for i, a in enumerate(self.args) if f"{a}_shape" in names),
                 tuple(i for i, a in enumerate(self.args) if a in names),
@@ -388,7 +389,8 @@ def bind(prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any]) -> An
             rank, top = a._rank, a
     if top is None:
         return compute(prim, arrays, params)
-    arrays = prim.prepare(arrays, params)
+    if prim.prepares:
+        arrays = prim.prepare(arrays, params)
     if prim.real_only is not None:
         refuse(prim, arrays)
     return top._interpret(prim, arrays, params)
@@ -399,9 +401,11 @@ _NUMBERS = frozenset([int, float, bool, complex])  # Python's own, which have no
 
 def refuse(prim: Primitive, arrays: tuple[Any, ...]) -> None:
     for a in arrays:
-        if type(a) not in _NUMBERS and dtype_of(a).kind in prim.refused:
+        under = a._a if type(a) is Tensor else a  # most often NumPy's, which says at once
+        d = under.dtype if type(under) is np.ndarray else None if type(a) in _NUMBERS else dtype_of(a)
+        if d is not None and d.kind in prim.refused:
             assert prim.real_only is not None
-            raise errors.not_of_complex(prim.real_only, dtype_of(a))
+            raise errors.not_of_complex(prim.real_only, d)
 
 
 def compute(prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any]) -> Any:

@@ -70,9 +70,11 @@ def record(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[Any
         out._a = raw
         out._grad = out._meta = out._v = out._node = None
         out._rg = False
+        d = raw.dtype
     else:
         out = wrap(raw, rank)
-    if recorded and dtype_of(raw).kind in "fc":
+        d = dtype_of(raw)
+    if recorded and d.kind in "fc":
         out._node = make_node(prim, rank, arrays, inner, params, raw, tuple(wanted), out)
         out._rg = True
     if prim.view:
@@ -137,7 +139,7 @@ def make_node(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[
         node.rule = prim
         node.shapes = tuple([a.shape for a in inner])
         return node
-    flags, shapes, kept, pick, lend = prim.keeps(wanted)
+    flags, shapes, kept, pick, lend = prim.plans.get(wanted) or prim.keeps(wanted)
     ahead = [None if not w else a if a._node is None else a._node for a, w in zip(arrays, wanted, strict=True)]
     saved = pick((None, raw, *inner))
     extra: Extra | None = None

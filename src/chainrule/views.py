@@ -21,7 +21,7 @@ _ndarray = np.ndarray
 def note_view(prim: Primitive, of: Tensor, out: Tensor, params: dict[str, Any], grad: bool) -> None:
     """Remember that ``out`` shares memory with ``of``, so that a write to one is seen by the other's graph."""
     a, b = of._a, out._a
-    if copied(a, b):
+    if (type(b) is not _ndarray or b.base is not a) and copied(a, b):
         return  # after all: reshape of a transposed array, say
     m, up = Meta(), of._meta
     out._meta = m
@@ -58,8 +58,6 @@ def note_view(prim: Primitive, of: Tensor, out: Tensor, params: dict[str, Any], 
 
 def copied(a: Any, b: Any) -> bool:
     """Whether ``b``, made of ``a`` by a view's operation, has memory of its own."""
-    if type(b) is _ndarray and b.base is a:
-        return False  # most often
     if isinstance(b, Tensor):
         base = b._base
         return isinstance(a, Tensor) and b is not a and (base is None or (base is not a and base is not a._base))

@@ -23,6 +23,7 @@ class MseLoss(Primitive):
     """``(x - y)²``: the mean, the sum, or each (``reduction`` "none")."""
 
     composite = True
+    real_only = no_kernel("mse_cpu")
     forward = lambda xp, x, y, *, axis, reduction: reduced(xp, xp.square(x - y), axis, reduction)
     vjp_x = lambda xp, g, x, y, axis, reduction: weighted(xp, x - y, 2 * g, axis, reduction)
     vjp_y = lambda xp, g, x, y, axis, reduction: weighted(xp, y - x, 2 * g, axis, reduction)

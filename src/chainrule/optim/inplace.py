@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from itertools import starmap
-from operator import attrgetter, call, is_, itemgetter, setitem
+from operator import attrgetter, call, itemgetter, setitem
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -208,7 +208,11 @@ class Workshop:
 
 
 class Move:
-    """A plan for the arrays of one parameter: the calls, but for the gradient's place in them."""
+    """A plan for the arrays of one parameter: the calls, but for the gradient's place in them.
+
+    ``reads`` says where that is: the number of a call, what to take of the gradient, what the call has before it, how
+    often in a row it has that, and what after it.
+    """
 
     def __init__(self, plan: Plan, arrays: Sequence[Any], own: int, workshop: Workshop, group: int = 0) -> None:
         """``arrays`` are the parameter, numbers of its state, and from ``own`` on arrays of its shape."""
@@ -221,12 +225,11 @@ class Move:
         self.numbers = workshop.numbers(group, plan, self.dtype)
         each = self.numbers.each
         self.calls: list[Any] = []
-        self.reads: list[tuple[Any, list[tuple[int, Any, int, Any]]]] = []  # per piece, the calls that read it
+        self.reads: list[tuple[int, Any, Any, int, Any]] = []
         for take in _pieces(a):
             piece, *others = [x if take is None else take(x) for x in (a, *arrays[own:])]
             extra = [workshop.memory(piece, bool if t else real, i) for i, t in enumerate(plan.extra)]
             places = [piece, None, *others, *extra]
-            reads = []
             for function, args in plan.steps:
                 *operands, out = [places[x] if x >= 0 else each[-1 - x] for x in args]
                 last: list[Any] = []
@@ -236,23 +239,16 @@ class Move:
                     last, out = [(setitem, out, ..., apart)], apart
                 call = (partial(function, out=out), *operands) if function in _KEYWORD else (function, *operands, out)
                 if GRADIENT in args:
-                    first, times = 1 + args.index(GRADIENT), args.count(GRADIENT)  # g * g reads it twice in a row
-                    reads.append((len(self.calls), call[:first], times, call[first + times :]))
+                    first, times = 1 + args.index(GRADIENT), args.count(GRADIENT)  # twice in a row in g * g
+                    self.reads.append((len(self.calls), take, call[:first], times, call[first + times :]))
                 self.calls += [call, *last]
-            self.reads.append((take, reads))
 
-    def fits(self, plan: Plan, arrays: Sequence[Any]) -> bool:
-        """Whether this is a move of these very arrays."""
-        return plan is self.plan and all(map(is_, arrays, self.arrays))
-
-    def calls_with(self, g: Any) -> list[Any]:
-        """The calls for :func:`run`, with the gradient in its place.  The numbers must have been set."""
-        calls = self.calls.copy()
-        for take, reads in self.reads:
-            part = g if take is None else take(g)
-            for at, before, times, after in reads:
-                calls[at] = (*before, *(part,) * times, *after)
-        return calls
+    def add_to(self, calls: list[Any], g: Any) -> None:
+        """Add the calls for :func:`run`, with the gradient in its place.  The numbers must be set by then."""
+        start = len(calls)
+        calls += self.calls
+        for at, take, before, times, after in self.reads:
+            calls[start + at] = (*before, *(g if take is None else take(g),) * times, *after)
 
 
 def _pieces(a: Any) -> Sequence[Callable[[Any], Any] | None]:

@@ -6,7 +6,7 @@ import copy
 import functools
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeAlias
 
 from .. import dtypes
@@ -247,7 +247,7 @@ class Optimizer(Steps):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Move every parameter that has a gradient; gives back what ``closure``, called first, returned.
 
-        Out of memory, it leaves everything as it was; interrupted, each parameter with its state either old or new.
+        Out of memory or interrupted, it leaves everything either as it was or as it is to be.
         """
         loss = None
         if closure is not None:
@@ -255,17 +255,17 @@ class Optimizer(Steps):
                 loss = closure()
         for token in quietly:
             try:
-                planned: list[tuple[Sequence[Tensor], list[Any]]] = []
+                moved: list[Tensor] = []
+                calls: list[Any] = []
                 for i, group in enumerate(self.param_groups):
                     self._check_step(group)
                     if group.get("differentiable"):
                         self._step_recorded(group)
                     else:
-                        planned += self._planned(group, i)
-                for moved, calls in planned:
-                    for x in moved:
-                        (x._v or x._cell())[0] += 1
-                    run(calls)
+                        self._plan(group, i, moved, calls)
+                for x in moved:
+                    (x._v or x._cell())[0] += 1
+                run(calls)
             except MemoryError as e:
                 raise no_memory("a step of the optimiser", e) from None
             finally:

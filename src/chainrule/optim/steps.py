@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import repeat
-from operator import setitem
+from operator import attrgetter, is_, setitem
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -26,6 +26,7 @@ _ndarray = np.ndarray
 _NONE: State = {}
 _LATER = ((2.0,), (1.0,))  # the number of a step that is not counted, by whether it is the first
 _COPY = repeat(np.positive)
+_array = attrgetter("_a")
 _TENSORS = ("lr", "weight_decay", "betas")  # options that may be tensors
 _ACCELERATORS = ("cuda", "xpu", "hpu", "privateuseone")
 _FUSED = ["mps", "cuda", "xpu", "hpu", "cpu", "mtia", "privateuseone"]
@@ -125,13 +126,12 @@ class Steps:
 
     # --- in place -------------------------------------------------------------------------------------
 
-    def _planned(self, group: dict[str, Any], i: int) -> list[tuple[Sequence[Tensor], list[Any]]]:
-        """For each parameter of the i-th group that has a gradient: which tensors change, and the calls that do it.
+    def _plan(self, group: dict[str, Any], i: int, moved: list[Tensor], calls: list[Any]) -> None:
+        """For the parameters of the i-th group that have a gradient: note which tensors change, and the calls that do it.
 
         No call is carried out yet, so that what can fail comes before what changes anything.
         """
         states, moves = self.state, self._moves
-        planned: list[tuple[Sequence[Tensor], list[Any]]] = []
         recipe = None
         known: dict[Any, Turn] = {}
         last: Any = None
@@ -145,7 +145,7 @@ class Steps:
             if type(a) is not _ndarray or type(g) is not _ndarray:
                 a, g = _together(p, g)
             if type(a) is not _ndarray or type(g) is not _ndarray or not self._elementwise:
-                planned.append(self._planned_alone(p, g, group))
+                self._plan_alone(p, g, group, moved, calls)
                 continue
             if recipe is None:
                 recipe = self._recipe(group, i, p)
@@ -155,31 +155,29 @@ class Steps:
             fresh = not state
             if not state:
                 state = self._start(p, group) if recipe.entries else _NONE
-            olds = [state[name] for name in recipe.entries]
-            arrays = [a, *[x._a for x in olds]]
+            olds = [*map(state.__getitem__, recipe.entries)]
+            arrays = [a, *map(_array, olds)]
             at = _LATER[fresh] if own == 1 else _numbers(arrays[1:own])
             turn = known.get(at)
             if turn is None:
                 turn = known[at] = Turn(recipe, at, arrays[1:own])
             move = moves.get(p)
-            if move is None or not move.fits(turn.plan, arrays):
+            if move is None or move.plan is not turn.plan or not all(map(is_, arrays, move.arrays)):
                 arrays = [a, *[x._own() for x in olds]]
                 move = moves[p] = Move(turn.plan, arrays, own, self._workshop, i)
-            calls = move.calls_with(g)
             if turn is not last or move.numbers is not numbers:
                 last, numbers = turn, move.numbers
                 if held.get(id(numbers), numbers.holds) is not turn:
                     held[id(numbers)] = turn
-                    calls[:0] = [
-                        (np.positive, turn.values(move.dtype), numbers.array),
-                        (setattr, numbers, "holds", turn),
-                    ]
+                    calls.append((np.positive, turn.values(move.dtype), numbers.array))
+                    calls.append((setattr, numbers, "holds", turn))
+            move.add_to(calls, g)
             if turn.counts:
                 calls += zip(_COPY, turn.counts, arrays[1:own], strict=False)
             if fresh and recipe.entries:
                 calls.append((setitem, states, p, state))
-            planned.append(((p, *olds), calls))
-        return planned
+            moved.append(p)
+            moved += olds
 
     def _recipe(self, group: dict[str, Any], i: int, p: Tensor) -> Recipe:
         """How to move parameters like ``p`` of the i-th group, worked out anew if an option has changed."""
@@ -194,12 +192,12 @@ class Steps:
 
     # --- otherwise ------------------------------------------------------------------------------------
 
-    def _planned_alone(self, p: Tensor, g: Any, group: dict[str, Any]) -> tuple[Sequence[Tensor], list[Any]]:
+    def _plan_alone(self, p: Tensor, g: Any, group: dict[str, Any], moved: list[Tensor], calls: list[Any]) -> None:
         """The same for a parameter whose array cannot be written to, or a formula that is not elementwise."""
-        state, olds, found, calls = self._moved(p, g, group, namespace((p._a, g)), lambda x: x._a)
-        moved = (p, *olds)
-        counts = map(state.__getitem__, self._numbers)
-        return (*moved, *counts), [*[assignment(x, value) for x, value in zip(moved, found, strict=True)], *calls]
+        state, olds, found, others = self._moved(p, g, group, namespace((p._a, g)), lambda x: x._a)
+        calls += [assignment(x, value) for x, value in zip((p, *olds), found, strict=True)]
+        calls += others
+        moved += (p, *olds, *map(state.__getitem__, self._numbers))
 
     def _step_recorded(self, group: dict[str, Any]) -> None:
         """Move the parameters of a ``differentiable`` group, recorded as any computation is."""
