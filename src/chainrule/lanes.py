@@ -20,6 +20,7 @@ from .node import Box, Extra
 from .outputs import CASTS, deliver
 from .primitive import Elementwise, Primitive, alone, bind, compute_numpy
 from .quiet import quietly, reset_errors
+from .recording import record_one
 from .tensor import Tensor, _new, wrap
 
 # Types and dtypes that a lane takes: real floats, where NumPy's promotion is PyTorch's.
@@ -304,6 +305,11 @@ def _operator(prim: Primitive, arrays: tuple[Any, ...], out: Any) -> Any:
 
 def general(prim: Primitive, arrays: tuple[Any, ...], out: Any = None, params: dict[str, Any] | None = None) -> Any:
     """``prim`` on what a user passed: checked, lifted, bound; the result stored in ``out`` if given."""
+    if out is None and type(arrays[0]) is Tensor and not _unusual and alike(prim, arrays):
+        x = arrays[0]
+        if len(arrays) == 1 and prim.one is not None:
+            return record_one(prim, x, x._a, params or {}, compute_numpy(prim, (x._a,), params or {}))
+        return x._interpret(prim, arrays, params or {})
     lifted = tuple([a if isinstance(a, Tensor) else lift(prim, i, a, arrays) for i, a in enumerate(arrays)])
     if len(lifted) == 2 and not (isinstance(lifted[0], Box) or isinstance(lifted[1], Box)):
         lifted = (_of_number(prim, lifted[0]), lifted[1])
@@ -311,6 +317,24 @@ def general(prim: Primitive, arrays: tuple[Any, ...], out: Any = None, params: d
         check_broadcast(lifted)
     result = bind(prim, lifted, params or {})
     return result if out is None else deliver(out, result, snake_case(prim.name), prim.wrong_out or CASTS, lifted)
+
+
+def alike(prim: Primitive, arrays: tuple[Any, ...]) -> bool:
+    """Whether there is nothing to check or to make alike: real arrays of one dtype and shape, and Python floats."""
+    a = arrays[0]._a
+    if type(a) is not _ndarray:
+        return False
+    d = a.dtype
+    if (d is not _F32 and d is not _F64) or (prim.real_only is not None and "f" in prim.refused):
+        return False
+    for b in arrays[1:]:
+        if type(b) is Tensor:
+            c = b._a
+            if type(c) is not _ndarray or c.dtype is not d or c.shape != a.shape:
+                return False
+        elif type(b) is not float:
+            return False
+    return True
 
 
 _OF_NUMBERS = frozenset(["Add", "AddScaled", "Div", "DivFloor", "DivTrunc", "FloorDivide", "Mul", "Sub"])

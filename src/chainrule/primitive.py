@@ -308,6 +308,8 @@ class Elementwise(Primitive):
 
     def __init__(self, label: str | None = None) -> None:
         super().__init__(label)
+        if len(self.args) == 1 and self.differentiable and self.outputs is None:
+            self.one = self.keeps((True,))[:2]
         if label is None and self.labels is not None:
             self.variants = tuple(type(self)(name) for name in self.labels)
         else:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.namespace import dtype_of
+from ..lanes import general
 from ..modes import unusual
 from ..outputs import EXACT, FOUND, takes_out
 from ..primitive import Elementwise, Primitive, compute_numpy
@@ -175,7 +176,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0, *, out: 
     Source: ``torch.nn.functional.softplus``.
     """
     only_floats("softplus_cpu", input)
-    return _softplus(input, beta=beta, threshold=threshold)  # type: ignore[no-any-return]
+    return general(_softplus, (input,), params={"beta": beta, "threshold": threshold})  # type: ignore[no-any-return]
 
 
 export("softmax", softmax)

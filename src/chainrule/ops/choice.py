@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import dtypes, errors
 from ..errors import explained
-from ..lanes import check_broadcast, lift
+from ..lanes import check_broadcast, general, lift
 from ..node import Box
 from ..outputs import CASTS, takes_out
 from ..primitive import Elementwise, Primitive, bind, table
@@ -88,10 +88,8 @@ class Clamp(Primitive):
 
 def clamped(xp: Any, x: Any, min: Any, max: Any) -> Any:
     if min is not None:
-        x = xp.where(x < min, xp.astype(xp.asarray(min), x.dtype), x)
-    if max is not None:
-        x = xp.where(x > max, xp.astype(xp.asarray(max), x.dtype), x)
-    return x
+        x = xp.maximum(min, x)
+    return x if max is None else xp.minimum(max, x)
 
 
 def inside(x: Any, min: Any, max: Any) -> Any:
@@ -162,7 +160,7 @@ def _clamped(prim: Primitive, input: Tensor, min: Any, max: Any) -> Tensor:
         input = table["Cast"](input, dtype=dtypes.default_float())
     if input._dtype.kind in "iu":
         min, max = (b if b is None else dtypes.number_as(b, input._dtype) for b in (min, max))
-    return prim(input, min=min, max=max)  # type: ignore[no-any-return]
+    return general(prim, (input,), params={"min": min, "max": max})  # type: ignore[no-any-return]
 
 
 def _between(input: Tensor, min: Any, max: Any) -> Tensor:

@@ -39,13 +39,15 @@ def positions(name: str, index: Tensor) -> Any:
         raise RuntimeError(
             f"{name}(): Expected dtype int32/int64 for index" + ("" if "_" not in name else f" but got: {kind}")
         )
-    return index if hidden(index) else index.detach().numpy().astype(np.int64)
+    return index if hidden(index) else index.detach().numpy().astype(np.int64, copy=False)
 
 
 def in_range(index: Any, n: int, dim: int, error: type[Exception] = RuntimeError) -> Any:
     """``index`` from 0 on; PyTorch's error if an entry is not below n."""
     if isinstance(index, Tensor):
         return index  # looked at when its numbers are there
+    if not index.size or (index.min() >= 0 and index.max() < n):
+        return index
     outside = (index < -n) | (index >= n)
     if outside.any():
         raise error(f"index {int(index[outside].flat[0])} is out of bounds for dimension {dim} with size {n}")
@@ -54,8 +56,7 @@ def in_range(index: Any, n: int, dim: int, error: type[Exception] = RuntimeError
 
 def along(index: Any, dim: int, dims: int) -> tuple[Any, ...]:
     """The key of the places that ``index``, of the tensor's rank, names along ``dim``."""
-    key: list[Any] = list(np.ogrid[tuple(slice(n) for n in index.shape)])
-    key[dim] = index
+    key = [index if i == dim else np.arange(n).reshape(-1, *(1,) * (dims - 1 - i)) for i, n in enumerate(index.shape)]
     return (*key, ...)
 
 

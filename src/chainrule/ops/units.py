@@ -128,9 +128,7 @@ def gelu_tanh_slope(xp: Any, x: Any) -> Any:
 class Hardtanh(Unit):
     """x kept between ``low`` and ``high``; at the bounds the slope is 0."""
 
-    forward = lambda xp, x, *, low, high: xp.astype(
-        xp.where(x < low, 0 * x + low, xp.where(x > high, 0 * x + high, x)), x.dtype
-    )
+    forward = lambda xp, x, *, low, high: xp.astype(xp.minimum(high, xp.maximum(low, x)), x.dtype)
     d_x = lambda xp, x, low, high: marked(xp, (x > low) & (x < high), x)
     floats = False
     real_only = no_kernel("hardtanh_cpu")
@@ -140,7 +138,7 @@ class Hardtanh(Unit):
 class Hardsigmoid(Unit):
     """``x / 6 + 1/2`` kept between 0 and 1."""
 
-    forward = lambda xp, x: xp.where(x <= -3, 0.0, xp.where(x >= 3, 1.0, (x + 3) / 6))
+    forward = lambda xp, x: xp.minimum(xp.maximum(x + 3, 0), 6) / 6
     d_x = lambda xp, x: marked(xp, (x > -3) & (x < 3), x, 1 / 6)
     real_only = no_kernel("hardsigmoid")
     samples = sample()
@@ -149,7 +147,7 @@ class Hardsigmoid(Unit):
 class Hardswish(Unit):
     """``x * hardsigmoid(x)``."""
 
-    forward = lambda xp, x: xp.where(x <= -3, 0 * x, xp.where(x >= 3, x, x * (x + 3) / 6))
+    forward = lambda xp, x: x * xp.minimum(xp.maximum(x + 3, 0), 6) / 6
     d_x = lambda xp, x: xp.where(x <= -3, 0 * x, xp.where(x >= 3, 0 * x + 1, x / 3 + 0.5))
     real_only = no_kernel("hardswish")
     samples = sample()
@@ -167,7 +165,7 @@ class Hardshrink(Unit):
 class Softshrink(Unit):
     """x moved towards 0 by ``lambd``, 0 within that."""
 
-    forward = lambda xp, x, *, lambd: xp.where(x > lambd, x - lambd, xp.where(x < -lambd, x + lambd, 0 * x))
+    forward = lambda xp, x, *, lambd: x - xp.minimum(xp.maximum(x, -lambd), lambd)
     d_x = lambda xp, x, lambd: marked(xp, (x >= -lambd) & (x <= lambd), x, 0.0, 1.0)
     real_only = no_kernel("softshrink_cpu")
     samples = sample(lambd=0.5)
