@@ -2,7 +2,7 @@
 
 Each case is written once, for a namespace that is ``chainrule`` or ``torch``; JAX has its own words.  The peers are
 PyTorch as it is, PyTorch compiled (it needs a C++ compiler), and ``jax.jit``.  The limit, where there is one, shows what the
-machine can do; to be within 1.3 times of it is the goal.  The first calls are measured in fresh processes.
+machine can do (``compile_peers.py``); to be within 1.3 times of it is the goal.  The first calls are measured in fresh processes.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 from compare import Row, race
+from compile_peers import Run, jax_cases, limits
 
-Run = Callable[[], Any]
 Case = Callable[[Any, Callable[[Any], Any], bool], Run]  # (namespace, its compile, smoke) -> one call of the work
 
 LIMIT = 1 / 1.3
@@ -130,6 +129,19 @@ def training(torch: Any, wrap: Callable[[Any], Any], model: Any, loss: Any, opti
     return lambda: f(x, y)
 
 
+def conv_step(torch: Any, wrap: Callable[[Any], Any], smoke: bool) -> Run:
+    """A step of a small network for 28×28 pictures: two convolutions, pooling, two dense layers."""
+    torch.manual_seed(0)
+    nn = torch.nn
+    model = nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(),
+        nn.MaxPool2d(2), nn.Flatten(), nn.Linear(32 * 49, 64), nn.ReLU(), nn.Linear(64, 10),
+    )  # fmt: skip
+    rows = 2 if smoke else 32
+    x, y = torch.randn(rows, 1, 28, 28), torch.arange(rows) % 10
+    return training(torch, wrap, model, nn.functional.cross_entropy, "SGD", x, y)
+
+
 def norm_gelu(torch: Any, wrap: Callable[[Any], Any], smoke: bool) -> Run:
     """layer_norm and gelu over 4096×1024, with the gradient."""
     torch.manual_seed(0)
@@ -191,6 +203,7 @@ CASES: dict[str, Case] = {
     "MLP 64-128-10 SGD step": mlp_step((64, 128, 10), 32, "SGD"),
     "MLP 64-128-10 Adam step": mlp_step((64, 128, 10), 32, "Adam"),
     "MLP 784-1024-1024-10 Adam step": mlp_step((784, 1024, 1024, 10), 128, "Adam"),
+    "conv net SGD step": conv_step,
     "10th derivative": tenth,
     "Rosenbrock Hessian, n = 100": rosenbrock,
     "logistic hvp, 1000×100": logistic_hvp,
@@ -199,87 +212,6 @@ CASES: dict[str, Case] = {
     "layer_norm + gelu, 4096×1024": norm_gelu,
     "embedding": embedding,
 }  # fmt: skip
-
-
-# --- JAX: the same functions in its words ------------------------------------------------------------------------
-
-
-def jax_cases() -> dict[str, Callable[[bool], Run]]:
-    """What JAX can do with the same functions, its results waited for."""
-    jax, jnp = importlib.import_module("jax"), importlib.import_module("jax.numpy")
-
-    def of(make: Callable[[int], Any], f: Any, n: int) -> Callable[[bool], Run]:
-        def case(smoke: bool) -> Run:
-            x, g = make(8 if smoke else n), jax.jit(f)
-            return lambda: jax.block_until_ready(g(x))
-
-        return case
-
-    wave = jax.value_and_grad(lambda x: (jnp.sin(x) * jnp.exp(-(x * x)) + jnp.tanh(x)).sum())
-    poly = jax.grad(lambda x: ((((2 * x + 1) * x - 3) * x + 0.5) * x).sum())
-    line = lambda n: jnp.linspace(-1, 1, n, dtype="float32")  # noqa: E731
-    tenth: Any = lambda x: jnp.sin(x) * jnp.exp(x)  # noqa: E731
-    for _ in range(10):
-        tenth = jax.grad(tenth)
-    hill = jax.hessian(lambda x: (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum())
-    return {
-        "scalar polynomial, gradient": of(
-            lambda n: jnp.float32(0.7), jax.grad(lambda x: x**3 * 2 - x**2 * 3 + x * 5 - 7), 1
-        ),
-        "sum(x²), n = 20": of(line, jax.grad(lambda x: (x**2).sum()), 20),
-        **{f"sin·exp+tanh, n = {n:,}": of(lambda n: 5 * line(n), wave, n) for n in (10_000, 1_000_000, 10_000_000)},
-        **{f"polynomial, n = {n:,}": of(line, poly, n) for n in (1_000_000, 10_000_000)},
-        "softmax Jacobian, n = 256": of(line, jax.jacrev(jax.nn.softmax), 256),
-        "10th derivative": of(lambda n: jnp.float32(0.3), tenth, 1),
-        "Rosenbrock Hessian, n = 100": of(line, hill, 100),
-    }
-
-
-# --- the limit: by hand for Numba -----------------------------------------------------------------------------------
-
-
-def limits() -> dict[str, Callable[[bool], Run]]:
-    """The same work as a user of Numba would write it, derivative and all."""
-    numba: Any = importlib.import_module("numba")
-    jit = numba.njit(error_model="numpy", fastmath=True)
-
-    @jit
-    def wave(x, out):  # type: ignore[no-untyped-def]
-        total = np.float32(0)
-        for i in range(x.size):
-            s, c, e, t = np.sin(x[i]), np.cos(x[i]), np.exp(-x[i] * x[i]), np.tanh(x[i])
-            out[i] = e * (c - np.float32(2) * x[i] * s) + np.float32(1) - t * t
-            total += s * e + t
-        return total
-
-    @jit
-    def polynomial(x, out):  # type: ignore[no-untyped-def]
-        for i in range(x.size):
-            out[i] = ((np.float32(8) * x[i] + np.float32(3)) * x[i] - np.float32(6)) * x[i] + np.float32(0.5)
-
-    @jit
-    def power(x):  # type: ignore[no-untyped-def]
-        return 6 * x * x - 6 * x + 5
-
-    @jit
-    def squares(x, out):  # type: ignore[no-untyped-def]
-        for i in range(x.size):
-            out[i] = 2 * x[i]
-
-    def of(kernel: Any, n: int, scale: float = 1.0) -> Callable[[bool], Run]:
-        def case(smoke: bool) -> Run:
-            x = np.linspace(-scale, scale, 8 if smoke else n, dtype=np.float32)
-            out = np.empty_like(x)
-            return lambda: kernel(x, out)
-
-        return case
-
-    return {
-        "scalar polynomial, gradient": lambda smoke: lambda: power(0.7),
-        "sum(x²), n = 20": of(squares, 20),
-        **{f"sin·exp+tanh, n = {n:,}": of(wave, n, 5.0) for n in (10_000, 1_000_000, 10_000_000)},
-        **{f"polynomial, n = {n:,}": of(polynomial, n) for n in (1_000_000, 10_000_000)},
-    }
 
 
 # --- first calls -----------------------------------------------------------------------------------------------------
