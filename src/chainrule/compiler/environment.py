@@ -264,9 +264,14 @@ class Environment:
         if own or f.__closure__:
             for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
                 try:
-                    self._todo.append((f"{self._hold(cell)}.cell_contents", cell.cell_contents, name))
+                    value = cell.cell_contents
                 except ValueError:  # not yet bound
                     self._expect(f"empty({self._hold(cell)})", name)
+                    continue
+                if own or not isinstance(value, (*LITERALS, types.FunctionType)):
+                    self._todo.append((f"{self._hold(cell)}.cell_contents", value, name))
+                elif isinstance(value, types.FunctionType):  # a library does not bind its names anew
+                    self._open(value, name)
         if not own:
             return
         names, attributes = _names(f.__code__)
