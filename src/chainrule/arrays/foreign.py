@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..extras import load
-from . import gates, layout, numpy_
+from . import attention, gates, layout, numpy_
 from .namespace import standardised
 
 Key = tuple[Any, ...]
@@ -51,6 +51,12 @@ class Library:
 
     def sigmoid(self, x: Any) -> Any:
         return 1 / (1 + self.exp(-x))
+
+    def attend(self, q: Any, k: Any, v: Any, mask: Any, scale: float) -> Any:
+        return attention.attend(self, q, k, v, mask, scale)
+
+    def attend_back(self, g: Any, out: Any, q: Any, k: Any, v: Any, mask: Any, scale: float) -> Any:
+        return attention.attend_back(self, g, out, q, k, v, mask, scale)
 
     def lstm(self, a: Any, c: Any) -> Any:
         return gates.lstm(self, a, c)

@@ -69,7 +69,7 @@ from numpy import (
 )  # fmt: skip
 
 from ..extras import load
-from . import gates, layout
+from . import attention, gates, layout
 from .numpy_linear import (
     adjugate,
     eig_parts,
@@ -308,6 +308,7 @@ def expand_dims(x: Any, *, axis: int) -> Any:
 
 
 lstm, lstm_back = gates.lstm_numpy, gates.lstm_back_numpy
+attend, attend_back = attention.attend_numpy, attention.attend_back_numpy
 
 
 def sigmoid(x: Any) -> Any:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import explained
+from ..primitive import Primitive
 from ..tensor import Tensor, wrap
 from .activation import Softmax
 from .dropout import dropout
-from .kinds import public
+from .kinds import no_kernel, public
 from .linalg import linear
 from .padding import pad
 from .pieces import chunk
@@ -35,6 +36,32 @@ def masked_softmax(xp: Any, x: Any, axis: tuple[int, ...]) -> Any:
     return e / xp.where(total == 0, 1, total)
 
 
+class Attention(Primitive):
+    """``softmax(q @ k.mT * scale) @ v``."""
+
+    composite = True
+    real_only = no_kernel("softmax_lastdim_kernel_impl")
+    formula = False  # as one it grows without bounds
+    forward = lambda xp, q, k, v, *, scale: xp.attend(q, k, v, None, scale)
+    vjp_all = lambda xp, g, out, q, k, v, scale: xp.attend_back(g, out, q, k, v, None, scale)
+    samples = [(((2, 3, 2), (2, 4, 2), (2, 4, 2)), {"scale": 0.7})]
+
+
+class MaskedAttention(Primitive):
+    """:class:`Attention` with a mask, through which no gradient flows."""
+
+    composite = True
+    real_only = no_kernel("softmax_lastdim_kernel_impl")
+    formula = False
+    forward = lambda xp, q, k, v, mask, *, scale: xp.attend(q, k, v, mask, scale)
+    vjp_all = lambda xp, g, out, q, k, v, mask, scale: [*xp.attend_back(g, out, q, k, v, mask, scale), None]
+    samples = [
+        (((2, 3, 2), (2, 2, 2), (2, 2, 2), [[[True, False], [False, True], [True, True]]] * 2), {"scale": 0.7}),
+    ]  # fmt: skip
+
+
+_attention = Attention("ScaledDotProductFlashAttentionForCpuBackward0")
+_masked_attention = MaskedAttention("ScaledDotProductFlashAttentionForCpuBackward0")
 _softmax, _masked_softmax = Softmax(), MaskedSoftmax("SoftmaxBackward0")
 
 
@@ -70,6 +97,13 @@ def _check(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, is_ca
                 "\nPut the causal part into the mask: mask & torch.ones(L, S, dtype=torch.bool).tril()."
             )
         )
+
+
+def _alike(query: Tensor, key: Tensor, value: Tensor) -> bool:
+    """Whether there are batches of heads, the same for all, as the common way takes them."""
+    q, k, v = query._shape, key._shape, value._shape
+    real = query._dtype.kind == "f"
+    return real and len(q) == 4 and q[:2] == k[:2] == v[:2] and q[3] == k[3] == v[3] and k[2] == v[2]
 
 
 def _c_name(t: Tensor) -> str:
@@ -109,6 +143,13 @@ def scaled_dot_product_attention(
             )
         key, value = repeat_interleave(key, heads // of_key, -3), repeat_interleave(value, heads // of_value, -3)
     scale = 1 / math.sqrt(query._shape[-1]) if scale is None else scale
+    if not dropout_p and _alike(query, key, value) and (attn_mask is None or not attn_mask._rg):
+        if is_causal:
+            attn_mask = wrap(np.tri(query._shape[-2], key._shape[-2], dtype=bool))
+        if attn_mask is None:
+            return _attention(query, key, value, scale=scale)  # type: ignore[no-any-return]
+        mask = attn_mask.reshape((1,) * (4 - attn_mask.ndim) + attn_mask._shape)
+        return _masked_attention(query, key, value, mask, scale=scale)  # type: ignore[no-any-return]
     scores = (query * scale) @ key.transpose(-2, -1)
     if is_causal:
         attn_mask = wrap(np.tri(query._shape[-2], key._shape[-2], dtype=bool))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..arrays import gates
+from ..arrays import attention, gates
 from ..arrays.namespace import dtype_of, standardised
 from ..node import Box
 from ..primitive import bind, table
@@ -161,6 +161,14 @@ def sum_product(x: Any, y: Any, *, axis: Any) -> Any:
 
 def standardise(x: Any, v: Any = None, *, axis: tuple[int, ...], eps: float) -> Any:
     return standardised(sys.modules[__name__], x, v, axis, eps)
+
+
+def attend(q: Any, k: Any, v: Any, mask: Any, scale: float) -> Any:
+    return attention.attend(sys.modules[__name__], q, k, v, mask, scale)
+
+
+def attend_back(g: Any, out: Any, q: Any, k: Any, v: Any, mask: Any, scale: float) -> Any:
+    return attention.attend_back(sys.modules[__name__], g, out, q, k, v, mask, scale)
 
 
 def lstm(a: Any, c: Any) -> Any:
