@@ -7,11 +7,12 @@ bool one is where attention goes, one of floats is added.
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
+from .layout import scratch
 
 _BLOCK = 2**16  # how many weights to compute at a time
 _SAFE = 40.0  # exp of what is within is far from over- and underflow, also summed up
@@ -93,9 +94,8 @@ def _blocks(q: Any, k: Any, masks: Any) -> Iterator[tuple[slice, Any, Any]]:
     """
     count, (rows, columns) = len(q), (q.shape[-2], k.shape[-2])
     step = max(1, _BLOCK // max(1, rows * columns))
-    size = 2 * min(step, count) * rows * columns
-    room = _scratch(size, q.dtype).reshape(2, min(step, count), rows, columns)
-    calm = masks is None and size and _longest(q) * _longest(k) < _SAFE**2
+    (room,) = scratch(q.dtype, (2, min(step, count), rows, columns))
+    calm = masks is None and room.size and _longest(q) * _longest(k) < _SAFE**2
     ones = np.ones((columns, 1), q.dtype)
     for start in range(0, count, step):
         part = slice(start, min(start + step, count))
@@ -107,24 +107,6 @@ def _blocks(q: Any, k: Any, masks: Any) -> Iterator[tuple[slice, Any, Any]]:
         else:
             _normalise(s, masks if masks is None or len(masks) == 1 else masks[part])
         yield part, s, free
-
-
-class _Scratch(threading.local):
-    """Memory that a thread works in again and again: fresh pages cost more than the arithmetic."""
-
-    memory = np.empty(0, np.uint8)
-
-
-_own = _Scratch()
-
-
-def _scratch(count: int, dtype: Any) -> Any:
-    size = count * dtype.itemsize
-    if size > 16 * _BLOCK:
-        return np.empty(count, dtype)
-    if size > _own.memory.size:
-        _own.memory = np.empty(size, np.uint8)
-    return _own.memory[:size].view(dtype)
 
 
 def _normalise(s: Any, mask: Any) -> None:

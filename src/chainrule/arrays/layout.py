@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,30 @@ def empty_like(a: Array, dtype: Any = None) -> Array:
                 at = j
     whole = np.empty([a.shape[axis] for axis in order], a.dtype if dtype is None else dtype)
     return whole.transpose(np.argsort(order))
+
+
+class _Own(threading.local):
+    """Memory that a thread works in again and again: fresh pages may cost more than what is done with them."""
+
+    memory: Array = np.empty(0, np.uint8)
+
+
+_own = _Own()
+_MOST = 2**20  # bytes; more than that is not kept
+
+
+def scratch(dtype: Any, *shapes: tuple[int, ...]) -> list[Array]:
+    """Unwritten arrays of these shapes, to be used until the next call of anything."""
+    sizes = [math.prod(shape) * np.dtype(dtype).itemsize for shape in shapes]
+    if sum(sizes) > _MOST:
+        return [np.empty(shape, dtype) for shape in shapes]
+    if sum(sizes) > _own.memory.size:
+        _own.memory = np.empty(sum(sizes), np.uint8)
+    found, at = [], 0
+    for shape, size in zip(shapes, sizes, strict=True):
+        found.append(_own.memory[at : at + size].view(dtype).reshape(shape))
+        at += size
+    return found
 
 
 def view(a: Array, shape: tuple[int, ...], strides: tuple[int, ...], start: int = 0) -> Array:

@@ -7,11 +7,12 @@ number ``sum(y * convolution(x, w))`` is linear in all three, and each operation
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..arrays.layout import scratch
 from ..errors import explained
 from ..primitive import Primitive, conj
 from ..tensor import Tensor
@@ -54,6 +55,17 @@ def laid(kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, size: Ints) 
     return Grid(kernel, stride, padding, dilation, size, out)
 
 
+def windows(x: Any, grid: Grid) -> Any:
+    """The windows of a padded x (..., channels, *size) as a view (..., channels, *kernel, *out)."""
+    rank = len(grid.size)
+    steps = x.strides[-rank:]
+    return np.lib.stride_tricks.as_strided(
+        x, (*x.shape[:-rank], *grid.kernel, *grid.out),
+        (*x.strides[:-rank], *(s * d for s, d in zip(steps, grid.dilation, strict=True)),
+         *(s * t for s, t in zip(steps, grid.stride, strict=True))), writeable=False,
+    )  # fmt: skip
+
+
 def columns(x: Any, grid: Grid, groups: int) -> Any:
     """The windows of x (..., channels, *size) as (..., groups, channels / groups * kernel, windows)."""
     rank = len(grid.size)
@@ -61,12 +73,7 @@ def columns(x: Any, grid: Grid, groups: int) -> Any:
         full: Any = np.zeros((*x.shape[:-rank], *grid.padded), x.dtype)
         full[grid.inside] = x
         x = full
-    steps = x.strides[-rank:]
-    view = np.lib.stride_tricks.as_strided(
-        x, (*x.shape[:-rank], *grid.kernel, *grid.out),
-        (*x.strides[:-rank], *(s * d for s, d in zip(steps, grid.dilation, strict=True)),
-         *(s * t for s, t in zip(steps, grid.stride, strict=True))), writeable=False,
-    )  # fmt: skip
+    view = windows(x, grid)
     lead, channels = x.shape[: -rank - 1], x.shape[-rank - 1]
     rows = channels // groups * math.prod(grid.kernel)
     return view.reshape(*lead, groups, rows, math.prod(grid.out))
@@ -74,10 +81,15 @@ def columns(x: Any, grid: Grid, groups: int) -> Any:
 
 def scattered(cols: Any, grid: Grid, channels: int) -> Any:
     """Windows laid out by :func:`columns` added up where they came from."""
+    full: Any = np.zeros((*cols.shape[:-3], channels, *grid.padded), cols.dtype)
+    scatter(cols, full, grid)
+    return full[grid.inside]
+
+
+def scatter(cols: Any, full: Any, grid: Grid) -> None:
+    """Add windows up where they came from in ``full`` (..., channels, *padded)."""
     rank = len(grid.size)
-    lead = cols.shape[:-3]
-    cols = cols.reshape(*lead, channels, *grid.kernel, *grid.out)
-    full: Any = np.zeros((*lead, channels, *grid.padded), cols.dtype)
+    cols = cols.reshape(*full.shape[:-rank], *grid.kernel, *grid.out)
     for at in np.ndindex(*grid.kernel):
         place: Any = (
             ...,
@@ -87,7 +99,6 @@ def scattered(cols: Any, grid: Grid, channels: int) -> Any:
             ),
         )
         full[place] += cols[(..., *at, *(slice(None),) * rank)]
-    return full[grid.inside]
 
 
 def matrices(w: Any, grid: Grid, groups: int) -> Any:
@@ -103,20 +114,77 @@ def grouped(y: Any, grid: Grid, groups: int) -> Any:
     return y.reshape(*lead, groups, y.shape[len(lead)] // groups, math.prod(grid.out))
 
 
+# Samples are taken a few at a time, so that their windows stay in the processor's cache, in memory that is used again.
+
+_BLOCK = 2**17  # how many entries of windows to lay out at a time
+
+
+def _parts(n: int, each: int) -> tuple[int, list[slice]]:
+    """How many of n samples to take at a time, if one has ``each`` entries, and which."""
+    step = min(n, max(1, _BLOCK // max(1, each)))
+    return step, [slice(start, min(start + step, n)) for start in range(0, n, max(1, step))]
+
+
+def laid_out(x: Any, grid: Grid, groups: int) -> Iterator[tuple[slice, Any]]:
+    """:func:`columns` of a few of the samples of x (n, channels, *size) at a time."""
+    channels, count = x.shape[1], math.prod(grid.out)
+    rows = channels * math.prod(grid.kernel)
+    step, parts = _parts(len(x), rows * count)
+    around = (step, channels, *grid.padded) if any(grid.padding) else (0,)
+    room, full = scratch(x.dtype, (step, groups, rows // groups, count), around)
+    full[...] = 0
+    for part in parts:
+        some = x[part]
+        cols = room[: len(some)]
+        if any(grid.padding):
+            full[: len(some)][grid.inside] = some
+            some = full[: len(some)]
+        view = windows(some, grid)
+        cols.reshape(view.shape)[...] = view
+        yield part, cols
+
+
 def convolved(x: Any, w: Any, grid: Grid, groups: int) -> Any:
-    y = np.matmul(matrices(w, grid, groups), columns(x, grid, groups))
-    return y.reshape(*y.shape[:-3], y.shape[-3] * y.shape[-2], *grid.out)
+    rank = len(grid.size)
+    if w.ndim > rank + 2:
+        y = np.matmul(matrices(w, grid, groups), columns(x, grid, groups))
+        return y.reshape(*y.shape[:-3], y.shape[-3] * y.shape[-2], *grid.out)
+    samples = x.reshape(-1, *x.shape[-rank - 1 :])
+    out = np.empty((len(samples), groups, w.shape[0] // groups, math.prod(grid.out)), np.result_type(x, w))
+    (m,) = matrices(w, grid, groups)
+    for part, cols in laid_out(samples, grid, groups):
+        np.matmul(m, cols, out=out[part])
+    return out.reshape(*x.shape[: -rank - 1], w.shape[0], *grid.out)
 
 
 def spread_back(y: Any, w: Any, grid: Grid, groups: int) -> Any:
-    cols = np.matmul(np.swapaxes(matrices(w, grid, groups), -1, -2), grouped(y, grid, groups))
-    return scattered(cols, grid, w.shape[-len(grid.kernel) - 1] * groups)
+    rank = len(grid.size)
+    channels = w.shape[-rank - 1] * groups
+    turned = np.swapaxes(matrices(w, grid, groups), -1, -2)
+    if w.ndim > rank + 2:
+        return scattered(np.matmul(turned, grouped(y, grid, groups)), grid, channels)
+    given = grouped(y.reshape(-1, *y.shape[-rank - 1 :]), grid, groups)
+    kind, rows, count = np.result_type(y, w), turned.shape[-2], given.shape[-1]
+    step, parts = _parts(len(given), groups * rows * count)
+    (room,) = scratch(kind, (step, groups, rows, count))
+    full: Any = np.zeros((len(given), channels, *grid.padded), kind)
+    for part in parts:
+        cols = room[: part.stop - part.start]
+        np.matmul(turned[0], given[part], out=cols)
+        scatter(cols, full[part], grid)
+    return full[grid.inside].reshape(*y.shape[: -rank - 1], channels, *grid.size)
 
 
 def correlated(x: Any, y: Any, grid: Grid, groups: int) -> Any:
-    each = np.matmul(grouped(y, grid, groups), np.swapaxes(columns(x, grid, groups), -1, -2))
-    w = each.sum(-4)
-    inner = x.shape[-len(grid.kernel) - 1] // groups
+    rank = len(grid.size)
+    inner = x.shape[-rank - 1] // groups
+    given = grouped(y, grid, groups)
+    if x.ndim > rank + 2:
+        w = np.matmul(given, np.swapaxes(columns(x, grid, groups), -1, -2)).sum(-4)
+    else:
+        w = np.zeros((groups, given.shape[-2], inner * math.prod(grid.kernel)), np.result_type(x, y))
+        for part, cols in laid_out(x, grid, groups):
+            w += np.matmul(given[part], np.swapaxes(cols, -1, -2)).sum(0)
     return w.reshape(*w.shape[:-3], w.shape[-3] * w.shape[-2], inner, *grid.kernel)
 
 

@@ -32,9 +32,19 @@ class MaxPool(Primitive):
 
     formula = False
     forward = lambda xp, x, *, over: sliding.largest(x, over)
-    vjp_x = lambda xp, g, x, over: put_back(xp, g, _places(x, over=over), tuple([a.size for a in over]))
+    vjp_x = lambda xp, g, x, over: _to_largest(g, xp.stop(x), over=over)
     jvp_x = lambda xp, t, x, over: read(xp, t, _places(x, over=over), len(over))
     samples = [((_SPACED,), {"over": (_ROW, _PLANE)}), (([_SPACED[0][0]],), {"over": (_PLANE,)})]
+
+
+class ToLargest(Primitive):
+    """The transpose of :class:`MaxPool` at x: each number put where its window's largest entry is."""
+
+    formula = False
+    forward = lambda xp, y, x, *, over: sliding.to_largest(y, x, over)
+    vjp_y = lambda xp, g, x, over: read(xp, g, _places(x, over=over), len(over))
+    linear = ("y",)
+    samples = [(((1, 3, 2), [[row[:4] for row in _SPACED[0]]]), {"over": (_ROW, _PLANE)})]
 
 
 class MaxPoolPlaces(Primitive):
@@ -117,6 +127,7 @@ _avg_pool = {1: _average, 2: _average, 3: AvgPool("AvgPool3DBackward0")}
 _unpool = {1: Unpool("MaxUnpool2DBackward0"), 3: Unpool("MaxUnpool3DBackward0")}
 _unpool[2] = _unpool[1]
 _places: Primitive = MaxPoolPlaces()
+_to_largest: Primitive = ToLargest()
 
 
 # --- what users may pass ---------------------------------------------------------------------------------------------

@@ -158,6 +158,33 @@ def places(x: Any, windows: Sequence[Axis]) -> Any:
     return np.take(steps.ravel(), number) + _joined([axis.origins for axis in windows], size)
 
 
+def to_largest(g: Any, x: Any, windows: Sequence[Axis]) -> Any:
+    """Each number of g put where :func:`places` says that its window's largest entry is; else 0."""
+    steps = list(product(*[axis.each for axis in windows]))
+    even = all(axis.apart for axis in windows) and all(
+        isinstance(k, slice) for step in steps for e in step for k in e[:2]
+    )
+    if not even or (x.dtype.kind == "f" and bool(np.isnan(np.max(x, initial=0)))):
+        return _added(g, places(x, windows), tuple([axis.size for axis in windows]))
+    best, found = largest(x, windows), np.zeros(x.shape, g.dtype)
+    free = np.ones(best.shape, bool)  # the windows whose largest entry has not come yet
+    for step in steps:
+        has, where = ((..., *keys) for keys in zip(*[e[:2] for e in step], strict=True))
+        here = x[where] == best[has]
+        here &= free[has]
+        free[has] ^= here
+        np.multiply(g[has], here, out=found[where])
+    return found
+
+
+def _added(g: Any, at: Any, size: tuple[int, ...]) -> Any:
+    lead, one = g.shape[: g.ndim - len(size)], math.prod(size)
+    found: Any = np.zeros(math.prod(lead) * one, g.dtype)
+    rows = np.arange(0, len(found), one).reshape(*lead, *(1,) * len(size)) if one else at
+    np.add.at(found, (at + rows).ravel(), g.ravel())
+    return found.reshape(*lead, *size)
+
+
 def _joined(numbers: Sequence[Any], size: Sequence[int]) -> Any:
     """Positions along each of several axes as positions along them all, counted as if they were one."""
     out = np.zeros((), np.int64)
