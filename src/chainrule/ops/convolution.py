@@ -144,16 +144,20 @@ def laid_out(x: Any, grid: Grid, groups: int) -> Iterator[tuple[slice, Any]]:
         yield part, cols
 
 
-def convolved(x: Any, w: Any, grid: Grid, groups: int) -> Any:
+def convolved(x: Any, w: Any, grid: Grid, groups: int, b: Any = None) -> Any:
     rank = len(grid.size)
     if w.ndim > rank + 2:
         y = np.matmul(matrices(w, grid, groups), columns(x, grid, groups))
-        return y.reshape(*y.shape[:-3], y.shape[-3] * y.shape[-2], *grid.out)
+        y = y.reshape(*y.shape[:-3], y.shape[-3] * y.shape[-2], *grid.out)
+        return y if b is None else y + b.reshape(*b.shape[:-1], 1, b.shape[-1], *(1,) * rank)
+    shifts = b if b is None else b.reshape(groups, -1, 1)
     samples = x.reshape(-1, *x.shape[-rank - 1 :])
     out = np.empty((len(samples), groups, w.shape[0] // groups, math.prod(grid.out)), np.result_type(x, w))
     (m,) = matrices(w, grid, groups)
     for part, cols in laid_out(samples, grid, groups):
         np.matmul(m, cols, out=out[part])
+        if shifts is not None:
+            out[part] += shifts
     return out.reshape(*x.shape[: -rank - 1], w.shape[0], *grid.out)
 
 
@@ -205,6 +209,23 @@ class Convolution(Primitive):
     ]  # fmt: skip
 
 
+class BiasedConvolution(Primitive):
+    """:class:`Convolution` plus b, a number for each channel."""
+
+    formula = False
+    forward = lambda xp, x, w, b, *, grid, groups: convolved(x, w, grid, groups, b)
+    vjp_x = Convolution.vjp_x
+    vjp_w = Convolution.vjp_w
+    vjp_b = lambda xp, g, grid: xp.sum(g, axis=(-len(grid.out) - 2, *range(-len(grid.out), 0)), keepdims=False)
+    jvp_x = lambda xp, t, w, grid, groups: _convolution(t, w, grid=grid, groups=groups)
+    jvp_w = lambda xp, t, x, grid, groups: _convolution(x, t, grid=grid, groups=groups)
+    jvp_b = lambda xp, t, out, grid: xp.broadcast_to(xp.reshape(t, (*t.shape, *(1,) * len(grid.out))), out.shape)
+    samples = [
+        (((2, 4, 6), (2, 2, 3), (2,)), {"grid": _LINE, "groups": 2}),
+        (((1, 2, 4, 3), (3, 2, 2, 2), (3,)), {"grid": _PLANE, "groups": 1}),
+    ]  # fmt: skip
+
+
 class ConvolutionTranspose(Primitive):
     """The slope of :class:`Convolution` in x: y's entries, weighted by w, added up over the windows."""
 
@@ -232,6 +253,7 @@ class ConvolutionWeights(Primitive):
 
 
 _convolution: Primitive = Convolution()
+_convolution_and_bias: Primitive = BiasedConvolution("ConvolutionBackward0")
 _transposed: Primitive = ConvolutionTranspose("ConvolutionBackward0")
 ConvolutionTranspose()
 _weights: Primitive = ConvolutionWeights()
@@ -284,6 +306,8 @@ def _finished(
 ) -> Tensor:
     if bias is None:
         y: Tensor = prim(x, weight, **params)
+    elif prim is _convolution and x._dtype.kind != "c" and x._dtype == bias._dtype and bias.ndim == 1:
+        y = _convolution_and_bias(x, weight, bias, **params)
     else:  # PyTorch adds to complex numbers in a step of its own
         y = (_biased if x._dtype.kind == "c" else _as_one)(prim, x, weight, bias, **params)
     return y.squeeze(0) if input.ndim == rank + 1 else y
