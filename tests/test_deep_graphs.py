@@ -172,6 +172,34 @@ def test_leaves_by_the_hundred_thousand() -> None:
     """)
 
 
+USES = {
+    "stack": "y = torch.stack([x for _ in range(n)]).sum()",
+    "cat": "y = torch.cat([x.reshape(1)] * n).sum()",
+    "products": "y = torch.cat([(x * 1).reshape(1) for _ in range(n)]).sum()",
+    "added": "y = x * 0\nfor _ in range(n):\n    y = y + x",
+}
+
+
+@pytest.mark.parametrize("name", USES)
+def test_one_leaf_used_a_hundred_thousand_times(name: str) -> None:
+    build = textwrap.indent(USES[name], "    ").strip()
+    run(f"""
+    n = 100_000
+    x = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+    (x * 1).backward()
+    x.grad = None
+    gc.collect()
+    blocks, memory = sys.getallocatedblocks(), resident()
+    {build}
+    assert (resident() - memory) / n < 3000, "more than 3000 bytes for each"
+    y.backward()
+    assert x.grad.item() == n
+    y = None
+    gc.collect()
+    assert sys.getallocatedblocks() - blocks < 2000, "not all of it was freed"
+    """)
+
+
 def test_recorded_sweep() -> None:
     """``create_graph`` doubles the depth; what it records is freed in the same way."""
     run("""
