@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import chainrule  # noqa: E402
+import chainrule
 
 Z, W = np.array([1 + 0.5j, -0.7 + 0.2j, 0.3 - 1.1j]), np.array([0.2 - 0.4j, 1 + 1j, -0.5 + 0.3j])
 X, V = np.array([0.5, -1.2, 2.0]), np.array([1.0, 2.0, -1.0])
