@@ -228,6 +228,16 @@ def test_surprises(f: object, at: float, code: str) -> None:
 # --- forms ------------------------------------------------------------------------------------------------------
 
 
+def test_cases_are_written_as_cases() -> None:
+    pytest.importorskip("sympy")
+    x = torch.tensor(2.0, requires_grad=True)
+    page = explain(torch.relu(x) * x, lang="en").html()
+    assert "<mo>{</mo><mtable><mtr><mtd><mn>1</mn></mtd><mtd><mrow><mi>x</mi><mo>&gt;</mo><mn>0</mn></mrow></mtd></mtr>" in page
+    assert "<mtext>otherwise</mtext>" in page
+    assert "iecewise" not in page.partition("<h4>")[0]
+    assert "&#20854;&#20182;" in explain(torch.relu(x) * x, lang="zh").html()
+
+
 def test_html_is_well_formed_and_has_mathml() -> None:
     x = leaf(2.0)
     e = explain(torch.where(x < 3, x * x, -x) + 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +12,7 @@ import numpy as np
 from ..extras import load
 from ..language import Language
 from .formulas import written
+from .mathml import mathml
 from .tape import Item
 from .text import MAX_STEPS, cells, gathered, number, sentence, slope_of, slope_value, written_step
 from .words import say
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from .explanation import Explanation
 
 LISTED: Final = 64  # entries that as_dict gives of an array
-_BEFORE_FUNCTION: Final = re.compile(r"<mo>&InvisibleTimes;</mo>(?=<mrow><mi>[a-z]{2,}</mi>)")
 STYLE: Final = """
 .chainrule{font:14px/1.5 system-ui,sans-serif;max-width:70em}
 .chainrule table{border-collapse:collapse;display:block;overflow-x:auto;margin:.3em 0 1em}
@@ -129,19 +128,16 @@ def as_mathml(e: Explanation, *, values: bool = True) -> Iterator[str]:
     """The formula of the result and those of its derivatives, with their values; nothing if there are none."""
     if not e.formulas.known:
         return
-    mathml = load("sympy.printing.mathml", "explain", "MathML").mathml
     sympy = load("sympy", "explain", "MathML")
     for y, formula, item, at in _equations(e):
-        left = mathml(sympy.Symbol(written(y)), printer="presentation")
+        left = mathml(sympy.Symbol(written(y)))
         if item is not None:
-            by = mathml(sympy.Symbol(_symbol(item, at)), printer="presentation")
+            by = mathml(sympy.Symbol(_symbol(item, at)))
             d = f'<mi mathvariant="normal">{_sign(e)}</mi>'
             left = f"<mfrac><mrow>{d}{left}</mrow><mrow>{d}{by}</mrow></mfrac>"
-        right = mathml(formula, printer="presentation")
+        right = mathml(formula, e.language)
         value = "" if item is None or not values else f"<mo>=</mo><mn>{number(_at(item, at))}</mn>"
-        text = f'<math display="block"><mrow>{left}<mo>=</mo>{right}{value}</mrow></math>'
-        text = _BEFORE_FUNCTION.sub('<mo rspace="0.17em">&InvisibleTimes;</mo>', text)
-        yield text.replace("<mo>-</mo>", "<mo>&minus;</mo>").replace("&ExponentialE;", "e")
+        yield f'<math display="block"><mrow>{left}<mo>=</mo>{right}{value}</mrow></math>'
 
 
 def _at(item: Item, at: tuple[int, ...]) -> Any:

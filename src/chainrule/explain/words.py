@@ -11,6 +11,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "many inputs": ("{n} inputs are too many for a formula; the limit is {most}", "{n} 个输入太多，公式最多处理 {most} 个"),
     "many steps": ("{n} steps are too many for a formula; the limit is {most}", "{n} 步太多，公式最多处理 {most} 步"),
     "large formula": ("the formula has more than {most} operations", "公式超过 {most} 个运算"),
+    "otherwise": ("otherwise", "其他情形"),
     "at": ("at", "其中"),
     "sum": ("the entries of {y} count once each: this is the derivative of their sum",
             "{y} 的各元素权重都是 1：这里是它们之和的导数"),

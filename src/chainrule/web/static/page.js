@@ -98,6 +98,9 @@ function show(found, last) {
   showProofs();
   showSteps();
   showGraph();
+  for (const [id, part] of [["proofs", "evidence"], ["steps", "steps"], ["graph", "graph"]]) {
+    $(id).closest("section").hidden = !answer[part]?.length;
+  }
   letScroll();
   if (last) {
     writeAddress();
@@ -190,7 +193,9 @@ function markup(text) {
   return document.adoptNode(math);
 }
 
+const folded = new Map(); // proofs by name: whether the user has opened or closed them
 function showProofs() {
+  const focused = [...$("proofs").children].findIndex((e) => e.contains(document.activeElement));
   const ways = ["reverse", "forward", "finite_difference", "sympy"];
   $("proofs").replaceChildren(...(answer.evidence ?? []).map((proof) => {
     const kind = { agrees: "", rounding: "", differs: "bad" }[proof.verdict] ?? "warn";
@@ -200,10 +205,15 @@ function showProofs() {
       return element("tr", {}, element("th", { scope: "row" }, say(way)), element("td", { class: "n" }, shown(value, 10)),
                      element("td", { class: "n off" }, way === "reverse" || off === null ? say("none") : shown(off, 1)));
     });
-    return element("article", { class: "proof" },
-      element("h3", {}, proof.name, element("span", { class: `verdict ${kind}` }, say(proof.verdict))),
+    const open = folded.get(proof.name) ?? answer.evidence.length < 3;
+    const made = element("details", { class: "proof", ...(open && { open: "" }) },
+      element("summary", {}, proof.name, element("span", { class: "short" }, `= ${shown(proof.reverse)}`),
+              element("span", { class: `verdict ${kind}` }, say(proof.verdict))),
       element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)));
+    made.addEventListener("toggle", () => folded.set(proof.name, made.open));
+    return made;
   }));
+  if (focused >= 0) $("proofs").children[focused]?.firstChild.focus({ preventScroll: true });
 }
 
 function distance(a, b) {
@@ -261,7 +271,7 @@ function showPlot(sameFunction) {
   if (plot && (drawn?.key !== key || !drawn.picture.holds(values))) drawPlot(plot, key, two, names);
   if (!plot) {
     drawn = null;
-    $("plot").replaceChildren(element("p", { class: "nothing" }, say("no plot")));
+    $("plot").replaceChildren(element("p", { class: "nothing" }, answer.failed ? "" : say("no plot")));
   } else if (point.every(({ name, text }) => question.at[name] === text)) { // else the point is farther already
     if (two) drawn.picture.show(values, result.value, slopes);
     else drawn.picture.show(values[names.indexOf(plot.by)], [result.value, slopes[names.indexOf(plot.by)]]);
