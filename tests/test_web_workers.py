@@ -76,6 +76,8 @@ def test_one_that_fails_is_replaced_and_what_it_had_is_kept(reaction: str, faile
     assert ("part=1" in reaction) == ("part" in bad)
     assert before["asked"] == after["asked"] == 1
     assert before["pid"] != after["pid"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(before["pid"], 0)
 
 
 def test_nobody_waits_for_one_that_is_being_replaced(tmp_path: Path) -> None:
