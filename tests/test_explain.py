@@ -232,7 +232,9 @@ def test_cases_are_written_as_cases() -> None:
     pytest.importorskip("sympy")
     x = torch.tensor(2.0, requires_grad=True)
     page = explain(torch.relu(x) * x, lang="en").html()
-    assert "<mo>{</mo><mtable><mtr><mtd><mn>1</mn></mtd><mtd><mrow><mi>x</mi><mo>&gt;</mo><mn>0</mn></mrow></mtd></mtr>" in page
+    assert (
+        "<mo>{</mo><mtable><mtr><mtd><mn>1</mn></mtd><mtd><mrow><mi>x</mi><mo>&gt;</mo><mn>0</mn></mrow></mtd>" in page
+    )
     assert "<mtext>otherwise</mtext>" in page
     assert "iecewise" not in page.partition("<h4>")[0]
     assert "&#20854;&#20182;" in explain(torch.relu(x) * x, lang="zh").html()
