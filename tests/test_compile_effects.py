@@ -644,3 +644,19 @@ def test_learning_rates_that_the_function_looks_at(compile: Any) -> None:
     with pytest.warns(UserWarning, match="it changes"):
         f(torch.ones(1))
     assert optimizer.param_groups[0]["lr"] == 0.125
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 3), (40, 50, 60)])
+def test_random_numbers_go_into_memory_as_it_lies(compile: Any, shape: Any, own_generator: Any) -> None:
+    def f(x: Any) -> Any:
+        y = torch.where(x > 0, x, x * 2).transpose(0, -1)
+        noise = [torch.empty_like(y).bernoulli_(0.5), torch.zeros_like(y).uniform_(), torch.ones_like(y).normal_()]
+        return [y * a for a in noise]
+
+    compiled, x = compile(f), torch.randn(*shape, dtype=torch.float64)
+    for given in (x, x.transpose(0, 1), x):
+        torch.manual_seed(1)
+        wanted = f(given)
+        torch.manual_seed(1)
+        for a, b in zip(compiled(given), wanted, strict=True):
+            assert torch.allclose(a, b, rtol=1e-12)

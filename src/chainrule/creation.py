@@ -18,6 +18,7 @@ from .from_data import native, to_array
 from .modes import is_grad_enabled
 from .ops.filling import room
 from .outputs import fill
+from .random.generator import recorder
 from .tensor import Tensor, _new, init, wrap
 
 __all__ = [
@@ -225,7 +226,10 @@ def _like(function: str, x: Tensor, value: Any, dtype: Any, memory_format: Any) 
         a = unwritten_like(x._a, d)
         a[...] = value
         return wrap(a)
-    return room(x, x._shape, lambda shape: _filled(shape, value, d)._a)
+    found = room(x, x._shape, lambda shape: _filled(shape, value, d)._a)
+    if (writer := recorder.get()) is not None and memory_format in (None, preserve_format):
+        writer.alike(found._a, x._a)
+    return found
 
 
 @allocating("zeros_like")

@@ -58,6 +58,9 @@ class Capture:
         self.grads: dict[int, tuple[Tensor, Any]] = {}  # the .grad that tensors from before were given
         self.asked: set[int] = set()  # tensors from before whose .grad was looked at, and had not been given one
         self.replaced: dict[int, tuple[Any, Traced]] = {}  # NumPy arrays of this run that were written to
+        self.models: dict[
+            int, tuple[Any, Traced]
+        ] = {}  # NumPy arrays of this run, and like what they would lie in memory
         self.before: dict[int, _Before] = {}  # what writes and views change about tensors, as it was
         self.draws: dict[Var, Draw | Given] = {}
         self.generators: dict[int, tuple[Any, bytes, bytes]] = {}  # each with its state at first, and now
@@ -170,8 +173,15 @@ class Capture:
         self.draws[var] = Given(expression)
         return Traced(self, var, np.array(value))
 
-    def layout(self, a: Traced) -> Any:
+    def alike(self, a: Any, like: Any) -> None:
+        """Note that an array of this run would lie in memory as another does."""
+        if is_numpy(a) and isinstance(like, Traced):
+            self.models[id(a)] = a, like
+
+    def layout(self, a: Any) -> Any:
         """An array that lies in memory as ``a`` would."""
+        if not isinstance(a, Traced):
+            return self.layout(self.models[id(a)][1]) if id(a) in self.models else a
         self.ordered = True
         if not self.faithful and (a.ndim > 1 or a.memory.unsure):
             raise Unfaithful

@@ -31,8 +31,8 @@ Draw = Callable[..., Any]
 
 def in_order(like: Tensor, draw: Draw) -> Tensor:
     """Numbers for the entries of ``like``, drawn in the order of its memory, while draws are written down."""
-    a = like._a
-    order = slowest_first(empty_like(recorder.get().layout(a) if isinstance(a, Box) else a))
+    writer = recorder.get()
+    order = slowest_first(empty_like(writer.layout(like._a) if writer else like._a))
     found = wrap(draw(tuple(like._shape[i] for i in order)))
     return found if order == sorted(order) else table["Permute"](found, axes=tuple(np.argsort(order) - len(order)))
 
@@ -40,7 +40,7 @@ def in_order(like: Tensor, draw: Draw) -> Tensor:
 def is_dense(x: Tensor) -> bool:
     """Whether ``x`` lies in memory in the order of its axes, or would, while draws are written down."""
     writer = recorder.get()
-    return bool(writer.layout(x._a).flags.c_contiguous) if writer and isinstance(x._a, Box) else x.is_contiguous()
+    return bool(writer.layout(x._a).flags.c_contiguous) if writer else x.is_contiguous()
 
 
 # Inside vmap: for each sample anew, or once for all, as its ``randomness`` says.
