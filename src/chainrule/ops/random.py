@@ -14,7 +14,6 @@ from .. import modes
 from ..arrays.layout import empty_like, slowest_first
 from ..arrays.namespace import is_numpy
 from ..errors import explained, scalar_type
-from ..node import Box
 from ..outputs import ANY, takes_out
 from ..primitive import Primitive, table
 from ..random import Generator, drawing, fill
