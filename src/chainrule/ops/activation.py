@@ -64,9 +64,15 @@ class Softplus(Elementwise):
 
     composite = True
     real_only = no_kernel("softplus_cpu")
-    forward = lambda xp, x, *, beta, threshold: xp.where(x * beta > threshold, x, xp.softplus(x * beta) / beta)
+    forward = lambda xp, x, *, beta, threshold: softplus_forward(xp, x, beta, threshold)
     d_x = lambda xp, x, beta, threshold: xp.where(x * beta > threshold, xp.ones_like(x), xp.sigmoid(x * beta))
     samples = [(args, {"beta": beta, "threshold": 0.75}) for (args, _), beta in zip(ONE, (1.0, 0.5, 2.0), strict=True)]
+
+
+def softplus_forward(xp: Any, x: Any, beta: float, threshold: float) -> Any:
+    if beta == 1:
+        return xp.where(x > threshold, x, xp.softplus(x))
+    return xp.where(x * beta > threshold, x, xp.softplus(x * beta) / beta)
 
 
 Log1pExp()

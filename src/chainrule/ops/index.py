@@ -175,23 +175,29 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False,
     if index.ndim != input.ndim:
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
     for i, (n, m) in enumerate(zip(index._shape, input._shape, strict=True)):
-        if i != at and n > m:
+        if n > m and i != at:
             raise RuntimeError(
                 f"Size does not match at dimension {i} expected index {list(index.shape)} to be no larger than self "
                 f"{list(input.shape)} apart from dimension {at}"
             )
     if (beyond := outside(index, input._shape[at])) is not None:
         raise RuntimeError(f"index {beyond} is out of bounds for dimension {at} with size {input._shape[at]}")
-    cut = tuple(slice(0, n) if i != at else slice(None) for i, n in enumerate(index._shape))
-    if any(i != at and n != m for i, (n, m) in enumerate(zip(index._shape, input._shape, strict=True))):
-        input = input[cut]
+    if len(index._shape) > 1 and any(
+        i != at and n != m for i, (n, m) in enumerate(zip(index._shape, input._shape, strict=True))
+    ):
+        input = input[tuple(slice(0, n) if i != at else slice(None) for i, n in enumerate(index._shape))]
     return _gather(input, index, axis=at - input.ndim)  # type: ignore[no-any-return]
+
+
+_UNSIGNED: dict[int, Any] = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 
 def outside(index: Tensor, size: int) -> int | None:
     """The first index that is not from 0 to ``size - 1``, where there are numbers to look at."""
     a = index._a
-    if not is_numpy(a) or not a.size or a.view(f"u{a.itemsize}").max() < size:  # as unsigned, negative ones are large
+    if (
+        not is_numpy(a) or not a.size or np.maximum.reduce(a.view(_UNSIGNED[a.itemsize]), None) < size
+    ):  # as unsigned, negative ones are large
         return None
     return int(a[(a < 0) | (a >= size)].flat[0])
 

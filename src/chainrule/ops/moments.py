@@ -6,9 +6,11 @@ import math
 from typing import Any
 
 from ..outputs import ANY, EXACT, takes_out
+from ..primitive import Primitive
 from ..tensor import Tensor
 from .extremes import return_type
 from .kinds import attach, export, export_all, public
+from .reduce import Reduction, axes, spread
 from .whole import whole
 
 matmul, where = public["matmul"], public["where"]
@@ -54,7 +56,19 @@ def std_mean(
     return input.std(dim, unbiased, keepdim, correction=correction), input.mean(over, keepdim)
 
 
-@whole("NansumBackward0")
+class Nansum(Reduction):
+    """The sum over ``axis`` of the entries that are numbers."""
+
+    forward = lambda xp, x, *, axis, keepdims: xp.sum(
+        xp.where(x != x, xp.zeros_like(x), x), axis=axis, keepdims=keepdims
+    )
+    vjp_x = lambda xp, g, x, axis: spread(xp, g, x.shape, axis) * xp.astype(x == x, x.dtype)
+    jvp_x = lambda xp, t, x, axis, keepdims: xp.sum(t * xp.astype(x == x, x.dtype), axis=axis, keepdims=keepdims)
+
+
+_nansum: Primitive = Nansum()
+
+
 @takes_out(ANY)
 def nansum(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None
@@ -66,7 +80,9 @@ def nansum(
     if input._dtype.kind == "c":
         raise RuntimeError("nansum does not support complex inputs")
     x = input if dtype is None else input.to(dtype)
-    return x.masked_fill(x != x, 0).sum(dim, keepdim, dtype=dtype)
+    if x._dtype.kind != "f":
+        return x.sum(dim, keepdim, dtype=dtype)
+    return _nansum(x, axis=axes(x, dim), keepdims=keepdim)  # type: ignore[no-any-return]
 
 
 @takes_out(ANY)

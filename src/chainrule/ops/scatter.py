@@ -39,7 +39,7 @@ def positions(name: str, index: Tensor) -> Any:
         raise RuntimeError(
             f"{name}(): Expected dtype int32/int64 for index" + ("" if "_" not in name else f" but got: {kind}")
         )
-    return index if hidden(index) else index.detach().numpy().astype(np.int64, copy=False)
+    return index if hidden(index) else index._own().astype(np.int64, copy=False)
 
 
 def in_range(index: Any, n: int, dim: int, error: type[Exception] = RuntimeError) -> Any:
@@ -445,7 +445,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
 
 
 def _inside(where: Any, n: int) -> None:
-    if isinstance(where, Tensor):
+    if isinstance(where, Tensor) or not where.size or (where.min() >= 0 and where.max() < n):
         return
     outside = (where < -n) | (where >= n)
     if outside.any():
