@@ -60,6 +60,9 @@ class EmbeddingCounts(Primitive):
     samples = [(([[2, 0], [2, 3]],), {"rank": 2, "padding": 0, "average": True})]
 
 
+_ROUNDS = 4
+
+
 def flat_rows(index: Any, rank: int, rows: int) -> Any:
     """The index as rows of all tables, one after the other."""
     lead = index.shape[: index.ndim - rank]
@@ -76,10 +79,30 @@ def looked_up(weight: Any, index: Any, rank: int) -> Any:
 def added(x: Any, index: Any, rank: int, rows: int) -> Any:
     lead, dim = index.shape[: index.ndim - rank], x.shape[-1]
     out: Any = np.zeros((int(np.prod(lead)) * rows, dim), x.dtype)
-    at = flat_rows(index, rank, rows).reshape(-1)
+    at, x = flat_rows(index, rank, rows).reshape(-1), x.reshape(-1, dim)
+    left = _once(out, at, x)
+    at, x = at[left], x[left]
     places = at[:, None] * dim + np.arange(dim)  # one index is much quicker than several
     np.add.at(out.reshape(-1), places.reshape(-1), x.reshape(-1))
     return out.reshape(*lead, rows, dim)
+
+
+def _once(out: Any, at: Any, x: Any) -> Any:
+    """Add what comes first to each row, then what comes second, as whole rows; what is left after a few rounds."""
+    left, owner = np.arange(len(at)), np.empty(len(out), np.intp)
+    for turn in range(_ROUNDS if x.size > 2**14 else 0):
+        rows = at[left]
+        owner[rows[::-1]] = left[::-1]  # the last to be written is the first in order
+        first = owner[rows] == left
+        now, to = left[first], rows[first]
+        if turn:
+            out[to] += x[now]
+        else:
+            out[to] = x[now]
+        left = left[~first]
+        if 8 * len(now) < len(rows) or not len(left):  # few rows that come often: entries one by one are quicker
+            break
+    return left
 
 
 def counted(index: Any, rank: int, padding: int, average: bool) -> Any:
