@@ -12,7 +12,7 @@ import platform
 import sys
 from pathlib import Path
 
-NAMES = ("start", "eager", "operations", "compile", "derivatives", "optimisers")
+NAMES = ("start", "eager", "operations", "training", "compile", "derivatives", "optimisers")
 
 
 def main() -> int:
