@@ -85,6 +85,48 @@ PROGRAMS = {
         w + v
         """, "The size of tensor a (2) must match the size of tensor b (3)",
         ["tensor a is `w` of shape [2], tensor b is `v` of shape [3]: shapes.py:4: w + v"], ["tensor a 是 `w`"]),
+    "product": ("""
+        x = torch.ones(4, 3)
+        w = torch.ones(2, 3)
+        y = x @ w
+        """, "mat1 and mat2 shapes cannot be multiplied (4x3 and 2x3)",
+        ["`x` has shape [4, 3], `w` has shape [2, 3]: product.py:4: y = x @ w", "Mend: y = x @ w.T"],
+        ["`x` 的形状是 [4, 3]", "转置"]),
+    "turned": ("""
+        x = torch.ones(4, 3)
+        w = torch.ones(4, 2)
+        y = torch.relu(x @ w)
+        """, "mat1 and mat2 shapes cannot be multiplied (4x3 and 4x2)", ["Mend: y = torch.relu(x.T @ w)"], ["改法"]),
+    "layer": ("""
+        net = torch.nn.Linear(5, 2)
+        x = torch.ones(4, 3)
+        y = net(x)
+        """, "mat1 and mat2 shapes cannot be multiplied (4x3 and 5x2)",
+        ["vectors of 5 numbers", "`x` has shape [4, 3], `net.weight` has shape [2, 5]: layer.py:4: y = net(x)"],
+        ["长度为 5 的向量", "`net.weight` 的形状是 [2, 5]"]),
+    "dtypes": ("""
+        x = torch.ones(4, 3)
+        w = torch.ones(3, 2, dtype=torch.float64)
+        y = x @ w + 1
+        """, "expected m1 and m2 to have the same dtype",
+        ["`x` holds torch.float32, `w` holds torch.float64: dtypes.py:4: y = x @ w + 1", "Mend: y = x.to(w.dtype) @ w + 1"],
+        ["`x` 的类型是 torch.float32", "改法"]),
+    "double data": ("""
+        net = torch.nn.Linear(3, 2)
+        x = torch.ones(4, 3, dtype=torch.float64)
+        y = net(x)
+        """, "mat1 and mat2 must have the same dtype",
+        ["`net.weight` holds torch.float32", "Mend: y = net(x.to(net.weight.dtype))"], ["model.double()"]),
+    "dot": ("""
+        u = torch.ones(3)
+        v = torch.ones(3, dtype=torch.float64)
+        y = torch.dot(u, v)
+        """, "dot : expected both vectors to have same dtype", ["Mend: y = torch.dot(u.to(v.dtype), v)"], ["类型"]),
+    "cast": ("""
+        n = torch.tensor([1, 2])
+        n += 1.5
+        """, "result type Float can't be cast to the desired output type Long",
+        ["`n` holds torch.int64: cast.py:3: n += 1.5", "Mend: n = n + 1.5"], ["`n` 的类型是 torch.int64"]),
 }  # fmt: skip
 
 
@@ -99,7 +141,7 @@ def note(name: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_an_error_points_at_the_users_code(name: str) -> None:
+def test_an_error_points_at_the_users_code(name: str, own_generator: torch.Generator) -> None:
     _, sentence, english, chinese = PROGRAMS[name]
     said, more = note(name)
     assert sentence in said
@@ -112,14 +154,17 @@ def test_an_error_points_at_the_users_code(name: str) -> None:
         assert part in more
 
 
-@pytest.mark.parametrize("name", ["twice", "augmented", "constant", "vector", "numpy", "leaf"])
-def test_the_mend_mends(name: str) -> None:
+@pytest.mark.parametrize("name", ["twice", "augmented", "constant", "vector", "numpy", "leaf", "product", "turned",
+                                  "dtypes", "double data", "dot", "cast"])  # fmt: skip
+def test_the_mend_mends(name: str, own_generator: torch.Generator) -> None:
     """The line that is named, replaced by the one that is given, makes the program run."""
     text = textwrap.dedent(PROGRAMS[name][0])
     _, more = note(name)
     mend = next(line for line in more.splitlines() if line.startswith("Mend: ")).removeprefix("Mend: ")
     old = {"twice": "y.backward()", "augmented": "a += 1", "constant": "x = torch.tensor(2.0)", "vector": "y.backward()",
-           "numpy": "z = x.numpy() + 1", "leaf": "w -= 0.1 * w"}[name]  # fmt: skip
+           "numpy": "z = x.numpy() + 1", "leaf": "w -= 0.1 * w", "product": "y = x @ w", "turned": "y = torch.relu(x @ w)",
+           "dtypes": "y = x @ w + 1", "double data": "y = net(x)", "dot": "y = torch.dot(u, v)",
+           "cast": "n += 1.5"}[name]  # fmt: skip
     exec(text.replace(old, mend.removeprefix("twice.py:4: "), 1), {"torch": torch})
 
 

@@ -135,3 +135,40 @@ def test_several_outputs_and_constants_have_their_place() -> None:
     titles = [b.lines[0] for b in picture.content.boxes]
     assert "weights" in titles
     downwards(picture)
+
+
+def test_a_deep_network_in_full_goes_straight_down() -> None:
+    """What is on its way keeps its place, and parameters make room: no drift, whatever the depth."""
+    x, y = torch.ones(1, 3), torch.ones(1, 3)
+    for _ in range(30):
+        y = torch.tanh(torch.addmm(torch.ones(3, requires_grad=True), y, torch.ones(3, 3, requires_grad=True)) + x)
+    picture = graph(y.sum(), collapse=False)
+    assert len(picture.content.boxes) > 120
+    assert picture.layout.width < 1200  # of three or four boxes beside each other; it was ten times as wide
+
+
+def test_labels_do_not_cover_each_other() -> None:
+    a = [torch.tensor(float(i + 1), requires_grad=True) for i in range(4)]
+    for _ in range(5):
+        a = [torch.sin(a[i] * a[(i + 1) % 4]) for i in range(4)]
+    labels = graph(sum(a), collapse=False)._labels()
+    assert len(labels) > 40
+    close = [
+        (s, t) for i, (s, x, y) in enumerate(labels) for t, u, v in labels[:i] if abs(x - u) < 12 and abs(y - v) < 8
+    ]
+    assert len(close) <= 1
+
+
+def test_minus_zero_reads_zero() -> None:
+    x = torch.tensor(0.0, requires_grad=True)
+    assert "-0" not in graph(-x * 1.0).dot()
+
+
+def test_too_many_boxes_are_refused_and_text_is_not() -> None:
+    x = y = torch.tensor(1.0, requires_grad=True)
+    for _ in range(1100):
+        y = y * x
+    picture = graph(y, collapse=False)
+    with pytest.raises(ValueError, match="at most 1000 are drawn"):
+        picture.svg()
+    assert picture.dot().count("->") > 1000

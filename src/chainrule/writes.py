@@ -112,8 +112,8 @@ def assign(x: Tensor, result: Tensor, uniform: bool = False) -> Tensor:
                     f"result type {errors.scalar_type(have)} can't be cast to the desired output type "
                     f"{errors.scalar_type(want)}"
                     "\nConvert the tensor first (x = x.float()), or write out of place: x = x * 1.5."
-                )
-            )
+                ), "cast", x,
+            )  # fmt: skip
         result = table["Cast"](result, dtype=want)
     if recording:
         _snapshot(x, result._node)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .conversion import from_sympy, to_sympy
     from .explanation import Explanation, explain
     from .exporting import Source, export, formula
+    from .kinks import Conventions, conventions
     from .picture import Picture, graph
     from .plotting import Plot, plot
     from .reasons import Answer, why
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _LAZY = {
     **dict.fromkeys(("Explanation", "explain"), ".explanation"), **dict.fromkeys(("Picture", "graph"), ".picture"),
     **dict.fromkeys(("Plot", "plot"), ".plotting"), **dict.fromkeys(("Answer", "why"), ".reasons"),
+    **dict.fromkeys(("Conventions", "conventions"), ".kinks"),
     **dict.fromkeys(("from_sympy", "to_sympy"), ".conversion"),
     **dict.fromkeys(("Source", "export", "formula"), ".exporting"),
     **dict.fromkeys(("Sensitivity", "sensitivity"), ".scores"),
@@ -48,6 +50,6 @@ class _Callable(_ModuleType):
 _sys.modules[__name__].__class__ = _Callable
 
 __all__ = [
-    "Answer", "Explanation", "Picture", "Plot", "Sensitivity", "Source", "explain", "export", "formula", "from_sympy",
-    "get_language", "graph", "plot", "sensitivity", "set_language", "to_sympy", "why",
+    "Answer", "Conventions", "Explanation", "Picture", "Plot", "Sensitivity", "Source", "conventions", "explain", "export",
+    "formula", "from_sympy", "get_language", "graph", "plot", "sensitivity", "set_language", "to_sympy", "why",
 ]  # fmt: skip

@@ -201,9 +201,9 @@ def _short(value: object) -> str:
     """A number to four digits; an array of few entries; else its largest entry's size."""
     a = np.asarray(value)
     if a.ndim == 0:
-        return f"{a.item():.4g}" if a.dtype.kind in "fiu" else str(a.item())
+        return f"{a.item() + 0:.4g}" if a.dtype.kind in "fiu" else str(a.item())
     if a.size <= 4 and a.dtype.kind in "fiu":
-        return "[" + ", ".join(f"{v:.3g}" for v in a.ravel()) + "]"
+        return "[" + ", ".join(f"{v:.3g}" for v in (a + 0).ravel()) + "]"
     return f"|·| ≤ {abs(a).max():.2g}" if a.dtype.kind in "fiu" and a.size else "×".join(map(str, a.shape))
 
 

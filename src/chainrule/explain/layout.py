@@ -133,30 +133,34 @@ def _placed(rows: list[list[int]], above: list[list[int]], below: list[list[int]
         for i in row:
             x[i] = at + width[i] / 2
             at += width[i] + GAP_X
+    # A box that only leads to one, as a parameter does, goes where that goes, and makes room for what is on its way.
+    follows = [not up and len(down) == 1 for up, down in zip(above, below, strict=True)]
+    leading = [[j for j in up if not follows[j]] or up for up in above]
+    weight = [1.0 if f else 100.0 for f in follows]
     for sweep in range(SWEEPS):
         down = sweep % 2 == 0
         for row in rows if down else rows[::-1]:
-            near = [(above[i] if down else below[i]) or below[i] or above[i] for i in row]
+            near = [(leading[i] if down else below[i]) or below[i] or above[i] for i in row]
             wish = [sum(x[j] for j in n) / len(n) if n else x[i] for i, n in zip(row, near, strict=True)]
-            for i, at in zip(row, _apart(wish, [width[i] for i in row]), strict=True):
+            for i, at in zip(row, _apart(wish, [width[i] for i in row], [weight[i] for i in row]), strict=True):
                 x[i] = at
     left = min((x[i] - width[i] / 2 for i in range(len(width))), default=0.0)
     return [at - left for at in x]
 
 
-def _apart(wish: Sequence[float], width: Sequence[float]) -> list[float]:
-    """The places nearest to the wishes, by least squares, at which neighbours in this order do not overlap."""
+def _apart(wish: Sequence[float], width: Sequence[float], weight: Sequence[float]) -> list[float]:
+    """The places nearest to the wishes, by weighted squares, at which neighbours in this order do not overlap."""
     offsets = [0.0]
     for a, b in zip(width, width[1:], strict=False):
         offsets.append(offsets[-1] + (a + b) / 2 + GAP_X)
-    blocks: list[tuple[float, int]] = []  # (mean, count): means must not fall (pool adjacent violators)
-    for w, offset in zip(wish, offsets, strict=True):
-        mean, count = w - offset, 1
+    blocks: list[tuple[float, float, int]] = []  # (mean, weight, count): means must not fall (pool adjacent violators)
+    for at, offset, heavy in zip(wish, offsets, weight, strict=True):
+        mean, total, count = at - offset, heavy, 1
         while blocks and blocks[-1][0] > mean:
-            other, n = blocks.pop()
-            mean, count = (mean * count + other * n) / (count + n), count + n
-        blocks.append((mean, count))
-    flat = [mean for mean, count in blocks for _ in range(count)]
+            other, w, n = blocks.pop()
+            mean, total, count = (mean * total + other * w) / (total + w), total + w, count + n
+        blocks.append((mean, total, count))
+    flat = [mean for mean, _, count in blocks for _ in range(count)]
     return [mean + offset for mean, offset in zip(flat, offsets, strict=True)]
 
 

@@ -5,6 +5,7 @@ All of it is looked up when the error is raised, in the frames that led here.  W
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, Final
@@ -29,6 +30,10 @@ _CHINESE: Final = {
     "leaf": "求的正是它原来的值的梯度。要更新参数，请写在 `with torch.no_grad():` 里；"
             "要用改动后的值计算，请写到副本里：y = x.clone()。",
     "shapes": "形状 {a} 和 {b} 从右边对齐；每一对长度必须相等，或者其中一个是 1。",
+    "product": "第一个的列数（形状 {a}）必须等于第二个的行数（形状 {b}）；也许其中一个需要转置：y.t()。",
+    "layer": "这一层沿最后一维接收长度为 {n} 的向量；输入的形状是 {a}。",
+    "dtypes": "两者的类型不同。转换其中一个：x.to(y.dtype)；或者转换整个模型：model.double()。",
+    "cast": "就地运算不能改变张量的类型。先转换：x = x.float()；或者不要就地写：x = x * 1.5。",
 }  # fmt: skip
 
 _WORDS: Final = {
@@ -45,6 +50,9 @@ _WORDS: Final = {
     "cut": ("There the graph is cut by {by}.", "计算图在那里被 {by} 切断。"),
     "plain": ("`{x}` in it does not require grad: {line}", "其中的 `{x}` 不需要梯度：{line}"),
     "plain, no line": ("`{x}` in it does not require grad.", "其中的 `{x}` 不需要梯度。"),
+    "product": ("`{a}` has shape {m}, `{b}` has shape {n}: {line}", "`{a}` 的形状是 {m}，`{b}` 的形状是 {n}：{line}"),
+    "dtypes": ("`{a}` holds {m}, `{b}` holds {n}: {line}", "`{a}` 的类型是 {m}，`{b}` 的类型是 {n}：{line}"),
+    "cast": ("`{name}` holds {dtype}: {line}", "`{name}` 的类型是 {dtype}：{line}"),
     "shapes": ("tensor a is `{a}` of shape {m}, tensor b is `{b}` of shape {n}: {line}",
                "tensor a 是 `{a}`，形状 {m}；tensor b 是 `{b}`，形状 {n}：{line}"),
 }  # fmt: skip
@@ -68,7 +76,10 @@ def lesson(topic: str, about: tuple[Any, ...], general: str) -> str:
 def _shapes(topic: str, about: tuple[Any, ...]) -> dict[str, Any]:
     if topic == "not scalar":
         return {"shape": list(about[0]._shape)}
-    return {"a": list(about[0]._shape), "b": list(about[1]._shape)} if topic == "shapes" else {}
+    if topic in ("shapes", "product", "layer"):
+        a, b = (list(t._shape) for t in about)
+        return {"a": a, "b": b, "n": b[-1]}
+    return {}
 
 
 def _say(language: Language, key: str, **values: Any) -> str:
@@ -207,7 +218,57 @@ def _shape(language: Language, a: Any, b: Any) -> list[str]:
     return [_say(language, "shapes", a=m or "…", b=n or "…", line=scene.line, **shapes)]
 
 
+def _two(
+    language: Language, key: str, a: Any, b: Any, m: Any, n: Any
+) -> tuple[_Scene, str | None, str | None, list[str]]:
+    """The scene of an error about two tensors, what they are called, and what they are."""
+    scene = _Scene()
+    x, y = _name(scene.names, a), _name(scene.names, b)
+    said = [] if x is None and y is None else [_say(language, key, a=x or "…", b=y or "…", m=m, n=n, line=scene.line)]
+    return scene, x, y, said
+
+
+def _product(language: Language, a: Any, b: Any) -> list[str]:
+    m, n = list(a._shape), list(b._shape)
+    scene, x, y, said = _two(language, "product", a, b, m, n)
+    if x is None or y is None or len(m) != 2 or len(n) != 2:
+        return said
+    mends = [(f"{x} @ {y}.T", m[1] == n[1]), (f"{x}.T @ {y}", m[0] == n[0]), (f"{y} @ {x}", n[1] == m[0])]
+    mend = next((text for text, fits in mends if fits), None)
+    if mend is not None:
+        written = next((w for w in (f"{x} @ {y}", f"{x}@{y}") if w in scene.line.text), None)
+        said.append(_say(language, "keep", text=scene.line.text.replace(written, mend) if written else mend))
+    return said
+
+
+def _layer(language: Language, a: Any, b: Any) -> list[str]:
+    return _two(language, "product", a, b, list(a._shape), list(b._shape))[-1]
+
+
+def _dtypes(language: Language, a: Any, b: Any) -> list[str]:
+    scene, x, y, said = _two(language, "dtypes", a, b, a.dtype, b.dtype)
+    if x is not None and y is not None:
+        text, whole = scene.line.text, re.compile(rf"(?<![\w.]){re.escape(x)}(?![\w.\[])")
+        right = text.partition("=")[2] if re.match(r"[\w.]+ = ", text) else text
+        mend = whole.sub(f"{x}.to({y}.dtype)", right)
+        said.append(
+            _say(language, "keep", text=text.removesuffix(right) + mend if mend != right else f"{x}.to({y}.dtype)")
+        )
+    return said
+
+
+def _cast(language: Language, x: Any) -> list[str]:
+    scene = _Scene()
+    name = _name(scene.names, x)
+    if name is None:
+        return []
+    said = [_say(language, "cast", name=name, dtype=x.dtype, line=scene.line)]
+    if (mend := _out_of_place(scene.line.text, name)) is not None:
+        said.append(_say(language, "keep", text=mend))
+    return said
+
+
 _TOPICS: Final[dict[str, Callable[..., list[str]]]] = {
     "freed": _freed, "in place": _in_place, "no graph": _no_graph, "not scalar": _not_scalar, "numpy": _numpy,
-    "leaf": _leaf, "shapes": _shape,
+    "leaf": _leaf, "shapes": _shape, "product": _product, "layer": _layer, "dtypes": _dtypes, "cast": _cast,
 }  # fmt: skip

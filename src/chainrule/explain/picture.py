@@ -91,12 +91,14 @@ class Picture:
         return "".join(parts)
 
     def _labels(self) -> list[tuple[str, float, float]]:
-        """The gradients, each near the start of its edge where edges are apart."""
-        found = []
+        """The gradients, each on its edge, where no other label stands if there is such a place."""
+        found: list[tuple[str, float, float]] = []
         for edge, way in zip(self.content.edges, self.layout.ways, strict=True):
             if edge.label:
-                (x, y), (u, v) = way[0], way[1]
-                found.append((edge.label, x * 0.45 + u * 0.55, y * 0.45 + v * 0.55 + 4))
+                spots = [_on_curve(way[0], way[1], t) for t in (0.55, 0.4, 0.7, 0.28)]
+                free = [s for s in spots if not any(_near(edge.label, s, other) for other in found[-_LOOK:])]
+                x, y = (free or spots)[0]
+                found.append((edge.label, x, y))
         return found
 
     def _extent(self) -> tuple[float, float]:
@@ -171,6 +173,22 @@ class Picture:
 
 
 _T: Final = '"cr-t"'
+
+
+_LOOK: Final = 60  # labels that may be near: edges come in the order of their boxes
+
+
+def _on_curve(start: tuple[float, float], end: tuple[float, float], t: float) -> tuple[float, float]:
+    """A point of an edge's curve, a little lower so that text is centred there."""
+    (x, y), (u, v) = start, end
+    bend, s = (v - y) * 0.45, 1 - t
+    across = x + (u - x) * t * t * (3 - 2 * t)
+    return across, s**3 * y + 3 * s * s * t * (y + bend) + 3 * s * t * t * (v - bend) + t**3 * v + 4
+
+
+def _near(label: str, at: tuple[float, float], other: tuple[str, float, float]) -> bool:
+    text, x, y = other
+    return abs(at[1] - y) < 12 and abs(at[0] - x) < 0.42 * (_width(label) + _width(text)) + 4
 
 
 def _quoted(text: str) -> str:

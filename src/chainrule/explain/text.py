@@ -34,12 +34,12 @@ def number(value: Any) -> str:
     if a.dtype == object or a.dtype.kind not in "fiub":
         return str(value)
     if a.ndim == 0:
-        return str(bool(a)) if a.dtype.kind == "b" else f"{a.item():.6g}"
+        return str(bool(a)) if a.dtype.kind == "b" else f"{a.item() + 0:.6g}"  # -0 reads 0
     if a.size > 6:
         if a.dtype.kind != "f" or not np.isfinite(a).all():
             return f"array{list(a.shape)}"
         return f"array{list(a.shape)} from {a.min():.3g} to {a.max():.3g}"
-    text = np.array2string(a, separator=", ", formatter={"all": lambda v: f"{v:.6g}"})
+    text = np.array2string(a + 0, separator=", ", formatter={"all": lambda v: f"{v:.6g}"})
     return " ".join(text.split())
 
 

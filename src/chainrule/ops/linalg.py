@@ -110,13 +110,18 @@ def _same_dtype(name: str, a: Any, b: Any) -> None:
     if dtype_of(a) != dtype_of(b):
         d, e = errors.scalar_type(dtype_of(a)), errors.scalar_type(dtype_of(b))
         if name == "dot":
-            raise RuntimeError(f"dot : expected both vectors to have same dtype, but found {d} and {e}")
+            raise explained(
+                RuntimeError(
+                    f"dot : expected both vectors to have same dtype, but found {d} and {e}"
+                    "\nConvert one of them: x.to(y.dtype)."
+                ), "dtypes", a, b,
+            )  # fmt: skip
         raise explained(
             RuntimeError(
                 f"expected m1 and m2 to have the same dtype, but got: {_c(d)} != {_c(e)}"
                 "\nConvert one of them: x.to(y.dtype)."
-            )
-        )
+            ), "dtypes", a, b,
+        )  # fmt: skip
 
 
 def _c(name: str) -> str:
@@ -133,8 +138,8 @@ def _check_mm(a: Any, b: Any) -> None:
                 f"mat1 and mat2 shapes cannot be multiplied ({rows}x{a.shape[-1]} and {b.shape[-2]}x{b.shape[-1]})"
                 f"\nThe columns of the first ({a.shape[-1]}) must be as many as the rows of the second ({b.shape[-2]}); "
                 "perhaps one of them is to be transposed: y.t()."
-            )
-        )
+            ), "product", a, b,
+        )  # fmt: skip
     _same_dtype("mm", a, b)
 
 
@@ -274,15 +279,15 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Te
                 f"mat1 and mat2 shapes cannot be multiplied ({a[0]}x{a[1]} and {wshape[-1]}x{wshape[0]})"
                 f"\nThis layer takes vectors of {wshape[-1]} numbers along the last dimension; the input has shape "
                 f"{list(shape)}."
-            )
-        )
+            ), "layer", input, weight,
+        )  # fmt: skip
     if dtype_of(input._a) != dtype_of(weight._a) and bias is not None:
         raise explained(
             RuntimeError(
                 f"mat1 and mat2 must have the same dtype, but got {errors.scalar_type(input._dtype)} and "
                 f"{errors.scalar_type(weight._dtype)}\nConvert the input, x.to(weight.dtype), or the model, model.double()."
-            )
-        )
+            ), "dtypes", input, weight,
+        )  # fmt: skip
     if bias is None:
         return matmul(input, weight.t())
     n = len(shape)
