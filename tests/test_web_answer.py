@@ -51,6 +51,13 @@ def test_the_formula_comes_after_the_numbers() -> None:
     assert parts[-1]["evidence"][0]["sympy"] == pytest.approx(parts[first]["derivatives"][0]["value"])
 
 
+def test_numbers_alone() -> None:
+    pytest.importorskip("sympy")
+    parts = list(answer({"formula": "x**2", "at": {"x": "2"}, "brief": True}))
+    assert "plot" in parts[-1]
+    assert not any(part.get("mathml") for part in parts)
+
+
 def test_a_value_may_be_a_formula_and_a_new_variable_starts_at_one() -> None:
     found = asked("x*y", x="pi/2")
     assert found["point"] == [

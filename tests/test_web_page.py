@@ -304,6 +304,37 @@ def test_nothing_jumps_while_one_types(opened: Callable[..., Any]) -> None:
     assert sum(page.evaluate("shifts")) < 0.1, "the limit of what counts as good (web.dev/cls)"
 
 
+def test_what_takes_too_long_is_not_asked_for_again(opened: Callable[..., Any]) -> None:
+    page = opened("x**2", x="1")
+    asked: list[dict[str, Any]] = []
+
+    def slow(route: Any) -> None:
+        asked.append(route.request.post_data_json)
+        found = route.fetch().json()
+        if not asked[-1]["brief"]:
+            found = {k: v for k, v in found.items() if k != "mathml"} | {"failed": "time"}
+        route.fulfill(json=found)
+
+    page.route("**/answer", slow)
+    page.get_by_label("x =").fill("3")
+    expect(page.locator("#note")).to_contain_text("longer than the two seconds")
+    expect(derivative(page)).to_have_text("6")
+    page.get_by_label("x =").fill("4")
+    expect(derivative(page)).to_have_text("8")
+    expect(page.locator("#note")).to_be_visible()
+    page.get_by_role("textbox", name="Function").fill("x**3")
+    expect(derivative(page)).to_have_text("48")
+    assert [a["brief"] for a in asked] == [False, True, False]
+
+
+def test_a_range_that_is_none(opened: Callable[..., Any]) -> None:
+    page = opened("x**2", x="1")
+    page.evaluate("() => location.hash = '#formula=x**2&at=x=1&range=5&range=-5'")
+    expect(page.locator("#plot svg")).to_be_visible()
+    page.evaluate("() => location.hash = '#formula=x**2&at=x=9&range=-1&range=1'")
+    expect(page.get_by_role("slider")).to_have_attribute("aria-valuenow", "9")
+
+
 def test_hostile_texts_are_only_texts(opened: Callable[..., Any]) -> None:
     page = opened("x", x="1")
     for text in HOSTILE:

@@ -190,6 +190,7 @@ def test_a_link_from_another_site_opens_the_page_and_no_more(served: Served) -> 
         ("POST", "/answer", JSON, b'{"formula": "x", "lang": "fr"}', 400),
         ("POST", "/answer", JSON, b'{"formula": "x", "range": [1]}', 400),
         ("POST", "/answer", JSON, b'{"formula": "x", "range": [true, 1]}', 400),
+        ("POST", "/answer", JSON, b'{"formula": "x", "brief": 1}', 400), ("POST", "/answer", JSON, b'{"formula": "x"}', 200),
         ("POST", "/answer", JSON, b'{"formula": "x", "range": [-Infinity, NaN]}', 200),
         ("POST", "/answer", (*JSON, ("Content-Length", "99999999999")), b"", 413),
         ("POST", "/answer", (*JSON, ("Content-Length", "65537")), b"", 413),

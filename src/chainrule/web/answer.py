@@ -32,7 +32,8 @@ def answer(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The answer in parts, the quick ones first; a later part has more, and takes the place of what it repeats.
 
     ``request`` has the text ``formula``, ``at`` with a text for each variable, and, of the plot, ``by``, the variable to
-    draw by, and ``range``, its ends; those two may be None.  What cannot be read ends in an "error".
+    draw by, and ``range``, its ends; those two may be None.  ``brief`` asks for numbers without formulas.  What cannot
+    be read ends in an "error".
 
     >>> parts = list(answer({"formula": "x**2", "at": {"x": "3"}}))
     >>> parts[1]["result"]["value"], parts[1]["derivatives"][0]["value"]
@@ -68,12 +69,11 @@ def _answer(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     value, found = partials(formula, at, 1)
     numbers = [{"by": name, "value": _json(p.value)} for name, p in zip(at, found, strict=True)]
     yield {"result": {"name": "y", "value": _json(value)}, "derivatives": numbers}
-    plot = False
-    for e in stages(target.function, *target.point, lang=get_language()):
+    explanations = stages(target.function, *target.point, lang=get_language())
+    yield _explained(next(explanations))
+    yield {"plot": _plot(request["formula"], target, request.get("by"), request.get("range"))}
+    for e in () if request.get("brief") else explanations:
         yield _explained(e)
-        if not plot:
-            plot = True
-            yield {"plot": _plot(request["formula"], target, request.get("by"), request.get("range"))}
 
 
 def _explained(e: Explanation) -> dict[str, Any]:

@@ -94,7 +94,8 @@ def _request(body: bytes) -> dict[str, Any] | None:
         and (by is None or isinstance(by, str))
         and (ends is None or (isinstance(ends, list) and len(ends) == 2 and all(type(v) in (int, float) for v in ends)))
     )  # fmt: skip
-    lang = asked.get("lang", "en")
-    if not known or lang not in LANGUAGES:
+    lang, brief = asked.get("lang", "en"), asked.get("brief", False)
+    if not known or lang not in LANGUAGES or type(brief) is not bool:
         return None
-    return {"formula": formula, "at": at, "lang": lang, "by": by, "range": ends and [float(v) for v in ends]}
+    ends = ends and [float(v) for v in ends]
+    return {"formula": formula, "at": at, "lang": lang, "by": by, "range": ends, "brief": brief}

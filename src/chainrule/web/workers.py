@@ -13,7 +13,7 @@ from typing import Any, Final
 
 COUNT: Final = 2
 SECONDS: Final = 2.0  # of work on one request
-STARTING: Final = 60.0  # seconds that a process may take to import what it needs
+STARTING: Final = 40.0  # seconds that a process may take to import what it needs
 LONGEST: Final = 8 << 20  # bytes of one part of an answer
 # This chainrule, and no module that happens to lie in the folder where the command was given.
 _START: Final = (

@@ -13,7 +13,7 @@ const PAUSE = 250; // milliseconds after a key before the question is asked
 
 const $ = (id) => document.getElementById(id);
 const values = (pairs) => Object.assign(Object.create(null), pairs); // a variable may be called "constructor"
-const question = { formula: EXAMPLES[0][0], at: values(EXAMPLES[0][1]), by: null, range: null };
+const question = { formula: EXAMPLES[0][0], at: values(EXAMPLES[0][1]), by: null, range: null, brief: false };
 let answer = null, drawn = null, asking = false, again = false, timer = 0;
 
 function element(tag, attributes = {}, ...children) {
@@ -88,6 +88,7 @@ function show(found, last) {
   $("results").setAttribute("aria-busy", String(!last));
   $("results").hidden = !answer && stale;
   if (stale) return;
+  if (found.failed === "time" && found.plot !== undefined) question.brief = true; // of this function no formulas again
   answer = found;
   if (outside()) {
     question.range = null;
@@ -179,7 +180,8 @@ function showAnswer() {
   numbers[0].append(` ${say("at", { where: where() })}`);
   const formulas = (answer.mathml ?? []).map((text) => element("div", { class: "formula" }, markup(text)));
   $("mathematics").replaceChildren(...numbers.flatMap((n, k) => (formulas[k] ? [formulas[k], n] : [n])));
-  const notes = [answer.failed && say(`failed ${answer.failed}`), answer.no_formula_because];
+  const failed = answer.failed ?? (question.brief ? "time" : null);
+  const notes = [failed && say(`failed ${failed}`), answer.no_formula_because];
   $("note").textContent = notes.filter(Boolean).join(" ");
   $("note").hidden = !$("note").textContent;
   $("surprises").replaceChildren(...(answer.surprises ?? []).map(({ text }) => element("li", {}, text)));
@@ -323,10 +325,10 @@ function zoom(factor) {
   ask();
 }
 
-// Whether the point has been typed where the chosen range does not reach.
+// Whether the chosen range does not reach the point, which has been typed, or is none.
 function outside() {
   const { plot, point } = answer, x = point.find((p) => p.name === plot?.by)?.value;
-  return question.range !== null && plot?.values && (x < plot.low || x > plot.high);
+  return question.range !== null && (plot === null || (plot?.values && (x < plot.low || x > plot.high)));
 }
 
 // --- telling those who do not see it
@@ -360,7 +362,7 @@ function start() {
 }
 
 $("formula").addEventListener("input", () => {
-  Object.assign(question, { formula: $("formula").value, by: null, range: null });
+  Object.assign(question, { formula: $("formula").value, by: null, range: null, brief: false });
   askSoon();
 });
 $("formula").addEventListener("scroll", () => ($("caret").scrollLeft = $("formula").scrollLeft));
@@ -378,7 +380,7 @@ for (const button of document.querySelectorAll("[data-language]")) {
 for (const [formula, at] of EXAMPLES) {
   const made = element("button", { type: "button" }, formula);
   made.addEventListener("click", () => {
-    Object.assign(question, { formula, at: values(at), by: null, range: null });
+    Object.assign(question, { formula, at: values(at), by: null, range: null, brief: false });
     $("formula").value = formula;
     ask();
   });
