@@ -660,3 +660,14 @@ def test_random_numbers_go_into_memory_as_it_lies(compile: Any, shape: Any, own_
         torch.manual_seed(1)
         for a, b in zip(compiled(given), wanted, strict=True):
             assert torch.allclose(a, b, rtol=1e-12)
+
+
+def test_the_same_memory_twice_is_seen() -> None:
+    def f(w: Any, d: Any) -> Any:
+        w.mul_(2.0)
+        return d + 0
+
+    compiled, w = torch.compile(f), torch.ones(50)
+    assert compiled(torch.ones(50), torch.ones(50))[0].item() == 1
+    with pytest.warns(UserWarning, match="memory others share"):
+        assert compiled(w, w.detach())[0].item() == 2

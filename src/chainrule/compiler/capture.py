@@ -23,15 +23,14 @@ from ..backward import fit
 from ..engine import Sweep
 from ..errors import no_value
 from ..func import tree
-from ..meta import Inference
-from ..node import Node
 from ..primitive import Elementwise, Primitive, compute
 from ..tensor import Tensor, wrap
-from .captured import Alias, Captured, Detached, Draw, Given, Part, Plain, Result, Same, Value, View, Write
+from .captured import Captured, Draw, Given, Result, Write
+from .outside import Before, is_alone, is_heard
 from .program import Atom, Equation, Program, Var, distinct, var_of
+from .results import Results
 from .watching import Inline, Uncompilable, current, no_random, slots, watching
 
-WRITABLE = 0x1 | 0x100 | 0x400  # flags of an array: C-contiguous, aligned, writeable
 LARGE = 1 << 16  # entries; larger examples are made of one
 _WHAT = {"_a": "the memory", "_rg": "requires_grad", "_node": "the history"}
 _STATIC = (bool, int, float, str, type(None), np.dtype, type)  # what draws may depend on
@@ -61,7 +60,7 @@ class Capture:
         self.models: dict[
             int, tuple[Any, Traced]
         ] = {}  # NumPy arrays of this run, and like what they would lie in memory
-        self.before: dict[int, _Before] = {}  # what writes and views change about tensors, as it was
+        self.before: dict[int, Before] = {}  # what writes and views change about tensors, as it was
         self.draws: dict[Var, Draw | Given] = {}
         self.generators: dict[int, tuple[Any, bytes, bytes]] = {}  # each with its state at first, and now
         self.ordered = False  # whether layouts matter
@@ -111,7 +110,7 @@ class Capture:
             var = var_of(a)
             self.program.inputs.append(var)
             known = self.seen[id(t)] = t, Traced(self, var, a if self.faithful else thin(a))
-            self.before[id(t)] = _Before(t)
+            self.before[id(t)] = Before(t)
         return known[1]
 
     def may_set(self, t: Tensor, name: str, value: Any) -> bool:
@@ -269,7 +268,7 @@ class Capture:
             raise self.refusal
         leaves, _ = tree.flatten(out)
         given = [(t, g) for t, g in self.grads.values() if g is not None]
-        found = _Results(self, [*leaves, *[g for _, g in given]])
+        found = Results(self, [*leaves, *[g for _, g in given]])
         index = found.index
         results = [found.of(y) for y in leaves]
         grads: list[tuple[int, Result | None]] = []
@@ -323,26 +322,6 @@ class Capture:
         }  # fmt: skip
 
 
-class _Before:
-    """What a tensor is like before a capture, beyond its slots: its version, and the views that show it."""
-
-    def __init__(self, t: Tensor) -> None:
-        self.t, self.cell, self.meta = t, t._v, t._meta
-        self.counted = None if t._v is None else list(t._v)
-        self.views = None if t._meta is None else (t._meta.views and list(t._meta.views), list(t._meta.behind))
-
-    def writes(self) -> int:
-        """How many writes the version has counted since."""
-        return (self.t._v[0] if self.t._v else 0) - (self.counted[0] if self.counted else 0)
-
-    def restore(self) -> None:
-        self.t._v, self.t._meta = self.cell, self.meta
-        if self.counted is not None:
-            self.cell[:] = self.counted
-        if self.views is not None:
-            self.meta.views, self.meta.behind = self.views
-
-
 class _Drawing:
     """Stands for a generator of random numbers."""
 
@@ -353,104 +332,11 @@ class _Drawing:
         return lambda *args, **options: self._capture.draw(self._of, name, args, options)
 
 
-class _Results:
-    """What the tensors are that a function gives back."""
-
-    def __init__(self, capture: Capture, leaves: Sequence[Any]) -> None:
-        self.capture = capture
-        for y in leaves:
-            if isinstance(y, Tensor) and id(y) not in capture.made:
-                bare(y._a)  # given back as it came, which counts as read
-        self.index = {id(t): i for i, (t, _) in enumerate(capture.seen.values())}
-        self.inputs = {id(a): i for i, (_, a) in enumerate(capture.seen.values())}
-        self.outputs: list[Atom] = []
-        self.roots: list[tuple[int, Tensor]] = []  # outputs that have a history
-        self._known: dict[int, Result] = {}  # of a tensor, by identity: returned twice it is one tensor
-        self._arrays: dict[int, int] = {}  # the output that has a traced array, by the array's identity
-
-    def of(self, y: Any) -> Result:
-        """What one leaf of the result is."""
-        if not isinstance(y, Tensor):
-            return Plain(_harmless(y))
-        if id(y) not in self._known:
-            self._known[id(y)] = self._of(y)
-        return self._known[id(y)]
-
-    def _of(self, y: Tensor) -> Result:
-        if id(y) not in self.capture.made:
-            return Same(self.index[id(y)])
-        base = None if y._meta is None else y._meta.base
-        if base is not None and id(base) in self.index:
-            return View(self.index[id(base)], y._meta.chain)
-        if base is not None and isinstance(known := self._known.get(id(base)), Value) and (base._node or not base._rg):
-            return Part(known.index, y._meta.chain)
-        a, spent = bare(y._a), _is_spent(y._node)
-        atom = self.capture.atom(a)
-        if y._node is None and id(a) in self.inputs:
-            return Detached(self.inputs[id(a)], y._rg)
-        if y._node is None and id(a) in self._arrays:
-            return Alias(self._arrays[id(a)], y._rg)
-        n = len(self.outputs)
-        if y._rg and y._node is not None and not spent:
-            self.roots.append((n, y))
-        self.outputs.append(atom)
-        self._arrays.setdefault(id(a), n)
-        return Value(n, leaf=y._rg and y._node is None, spent=_stub(y._node) if spent else None)
-
-
-def _is_spent(node: Any) -> bool:
-    """Whether some of the history from a node on was swept and freed."""
-    todo, seen = [node], set()
-    while todo:
-        node = todo.pop()
-        if node is None or not node._seq or node in seen:
-            continue
-        seen.add(node)
-        if node.saved is None and (node.extra is None or node.extra.packed is None):
-            return True
-        todo += node.edges
-    return False
-
-
-def _stub(node: Any) -> Node:
-    """A freed node of the same kind, that nothing is behind."""
-    stub: Node = object.__new__(type(node.public))
-    Node.__init__(stub, None if stub.place is not None else (None,) * len(node.public.edges), None, None, {}, None)
-    return stub
-
-
-def is_alone(t: Tensor, a: Any, others: Sequence[Any]) -> bool:
-    """Whether a tensor's array is memory that can be written to and that none of the ``others`` shares."""
-    if t._meta is not None and t._meta.base is not None:
-        return False
-    if not isinstance(a, np.ndarray):
-        return True  # a number, which gets memory of its own
-    if a.flags.num & WRITABLE != WRITABLE or type(t._v) is Inference:
-        return False
-    return (a.base is None and all(b.base is not a for b in others)) or not any(
-        np.may_share_memory(a, b) for b in others
-    )
-
-
-def is_heard(t: Tensor) -> bool:
-    """Whether hooks are to be called when a leaf gets its gradient, or its dtype is a special one."""
-    m = t._meta
-    return bool(m.hooks or m.pre or m.post or m.accumulate_hooks or m.grad_dtype)
-
-
 def thin(a: Any) -> Any:
     """A large array as one entry, shown everywhere."""
     if a.size <= LARGE:
         return a
     return np.broadcast_to(a[(slice(0, 1),) * a.ndim], a.shape)
-
-
-def _harmless(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, int, float, complex, str, bytes, np.dtype, type)):
-        return value
-    if type(value).__module__.startswith("chainrule.") and type(value).__name__ in ("dtype", "device"):
-        return value
-    raise Uncompilable(f"it returns a {type(value).__name__}, which may hold what only the first run computed")
 
 
 def capture(

@@ -31,34 +31,23 @@ class Same:
 
 @dataclass(frozen=True, slots=True)
 class Detached:
-    """An output that is a tensor read, cut from its graph.  ``leaf``: it asks for gradients of its own."""
+    """An output with the memory of a tensor read, if ``outside``, or of another output, and cut from its graph.
 
-    index: int
+    ``leaf``: it asks for gradients of its own.
+    """
+
+    index: int  # among the tensors read, or of the Value
     leaf: bool
+    outside: bool
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """An output that shows the memory of a tensor read: ``chain`` leads from it there."""
+    """An output that is a view of a tensor read, if ``outside``, or of another output: ``chain`` leads from it there."""
 
     index: int
     chain: tuple[tuple[Primitive, dict[str, Any]], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Alias:
-    """An output with the memory of another, cut from its graph.  ``leaf``: it asks for gradients of its own."""
-
-    index: int  # of the Value
-    leaf: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """An output that is a view of another: ``chain`` leads from it there."""
-
-    index: int  # of the Value
-    chain: tuple[tuple[Primitive, dict[str, Any]], ...]
+    outside: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +57,7 @@ class Plain:
     value: Any
 
 
-Result = Value | Same | Detached | View | Alias | Part | Plain
+Result = Value | Same | Detached | View | Plain
 
 
 @dataclass(frozen=True, slots=True)

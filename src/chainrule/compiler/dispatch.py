@@ -23,11 +23,12 @@ from ..node import Extra, Port
 from ..tensor import Tensor, _new
 from ..views import follow_chain
 from ..writes import written
-from .capture import capture, is_alone, is_heard
-from .captured import Alias, Captured, Detached, Given, Part, Plain, Result, Same, Value, View
+from .capture import capture
+from .captured import Captured, Detached, Given, Plain, Result, Same, Value, View
 from .derivative import CompiledFunctionBackward, Derivative
 from .describe import describe
 from .environment import Environment
+from .outside import is_alone, is_heard
 from .run import define, maker
 from .simplify import simplify
 from .watching import Inline, Uncompilable, capturing
@@ -346,17 +347,12 @@ class _Writer:
                 return self.hold(f"value_{name}", value)
             case Same(i):
                 return f"t{i}"
-            case Detached(i, leaf):
-                return f"t{i}.detach(){'.requires_grad_()' if leaf else ''}"
-            case View(i, chain):
+            case Detached(i, leaf, outside):
+                return f"{'t' if outside else 'o'}{i}.detach(){'.requires_grad_()' if leaf else ''}"
+            case View(i, chain, outside):
                 self.names["follow_chain"] = follow_chain
-                lines.append(f"{name} = follow_chain(t{i}, {self.hold(f'chain_{name}', chain)})")
-                return name
-            case Alias(i, leaf):
-                return f"o{i}.detach(){'.requires_grad_()' if leaf else ''}"
-            case Part(i, chain):
-                self.names["follow_chain"] = follow_chain
-                lines.append(f"{name} = follow_chain(o{i}, {self.hold(f'chain_{name}', chain)})")
+                held = self.hold(f"chain_{name}", chain)
+                lines.append(f"{name} = follow_chain({'t' if outside else 'o'}{i}, {held})")
                 return name
             case Value(i, leaf, spent):
                 if i not in self.wrapped_already:

@@ -1,0 +1,92 @@
+"""Results: what the tensors are that a captured function gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..arrays.traced import bare
+from ..node import Node
+from ..tensor import Tensor
+from .captured import Detached, Plain, Result, Same, Value, View
+from .program import Atom
+from .watching import Uncompilable
+
+if TYPE_CHECKING:
+    from .capture import Capture
+
+
+class Results:
+    """What the tensors are that a function gives back."""
+
+    def __init__(self, capture: Capture, leaves: Sequence[Any]) -> None:
+        self.capture = capture
+        for y in leaves:
+            if isinstance(y, Tensor) and id(y) not in capture.made:
+                bare(y._a)  # given back as it came, which counts as read
+        self.index = {id(t): i for i, (t, _) in enumerate(capture.seen.values())}
+        self.inputs = {id(a): i for i, (_, a) in enumerate(capture.seen.values())}
+        self.outputs: list[Atom] = []
+        self.roots: list[tuple[int, Tensor]] = []  # outputs that have a history
+        self._known: dict[int, Result] = {}  # of a tensor, by identity: returned twice it is one tensor
+        self._arrays: dict[int, int] = {}  # the output that has a traced array, by the array's identity
+
+    def of(self, y: Any) -> Result:
+        """What one leaf of the result is."""
+        if not isinstance(y, Tensor):
+            return Plain(_harmless(y))
+        if id(y) not in self._known:
+            self._known[id(y)] = self._of(y)
+        return self._known[id(y)]
+
+    def _of(self, y: Tensor) -> Result:
+        if id(y) not in self.capture.made:
+            return Same(self.index[id(y)])
+        base = None if y._meta is None else y._meta.base
+        if base is not None and id(base) in self.index:
+            return View(self.index[id(base)], y._meta.chain, outside=True)
+        if base is not None and isinstance(known := self._known.get(id(base)), Value) and (base._node or not base._rg):
+            return View(known.index, y._meta.chain, outside=False)
+        a, spent = bare(y._a), _is_spent(y._node)
+        atom = self.capture.atom(a)
+        if y._node is None and id(a) in self.inputs:
+            return Detached(self.inputs[id(a)], y._rg, outside=True)
+        if y._node is None and id(a) in self._arrays:
+            return Detached(self._arrays[id(a)], y._rg, outside=False)
+        n = len(self.outputs)
+        if y._rg and y._node is not None and not spent:
+            self.roots.append((n, y))
+        self.outputs.append(atom)
+        self._arrays.setdefault(id(a), n)
+        return Value(n, leaf=y._rg and y._node is None, spent=_stub(y._node) if spent else None)
+
+
+def _is_spent(node: Any) -> bool:
+    """Whether some of the history from a node on was swept and freed."""
+    todo, seen = [node], set()
+    while todo:
+        node = todo.pop()
+        if node is None or not node._seq or node in seen:
+            continue
+        seen.add(node)
+        if node.saved is None and (node.extra is None or node.extra.packed is None):
+            return True
+        todo += node.edges
+    return False
+
+
+def _stub(node: Any) -> Node:
+    """A freed node of the same kind, that nothing is behind."""
+    stub: Node = object.__new__(type(node.public))
+    Node.__init__(stub, None if stub.place is not None else (None,) * len(node.public.edges), None, None, {}, None)
+    return stub
+
+
+def _harmless(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes, np.dtype, type)):
+        return value
+    if type(value).__module__.startswith("chainrule.") and type(value).__name__ in ("dtype", "device"):
+        return value
+    raise Uncompilable(f"it returns a {type(value).__name__}, which may hold what only the first run computed")
