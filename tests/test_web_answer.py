@@ -8,12 +8,14 @@ import math
 import random
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from chainrule import web
 from chainrule.explain.expression import CONSTANTS, FUNCTIONS
+from chainrule.explain.parsing import parse
 from chainrule.language import set_language
 from chainrule.web.answer import ORDERS, POINTS, answer
 
@@ -218,6 +220,35 @@ def test_random_formulas_are_explained() -> None:
         text = valid(generator, generator.randrange(1, 3))
         found = asked(text, "zh", x=generator.choice(["1", "0", "-0.5", "3"]), y="0.25")
         assert found.get("graph") or found["error"].get("code") == "no variable", text
+
+
+def test_random_formulas_agree_with_sympy() -> None:
+    sympy = pytest.importorskip("sympy")
+    x, y = sympy.symbols("x y", real=True)
+    theirs = {
+        "sigmoid": lambda v: 1 / (1 + sympy.exp(-v)), "softplus": lambda v: sympy.log(1 + sympy.exp(v)),
+        "relu": lambda v: sympy.Max(v, 0), "square": lambda v: v**2, "expm1": lambda v: sympy.exp(v) - 1,
+        "log1p": lambda v: sympy.log(1 + v), "log2": lambda v: sympy.log(v, 2), "log10": lambda v: sympy.log(v, 10),
+        "abs": sympy.Abs, "minimum": sympy.Min, "maximum": sympy.Max,
+    }  # fmt: skip
+    functions = SimpleNamespace(**{v: theirs.get(v, getattr(sympy, v, None)) for v in FUNCTIONS.values()}, pi=sympy.pi)
+    generator, compared = random.Random(22), 0
+    for _ in range(150):
+        text = valid(generator, generator.randrange(1, 3))
+        point = {"x": generator.choice(["0.3", "0.9", "1.3"]), "y": "0.7"}
+        found = asked(text, **point)
+        if not isinstance(found.get("result", {}).get("value"), float):
+            continue  # a constant, or no number there
+        expected = parse(text).evaluate({"x": x, "y": y}, functions)
+        at = {x: sympy.Float(point["x"], 40), y: sympy.Float("0.7", 40)}
+        pairs = [(found["result"]["value"], expected)]
+        pairs += [(d["value"], sympy.diff(expected, {"x": x, "y": y}[d["by"]])) for d in found["derivatives"]]
+        for ours, formula in pairs:
+            number = formula.subs(at).evalf(30)
+            if isinstance(ours, float) and number.is_real:
+                assert ours == pytest.approx(float(number), rel=1e-9, abs=1e-9), (text, point)
+                compared += 1
+    assert compared > 150
 
 
 def test_a_refused_text_touches_nothing() -> None:

@@ -141,6 +141,15 @@ def test_drag_the_point_and_move_it_by_keys(opened: Callable[..., Any]) -> None:
     expect(handle).to_have_attribute("aria-valuetext", re.compile(r"x = -2, y = 4, slope -4"))
 
 
+def test_extrema_are_told_in_words(opened: Callable[..., Any]) -> None:
+    page = opened("x**3 - 3*x", x="0.5")
+    expect(page.locator("#marks")).to_have_text("maximum at x = -1, minimum at x = 1, inflection at x = 0")
+    page.get_by_label("x =").fill("sqrt(2)")
+    expect(derivative(page)).to_have_text("3")
+    page.get_by_role("button", name="Zoom in").click()
+    expect(page.locator("#marks")).to_have_text("minimum at x = 1, inflection at x = 0")
+
+
 def test_a_map_of_two_variables(opened: Callable[..., Any]) -> None:
     page = opened("u**3 + v**2 + 4*u*v", u="3", v="4")
     expect(derivative(page, "u")).to_have_text("43")

@@ -9,6 +9,7 @@ const EXAMPLES = [
   ["x**2*sin(x)", { x: "2" }], ["exp(-x^2)*sin(3*x)", { x: "pi/4" }], ["u**3 + v**2 + 4*u*v", { u: "3", v: "4" }],
   ["sin(u)*cos(v)", { u: "1", v: "0.5" }], ["abs(x - 1)", { x: "1" }], ["log(x)/x", { x: "e" }],
 ];
+const MARKS = 6; // extrema and inflections told in words
 const PAUSE = 250; // milliseconds after a key before the question is asked
 
 const $ = (id) => document.getElementById(id);
@@ -269,6 +270,8 @@ function showPlot(sameFunction) {
   const others = point.filter((p) => p.name !== plot?.by).map((p) => p.value);
   const key = JSON.stringify([answer.formula, document.documentElement.lang, ...(two ? [] : [plot?.by, plot?.low, plot?.high, others])]);
   showViews(names, plot);
+  const marks = (plot?.marks ?? []).map((m) => say("mark", { kind: say(m.kind), x: `${plot.by} = ${shown(m.x)}` }));
+  $("marks").textContent = marks.slice(0, MARKS).join(say("comma")) + (marks.length > MARKS ? " …" : "");
   if ($("plot").clientWidth < 120) return; // no room yet: there will be a redraw when there is
   if (plot && (drawn?.key !== key || !drawn.picture.holds(values))) drawPlot(plot, key, two, names);
   if (!plot) {

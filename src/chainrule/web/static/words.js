@@ -30,6 +30,8 @@ const WORDS = {
   "no plot": ["There is nothing to plot here.", "这里没有可画的图像。"],
   "tangent": ["slope {slope}", "斜率 {slope}"],
   "gradient": ["gradient", "梯度"],
+  "comma": [", ", "，"],
+  "mark": ["{kind} at {x}", "{kind} {x}"],
   "maximum": ["maximum", "极大值"],
   "minimum": ["minimum", "极小值"],
   "inflection": ["inflection", "拐点"],
