@@ -300,7 +300,7 @@ class Capture:
             versions = self.before[id(t)].writes()
             if a.var is self.program.inputs[i] and not versions and not a.behind:
                 continue
-            if not is_alone(t, arrays[i], [b for b in arrays if b is not arrays[i]]):
+            if not is_alone(t, arrays[i], [b for j, b in enumerate(arrays) if j != i]):
                 raise Uncompilable("it writes to a tensor whose memory others share")
             writes.append(Write(i, len(outputs), versions))
             outputs.append(self.atom(a))
