@@ -25,7 +25,7 @@ def test_integrated_gradients_add_up() -> None:
     def f(v: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
         return torch.tanh(v @ v) + torch.sigmoid(w * v[0])
 
-    at, base = [torch.tensor([0.5, -1.0, 2.0]), 1.5], [0.1, 0.2, 0.3, -0.4]
+    at, base = [torch.tensor([0.5, -1.0, 2.0], dtype=torch.float64), 1.5], [0.1, 0.2, 0.3, -0.4]
     s = sensitivity(f, *at, baseline=base)
     assert s.names == ["v[0]", "v[1]", "v[2]", "w"]
     start = f(torch.tensor(base[:3], dtype=torch.float64), torch.tensor(base[3], dtype=torch.float64)).item()
@@ -84,3 +84,13 @@ def test_what_makes_no_sense_is_refused() -> None:
     with pytest.raises(ValueError, match="needs uncertainties"):
         sensitivity(f, 1.0).tornado()
     assert math.isnan(sensitivity(lambda a: a - 1, 1.0).elasticity[0])
+
+
+def test_of_a_model_in_single_precision(own_generator: torch.Generator) -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1))
+    x = torch.tensor([1.0, -2.0], requires_grad=True)
+    s = sensitivity(model, x, sd=0.1)
+    model(x).sum().backward()
+    assert s.names == ["input[0]", "input[1]"]
+    np.testing.assert_allclose(s.derivative, x.grad.numpy(), rtol=1e-6)
+    np.testing.assert_allclose(s.integrated.sum(), (model(x) - model(x * 0)).item(), rtol=1e-5)

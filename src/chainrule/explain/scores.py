@@ -121,7 +121,8 @@ def sensitivity(
 ) -> Sensitivity:
     """How much each input of ``f`` matters at a point, by four scores, and what their uncertainty makes of the result.
 
-    ``f`` takes numbers or tensors, as ``point`` has them, and gives one number; entries of tensors count as inputs.
+    ``f``, a function or a module, takes numbers or tensors, as ``point`` has them, and gives one number; entries of tensors
+    count as inputs.  Tensors keep their dtype, and numbers are float64.
     ``sd`` are the inputs' standard deviations, one or one each, taken as independent; or ``covariance`` is their matrix.
     ``baseline`` is where integrated gradients begin, one number or one each.
 
@@ -135,6 +136,7 @@ def sensitivity(
     (4.68, [0.3077, 0.6923])
     """
     arrays = [np.asarray(p.detach().numpy() if isinstance(p, Tensor) else p, float) for p in point]
+    kinds = [p.dtype if isinstance(p, Tensor) and p.is_floating_point() else float64 for p in point]
     names = _named(f, arrays)
     x = np.concatenate([a.ravel() for a in arrays]) if arrays else np.zeros(0)
     if not x.size:
@@ -142,14 +144,14 @@ def sensitivity(
     ends = np.cumsum([a.size for a in arrays])
 
     def g(v: Any) -> Any:
-        parts = [v[e - a.size : e].reshape(a.shape) for a, e in zip(arrays, ends, strict=True)]
+        parts = [v[e - a.size : e].reshape(a.shape).to(d) for a, e, d in zip(arrays, ends, kinds, strict=True)]
         y = f(*parts)
         if y.numel() != 1:
             raise ValueError(f"the result has shape {list(y.shape)}: reduce it to one number, as y.sum()")
-        return y.reshape(())
+        return y.reshape(()).to(float64)
 
     def slope(at: Any) -> Any:
-        return func.grad(g)(tensor(at, dtype=float64)).numpy()
+        return func.grad(g)(tensor(at, dtype=float64)).detach().numpy()
 
     value, d = g(tensor(x, dtype=float64)).item(), slope(x)
     start = np.broadcast_to(np.asarray(baseline, float), x.shape)
@@ -158,7 +160,7 @@ def sensitivity(
     spread = _covariance(sd, covariance, x.size)
     uncertainty, bars = None, []
     if spread is not None:
-        hessian = func.hessian(g)(tensor(x, dtype=float64)).numpy()
+        hessian = func.hessian(g)(tensor(x, dtype=float64)).detach().numpy()
         uncertainty = _propagated(value, d, hessian, spread)
         for i, step in enumerate(np.sqrt(np.diag(spread))):
             move = np.eye(x.size)[i] * step
@@ -170,7 +172,8 @@ def sensitivity(
 
 def _named(f: Callable[..., Any], arrays: Sequence[np.ndarray[Any, Any]]) -> list[str]:
     try:
-        titles = [p.name for p in inspect.signature(f).parameters.values() if p.kind is not p.VAR_POSITIONAL]
+        parameters = inspect.signature(getattr(f, "forward", f)).parameters.values()  # a module's are its forward's
+        titles = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     except (TypeError, ValueError):
         titles = []
     titles += [f"x{i + 1}" for i in range(len(titles), len(arrays))]
