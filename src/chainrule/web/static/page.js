@@ -270,7 +270,7 @@ function showPlot(sameFunction) {
   const others = point.filter((p) => p.name !== plot?.by).map((p) => p.value);
   const key = JSON.stringify([answer.formula, document.documentElement.lang, ...(two ? [] : [plot?.by, plot?.low, plot?.high, others])]);
   showViews(names, plot);
-  const marks = (plot?.marks ?? []).map((m) => say("mark", { kind: say(m.kind), x: `${plot.by} = ${shown(m.x)}` }));
+  const marks = (plot?.marks ?? []).map((m) => say("mark", { kind: say(m.kind), x: `${plot.by}\u00a0=\u00a0${shown(m.x)}` }));
   $("marks").textContent = marks.slice(0, MARKS).join(say("comma")) + (marks.length > MARKS ? " …" : "");
   if ($("plot").clientWidth < 120) return; // no room yet: there will be a redraw when there is
   if (plot && (drawn?.key !== key || !drawn.picture.holds(values))) drawPlot(plot, key, two, names);
