@@ -30,6 +30,7 @@ class AccumulateGrad(Node):
     def __init__(self, variable: Any) -> None:
         super().__init__((), (None,), None, None, None)
         self.variable = variable
+        self.note(variable._shape, variable._dtype)
 
     def name(self) -> str:
         return "torch::autograd::AccumulateGrad"

@@ -94,7 +94,11 @@ class Node:
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         """(node, output number) of each input, as PyTorch gives it: leaves appear as ``AccumulateGrad``."""
-        return tuple(public_edge(e) for e in self.as_shown(self.edges))
+        edges = self.edges
+        for i, e in enumerate(edges):
+            if e is not None and e._seq and (takes := self.takes(i)) is not None:
+                e.note(*takes)
+        return tuple(public_edge(e) for e in self.as_shown(edges))
 
     @property
     def count(self) -> int:
@@ -111,6 +115,29 @@ class Node:
         """A dictionary for whoever wants to note something about this node; anomaly mode does."""
         found: dict[str, Any] = more(self).__dict__.setdefault("metadata", {})
         return found
+
+    def note(self, shape: tuple[int, ...], dtype: Any, number: int = 0) -> None:
+        """Remember what an output is, for those who look at nodes: nobody else needs it."""
+        extra = more(self)
+        if extra.outputs is None:
+            extra.outputs = {}
+        extra.outputs[number] = (shape, dtype)
+
+    def takes(self, i: int) -> tuple[tuple[int, ...], Any] | None:
+        """The shape and dtype of an argument, if they can be seen here."""
+        extra, prim, saved = self.extra, self.prim, self.saved
+        if prim is None or prim.variadic:
+            return None
+        if extra is not None and extra.metas is not None and extra.metas[i] is not None:
+            found: tuple[tuple[int, ...], Any] = extra.metas[i]
+            return found
+        if saved is not None and hasattr(saved[i + 1], "shape"):
+            return tuple(saved[i + 1].shape), saved[i + 1].dtype
+        own = None if extra is None or extra.outputs is None else extra.outputs.get(0)
+        shape = (self.params or {}).get(f"{prim.args[i]}_shape")
+        if own is None:
+            return None
+        return own if prim.broadcasts else None if shape is None else (shape, own[1])
 
     def _sequence_nr(self) -> int:
         return self._seq
@@ -157,6 +184,7 @@ class Extra:
     capture: Any = None  # a weak reference to the output, which asked for retain_grad()
     packed: Any = None  # what stands for ``saved`` if hooks hold some of it; ``open(node, create_graph)`` gives it back
     slot: Any = None  # the tangent of a saved output
+    outputs: Any = None  # the shape and dtype of outputs, by number, if somebody has looked
     into: Any = None  # the edges that are shown, where the node stands for several operations
     hooked = False
     plain = True  # nothing to do beyond the rules: no metas, no hooks
@@ -228,6 +256,9 @@ class Port(Node):
     @property
     def public(self) -> Any:
         return self.parent.public
+
+    def note(self, shape: tuple[int, ...], dtype: Any, number: int = 0) -> None:
+        self.parent.note(shape, dtype, self.number)
 
     def pull(self, sweep: Sweep, g: Any, saved: Any) -> Sequence[Any]:
         return (Several({self.number: g}),)

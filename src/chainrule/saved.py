@@ -11,6 +11,7 @@ from . import errors, modes
 from .errors import explained
 from .modes import Hooks
 from .node import Box, Node, check_versions, more
+from .saved_parameters import HIDDEN, PARAMETERS, input_metadata
 from .tensor import Tensor, wrap
 
 # --- values that hooks hold -----------------------------------------------------------------------------
@@ -257,6 +258,27 @@ NAMES: dict[str, dict[str, str]] = {
     "SmoothL1Loss": {"y": "target"},
     "HuberLoss": {"y": "target"},
     "Xlogy": {"y": "other"},
+    "Addcmul": {"y": "tensor1", "z": "tensor2"},
+    "Addcdiv": {"y": "tensor1", "z": "tensor2"},
+    "Cdist": {"x": "x1", "y": "x2"},
+    "MaskedFill": {"c": "mask"},
+    "Convolution": {"x": "input", "w": "weight"},
+    "NativeLayerNorm": {"x": "input"},
+    "NativeBatchNorm": {"x": "input"},
+    "LinalgMatrixExp": {"a": "self"},
+    "LinalgPinv": {"a": "self"},
+    "LinalgSolveTriangular": {"a": "self"},
+    "LinalgDet": {"a": "A"},
+    "LinalgSlogdet": {"a": "A"},
+    "LinalgSolveEx": {"a": "A"},
+    "LinalgCholeskyEx": {"out": "L"},
+    "LinalgInvEx": {"out": "inverse"},
+    "LinalgLuFactorEx": {"out": "LU"},
+    "MaxUnpool2D": {"at": "indices"},
+    "MaxUnpool3D": {"at": "indices"},
+    "Embedding": {"index": "indices"},
+    "IndexReduce": {"src": "source"},
+    "BinaryCrossEntropyWithLogits": {"y": "target"},
 }
 _NUMBERS = {"Pow": ("y",)}  # saved Python numbers that PyTorch shows as numbers
 
@@ -315,10 +337,16 @@ def _public(self: Node) -> Node:
         if self.prim is not None and not self.prim.variadic:
             with_rule = tuple([i for i, rule in enumerate(self.prim.pulls) if rule is not None])
             cls.shown = EDGES.get(self.name(), with_rule)
+        hidden = HIDDEN.get(self.name().partition("Backward")[0], ())
         for name, place in names(self).items():
+            if name in hidden:
+                continue
             if isinstance(place, int):
                 setattr(cls, f"_raw_saved_{name}", property(partial(SavedTensor, place=place)))
             setattr(cls, f"_saved_{name}", property(partial(_saved, place=place)))
+        for name, shown in PARAMETERS.get(self.name(), {}).items():
+            if name not in ("alpha", "negative_slope") or not hasattr(cls, f"_saved_{name}"):
+                setattr(cls, f"_saved_{name}", property(shown))
         cls._named = True
     return self
 
@@ -331,4 +359,5 @@ def _saved(self: Node, place: int | str) -> Any:
     return found.item() if number and self.tensors and self.tensors[place - 1] is None else found
 
 
+setattr(Node, "_input_metadata", property(input_metadata))  # noqa: B010
 setattr(Node, "public", property(_public))  # noqa: B010  the engine knows neither Tensors nor names

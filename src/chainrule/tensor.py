@@ -159,7 +159,10 @@ class Tensor(Holder):
     def grad_fn(self) -> Any:
         """The node that made this tensor; None for a leaf."""
         node = self._node
-        return None if node is None or not node._seq else node.public
+        if node is None or not node._seq:
+            return None
+        node.note(self._shape, self._dtype)
+        return node.public
 
     @property
     def output_nr(self) -> int:
