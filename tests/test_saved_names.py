@@ -103,6 +103,6 @@ def test_what_a_node_takes(T: Any) -> None:
         node = node.next_functions[0][0]
     assert seen == [("SumBackward1", (3,)), ("MulBackward0", (3, 2)), ("SinBackward0", (3, 2)), ("MmBackward0", (3, 2)),
                     ("ExpBackward0", (3, 4))]  # fmt: skip
-    first, second = T.linalg.slogdet(x[:, :3] + T.eye(3))
+    _, second = T.linalg.slogdet(x[:, :3] + T.eye(3))
     assert [tuple(m.shape) for m in second.grad_fn._input_metadata if m is not None][-1] == ()
     assert tuple(x.sum().grad_fn.next_functions[0][0]._input_metadata[0].shape) == (3, 4)
