@@ -952,3 +952,19 @@ def test_a_long_recurrence_is_many_calls_of_few_kernels(native: Any) -> None:
     (few, distinct), (many, still) = kernels(4), kernels(60)
     assert many > 10 * few
     assert still <= distinct + 2
+
+
+def test_fast_arithmetic_on_request_only() -> None:
+    pytest.importorskip("llvmlite")
+    from chainrule.compiler.native import optimised
+
+    def f(x: Any) -> Any:
+        return torch.exp(x * 3 + 1) * x - x * 5
+
+    x = torch.linspace(-3, 3, 40)
+    for options, fast in ((None, False), ({"fastmath": True}, True)):
+        compiled = torch.compile(f, options=options, fullgraph=True)
+        assert torch.allclose(compiled(x), f(x), rtol=1e-5, equal_nan=True)
+        (kernel,) = compiled.entries[0].runner.kernels
+        assert ("fadd reassoc" in str(optimised(kernel.text))) is fast
+        assert ("@fastmath" in compiled.source) is fast

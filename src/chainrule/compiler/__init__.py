@@ -36,7 +36,8 @@ def compile(
     ``backend``: "native"; "numpy" for the same program without machine code, which is also what happens where LLVM
     is not installed (``pip install 'chainrule[fast]'``); or "jax" for the same program under ``jax.jit``.
     New sizes are captured anew and share machine code with others; with ``dynamic=False`` they count as other ways
-    to call the function, of which there may be 16.  ``mode`` and ``options`` are accepted for PyTorch's sake.
+    to call the function, of which there may be 16.  ``mode`` and other ``options`` than ``{"fastmath": True}`` are
+    accepted for PyTorch's sake; that one lets loops reorder sums and products and join them to multiply-adds.
     ``CHAINRULE_COMPILE=0`` in the environment switches compilation off.
 
     Source: ``torch.compile``.
@@ -44,9 +45,12 @@ def compile(
     if backend not in ("native", "numpy", "jax"):
         raise ValueError(f"backend must be 'native', 'numpy' or 'jax', got {backend!r}")
     if model is None:
-        return lambda f: compile(f, fullgraph=fullgraph, dynamic=dynamic, backend=backend, disable=disable)
+        return lambda f: compile(
+            f, fullgraph=fullgraph, dynamic=dynamic, backend=backend, options=options, disable=disable
+        )
     if disable or os.environ.get("CHAINRULE_COMPILE") == "0":
         return model
     from .dispatch import Compiled
 
-    return Compiled(model, fullgraph=fullgraph, dynamic=dynamic, backend=backend)
+    fast = bool((options or {}).get("fastmath"))
+    return Compiled(model, fullgraph=fullgraph, dynamic=dynamic, backend=backend, fast=fast)

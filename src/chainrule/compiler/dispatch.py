@@ -45,12 +45,12 @@ class Compiled:
 
     def __init__(
         self, function: Callable[..., Any], *, fullgraph: bool = False, dynamic: bool | None = None,
-        backend: str = "native",
+        backend: str = "native", fast: bool = False,
     ) -> None:  # fmt: skip
         functools.update_wrapper(self, function, updated=())
         self.function = function
         self.fullgraph, self.dynamic = fullgraph, dynamic is not False
-        self.runner = maker(backend)
+        self.runner = maker(backend, fast)
         self.entries: list[Entry] = []
         self.calls: list[Callable[..., Any]] = []
         self._lock = threading.RLock()

@@ -21,6 +21,7 @@ from ..quiet import quietly, reset_errors
 from . import threads
 from .calling import READY
 from .emit import Source, line_source, loop_source, may_overwrite
+from .lower import FAST
 from .memory import Pool
 from .native import lazily, native
 from .plan import Call, Line, Loop, Step
@@ -45,8 +46,10 @@ def _number(a: Any) -> str:
 class Driver:
     """Writes the driver.  A variable may be at hand as an array ``v1``, flat ``v1_``, or as a number ``v1n``."""
 
-    def __init__(self, program: Program, steps: list[Step], onto: dict[int, int] | None = None) -> None:
-        self.program, self.steps = program, steps
+    def __init__(
+        self, program: Program, steps: list[Step], onto: dict[int, int] | None = None, fast: bool = False
+    ) -> None:
+        self.program, self.steps, self.fast = program, steps, fast
         self.onto: dict[Var, Var] = {}  # results that are to take the place of inputs
         for k, i in (onto or {}).items():
             if program.outputs.count(program.outputs[k]) == 1 and program.inputs[i] not in program.outputs:
@@ -247,6 +250,8 @@ class Driver:
         constants = self.program.constants
         onto = {v: self.onto[v] for v in step.outputs if v in self.onto}  # type: ignore[union-attr]
         source = loop_source(step, constants, onto) if isinstance(step, Loop) else line_source(step, constants)  # type: ignore[arg-type]
+        if self.fast:
+            source.text, source.wide = FAST + source.text, source.wide and FAST + source.wide
         number = len(self.kernels)
         self.kernels.append(source)
         numbers = [self.number(v) for v in source.numbers]

@@ -18,6 +18,8 @@ from .calling import write_call
 from .mathlib_ir import Value, ir, stored_type, type_of
 from .mathlib_kernels import Kit
 
+FAST = "@fastmath\n"  # before a kernel whose arithmetic may be done in other ways
+LOOSE = ("reassoc", "contract", "arcp", "nsz")  # which does not suppose that there are no infinities and nan
 _COMPARE = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
 _BINARY = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}
 _BITS: dict[Any, str] = {ast.BitAnd: "and_", ast.BitOr: "or_", ast.BitXor: "xor"}
@@ -64,6 +66,7 @@ class _Kernel:
         self.module, self.pointer, self.word = ir().Module("kernel"), ir().PointerType(), ir().IntType(64)
         self.parameters = [_parameter(a) for a in tree.args.args]
         self.results: list[str] = []  # dtypes of what is returned
+        self.flags = LOOSE if tree.decorator_list else ()
         # Results and the sign that memory ran out are handed back by way of pointers.
         types = [self.pointer if array else type_of(dtype) for _, dtype, array in self.parameters]
         self.function = ir().Function(self.module, ir().FunctionType(ir().IntType(1), [*types, self.pointer]), "kernel")
@@ -230,7 +233,9 @@ class _Kernel:
         name = _BINARY[type(op)]
         if not is_float(x) and name == "div":
             raise TypeError("a quotient of integers")
-        return Number(getattr(b, f"f{name}" if is_float(x) else name)(x.raw, y.raw), x.dtype)
+        if is_float(x):
+            return Number(getattr(b, f"f{name}")(x.raw, y.raw, flags=self.flags), x.dtype)
+        return Number(getattr(b, name)(x.raw, y.raw), x.dtype)
 
     def compare(self, op: str, x: Number, y: Number) -> Number:
         b = self.builder

@@ -24,13 +24,16 @@ def define(text: str, names: dict[str, Any]) -> Callable[..., Any]:
     return names[text[4 : text.index("(")]]  # type: ignore[no-any-return]
 
 
-def maker(backend: str) -> Callable[..., Any]:
-    """What makes runners, of a program and of the inputs that outputs are to be written to."""
+def maker(backend: str, fast: bool = False) -> Callable[..., Any]:
+    """What makes runners, of a program and of the inputs that outputs are to be written to.
+
+    ``fast``: kernels may order and join their arithmetic as is quickest.
+    """
     if backend == "jax":
         from .in_jax import JaxRunner
 
         return JaxRunner
-    return functools.partial(Runner, fuse=backend == "native" and available())
+    return functools.partial(Runner, fuse=backend == "native" and available(), fast=fast)
 
 
 class Runner:
@@ -39,14 +42,14 @@ class Runner:
     ``onto`` says which outputs are to be written to which inputs: those in ``written`` are, and None is given instead.
     """
 
-    def __init__(self, program: Program, onto: dict[int, int] | None = None, *, fuse: bool) -> None:
+    def __init__(self, program: Program, onto: dict[int, int] | None = None, *, fuse: bool, fast: bool = False) -> None:
         self.steps = plan(program, fuse)
         if fuse and len(self.steps) >= MANY and (small := unroll(program)) is not None:
             line, constants = small
             self.steps = [line]
             program = Program(program.inputs, constants, line.equations, program.outputs)
         self.program = program
-        driver = Driver(program, self.steps, onto)
+        driver = Driver(program, self.steps, onto, fast)
         self.steps = driver.steps
         self.written = {k for k, v in enumerate(program.outputs) if v in driver.onto}
         self.text = driver.text()
