@@ -168,3 +168,11 @@ def test_ways_take_turns_and_one_that_fails_is_told() -> None:
     found = timed({"a": lambda: order.append("a"), "b": lambda: order.append("b"), "c": fails}, 1e-9)
     assert found["c"] == "no such thing"
     assert "abab" in "".join(order)
+
+
+def test_a_page_without_a_picture_that_would_be_too_large(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pytest.importorskip("sympy")
+    page = tmp_path / "page.html"
+    wide = "+".join(f"sin({i}*x)" for i in range(1100))
+    assert main(["explain", wide, *POINT, "--html", str(page), "--lang", "en"]) in (0, 1)
+    assert "boxes" in page.read_text(encoding="utf-8") or "long edges" in page.read_text(encoding="utf-8")

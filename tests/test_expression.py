@@ -698,3 +698,36 @@ def test_the_modules_are_self_contained_and_have_no_way_to_run_text(module: Modu
     attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     assert "__globals__" not in attributes
     assert "__builtins__" not in attributes
+
+
+def test_it_computes_what_sympy_does() -> None:
+    sympy, mpmath = pytest.importorskip("sympy"), pytest.importorskip("mpmath")
+    r = random.Random(1)
+    points = [(r.uniform(0.2, 2), r.uniform(0.2, 2)) for _ in range(20)]
+
+    def text(depth: int) -> str:
+        if not depth:
+            return r.choice(["x", "y", "2", "0.5", "3", "pi"])
+        kind = r.random()
+        if kind < 0.3:
+            return f"{r.choice(['sin', 'cos', 'tanh', 'exp', 'sqrt', 'log', 'atan', 'abs'])}({text(depth - 1)})"
+        if kind < 0.4:
+            return r.choice([f"-({text(depth - 1)})", f"({text(depth - 1)})^2"])
+        return f"({text(depth - 1)}){r.choice('+-*/')}({text(depth - 1)})"
+
+    functions = SimpleNamespace(**{**vars(math), "abs": abs})
+    compared = 0
+    for _ in range(300):
+        formula = parse(text(r.randint(1, 4)))
+        tree = sympy.sympify(formula.unparse(), evaluate=False, locals={"abs": sympy.Abs})
+        theirs = sympy.lambdify(sympy.symbols("x y"), tree, "mpmath")
+        for x, y in points:
+            try:
+                ours = float(formula.evaluate({"x": x, "y": y}, functions))
+                want = complex(theirs(mpmath.mpf(x), mpmath.mpf(y)))
+            except (ValueError, OverflowError, ZeroDivisionError):
+                continue
+            if math.isfinite(ours) and not want.imag:
+                assert ours == pytest.approx(want.real, rel=1e-9, abs=1e-9), formula.text
+                compared += 1
+    assert compared > 4000

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import html
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from . import say
 from .target import Target, parser, run
@@ -39,7 +40,7 @@ def _explain(chosen: argparse.Namespace, target: Target) -> int:
         page = (
             f'<!doctype html><html lang="{e.language}"><meta charset="utf-8"><meta name="viewport" '
             'content="width=device-width"><meta name="color-scheme" content="light dark"><title>chainrule</title>'
-            f"<body>{e.html()}{e.graph().svg()}</body></html>"
+            f"<body>{e.html()}{_picture(e)}</body></html>"
         )
         Path(chosen.html).write_text(page, encoding="utf-8")
         say(f"saved {chosen.html}")
@@ -48,3 +49,11 @@ def _explain(chosen: argparse.Namespace, target: Target) -> int:
     else:
         print(e.latex() if chosen.latex else e)
     return int(any(row.verdict == "differs" for row in e.evidence))
+
+
+def _picture(e: Any) -> str:
+    """The picture of the graph, or why there is none."""
+    try:
+        return str(e.graph().svg())
+    except ValueError as error:
+        return f"<p>{html.escape(str(error))}</p>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from html import escape
 from typing import Any, Final
 
 import numpy as np
@@ -80,7 +81,10 @@ def _explained(e: Explanation) -> dict[str, Any]:
     told = as_dict(e, MAX_STEPS)
     told["more_steps"] = max(0, len(e.tape.swept) - MAX_STEPS)
     told["mathml"] = list(as_mathml(e, values=False))
-    told["graph"] = e.graph().svg(style=False)
+    try:
+        told["graph"] = e.graph().svg(style=False)
+    except ValueError as error:  # too large to be drawn
+        told["graph"] = f"<p>{escape(str(error))}</p>"
     return told
 
 
