@@ -149,6 +149,15 @@ def test_a_large_formula_has_numbers_before_all_else() -> None:
     assert (found["result"]["value"], found["derivatives"][0]["value"]) == (0.0, 1400.0)
 
 
+def test_what_is_too_large_to_be_drawn_is_explained_all_the_same() -> None:
+    found: dict[str, Any] = {}
+    for part in answer({"formula": "+".join(f"sin(x{k})" for k in range(400)), "at": {}, "brief": True}):
+        found |= part
+    assert "graph" not in found
+    assert "at most" in found["no_graph_because"]
+    assert found["steps"] and found["more_steps"]
+
+
 # --- anything may be typed
 
 

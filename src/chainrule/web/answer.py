@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from html import escape
 from typing import Any, Final
 
 import numpy as np
@@ -84,7 +83,7 @@ def _explained(e: Explanation) -> dict[str, Any]:
     try:
         told["graph"] = e.graph().svg(style=False)
     except ValueError as error:  # too large to be drawn
-        told["graph"] = f"<p>{escape(str(error))}</p>"
+        told["no_graph_because"] = str(error)
     return told
 
 

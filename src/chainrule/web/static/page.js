@@ -100,8 +100,8 @@ function show(found, last) {
   showProofs();
   showSteps();
   showGraph();
-  for (const [id, part] of [["proofs", "evidence"], ["steps", "steps"], ["graph", "graph"]]) {
-    $(id).closest("section").hidden = !answer[part]?.length;
+  for (const [id, ...parts] of [["proofs", "evidence"], ["steps", "steps"], ["graph", "graph", "no_graph_because"]]) {
+    $(id).closest("section").hidden = !parts.some((part) => answer[part]?.length);
   }
   letScroll();
   if (last) {
@@ -250,7 +250,7 @@ function showSteps() {
 function showGraph() {
   const svg = answer.graph && new DOMParser().parseFromString(answer.graph, "image/svg+xml").documentElement;
   const drawn = svg?.localName === "svg";
-  $("graph").replaceChildren(...(drawn ? [document.adoptNode(svg)] : []));
+  $("graph").replaceChildren(drawn ? document.adoptNode(svg) : answer.no_graph_because ?? "");
   document.querySelector(".graph").style.setProperty("--wide", `${drawn ? svg.getAttribute("width") : 0}px`);
 }
 
