@@ -81,11 +81,23 @@ def tasks(n: int) -> Iterator[tuple[str, Callable[[Any], Callable[[], Any]]]]:
     yield "matmul", call("matmul", matrix[:512, :512], matrix[:512, :512])
     yield "matmul, vector", call("matmul", matrix, matrix[0])
     yield "transpose, contiguous", lambda T: (lambda x: lambda: x.t().contiguous())(T.from_numpy(matrix.copy()))
+    yield "randn", lambda T: lambda: T.randn(n)
+    yield "randint", lambda T: lambda: T.randint(0, 100, (n,))
+    for name in ("huber_loss", "smooth_l1_loss", "binary_cross_entropy"):
+        yield name, call(f"nn.functional.{name}", unit, np.roll(unit, 1))
     yield "mse_loss", call("nn.functional.mse_loss", plain, other)
     yield "layer_norm", call("nn.functional.layer_norm", matrix, (side,))
     images = rng.standard_normal((4, 8, 32, 32) if n > 1000 else (1, 1, 4, 4)).astype(np.float32)
     kernels = rng.standard_normal((16, 8, 3, 3) if n > 1000 else (1, 1, 3, 3)).astype(np.float32)
     yield "conv2d", call("nn.functional.conv2d", images, kernels)
+    channels = images.shape[1]
+    yield "conv2d, depthwise", call("nn.functional.conv2d", images, kernels[:channels, :1].copy(), groups=channels)
+    yield "group_norm", call("nn.functional.group_norm", images, max(1, channels // 4))
+    yield "max_pool2d", call("nn.functional.max_pool2d", images, 2)
+    grid = rng.uniform(-1, 1, (len(images), *images.shape[2:], 2)).astype(np.float32)
+    yield "grid_sample", call("nn.functional.grid_sample", images, grid, align_corners=False)
+    heads = rng.standard_normal((2, 4, 128, 32) if n > 1000 else (1, 1, 3, 4)).astype(np.float32)
+    yield "attention", call("nn.functional.scaled_dot_product_attention", heads, heads, heads)
 
 
 def _joined(name: str, *arrays: Any) -> Callable[[Any], Callable[[], Any]]:

@@ -313,12 +313,24 @@ attend, attend_back = attention.attend_numpy, attention.attend_back_numpy
 
 def sigmoid(x: Any) -> Any:
     """``1 / (1 + exp(-x))``: exp of a large number overflows to inf, whose reciprocal is the 0 that is meant."""
-    return 1 / (1 + np.exp(-x))
+    if type(x) is not np.ndarray or not x.ndim or x.dtype.kind != "f":
+        return 1 / (1 + np.exp(-x))
+    out = np.negative(x)
+    np.exp(out, out=out)
+    out += 1
+    return np.reciprocal(out, out=out)
 
 
 def softplus(x: Any) -> Any:
     """``log(1 + exp(x))``, in a form that cannot overflow."""
-    return np.maximum(x, 0, dtype=x.dtype) + np.log1p(np.exp(-np.abs(x)))
+    if type(x) is not np.ndarray or not x.ndim:
+        return np.maximum(x, 0, dtype=x.dtype) + np.log1p(np.exp(-np.abs(x)))
+    out = np.abs(x)
+    np.negative(out, out=out)
+    np.exp(out, out=out)
+    np.log1p(out, out=out)
+    out += np.maximum(x, 0, dtype=x.dtype)
+    return out
 
 
 def peak(x: Any, *, axis: Any) -> Any:
