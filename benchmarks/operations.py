@@ -1,4 +1,4 @@
-"""Single operations against PyTorch eager, forward: at 10 elements, where calling is what costs, and at a million."""
+"""Single operations against PyTorch eager: at 10 elements, where calling is what costs, with the sweep back too; at a million."""
 
 from __future__ import annotations
 
@@ -22,8 +22,42 @@ POSITIVE = {"acosh", "digamma", "lgamma", "log", "log10", "log1p", "log2", "pow"
 BETWEEN = {"acos", "asin", "atanh", "erfinv", "logit"}  # 0 and 1
 DIM = {"logsumexp", "argmax", "argmin"}
 
-# Slower than PyTorch by more than 1.5 times at a million elements, or slower at 10, and why.
-EXCEPTIONS: dict[str, str] = {}
+# Slower than PyTorch: at 10 elements, or by more than 1.5 times at a million; and why.
+REASONS_10 = {
+    "NumPy's own call takes about as long as all of PyTorch's: 0.2 to 0.4 us, and 0.3 around it": """
+        add sub mul div pow maximum minimum eq ne lt le gt ge relu reciprocal square frac round rsqrt exp2 isnan log1p
+        logical_not hypot fmin fmax fmod remainder copysign logaddexp signbit erf atan2 lgamma addcmul lerp positive
+        floor ceil trunc sign""",
+    "a reduction, a product or a search of NumPy's is a call of 0.8 to 3 us": """
+        sum mean prod amax amin max min std var norm all any argmax argmin logsumexp count_nonzero median nansum matmul
+        sort argsort topk unique bincount searchsorted cumsum cumprod cummax logcumsumexp flip transpose""",
+    "several calls of NumPy's, one PyTorch kernel": """
+        sigmoid silu mish elu celu selu softplus softshrink hardshrink hardsigmoid hardswish hardtanh relu6 leaky_relu
+        logsigmoid clamp where masked_fill nan_to_num sinc xlogy logit digamma softmax log_softmax layer_norm group_norm
+        huber_loss smooth_l1_loss binary_cross_entropy mse_loss diff cat stack conv2d max_pool2d attention""",
+    "indices are looked at first, for an error that names the wrong one": """
+        gather index_select take scatter_add index_add""",
+    "random numbers are those of PyTorch's generator, made of NumPy's": "randn randint",
+    "written over some sixty operations": "grid_sample",
+}
+REASONS_1E6 = {
+    "SciPy's loop takes one number after the other": "erf erfc erfinv gelu lgamma digamma",
+    "NumPy's loop takes one number after the other": "logaddexp cumsum cumprod cummax logcumsumexp remainder fmod searchsorted",
+    "NumPy runs on one thread, PyTorch on all": """
+        sum mean amax amin norm std nansum relu sigmoid silu elu celu selu softplus logsigmoid softmax log_softmax hardshrink
+        nan_to_num reciprocal neg floor square deg2rad div flip cat stack transpose count_nonzero index_select take
+        scatter_add index_add bincount diff where clamp""",
+    "random numbers are those of PyTorch's generator, made of NumPy's": "randn randint",
+    "written over some sixty operations": "grid_sample",
+    "a product of matrices for each head, and passes over all of them": "attention conv2d matmul",
+}
+
+
+def why(name: str, n: int) -> str:
+    """The reason that an operation may be slower, or nothing."""
+    base = name.partition(",")[0]
+    found = [reason for reason, names in (REASONS_10 if n == 10 else REASONS_1E6).items() if base in names.split()]
+    return found[0] if found else ""
 
 
 def tasks(n: int) -> Iterator[tuple[str, Callable[[Any], Callable[[], Any]]]]:
@@ -108,6 +142,35 @@ def _joined(name: str, *arrays: Any) -> Callable[[Any], Callable[[], Any]]:
     return of
 
 
+class Tracked:
+    """A library whose tensors of floats require grad."""
+
+    def __init__(self, T: Any) -> None:
+        self.T = T
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.T, name)
+
+    def from_numpy(self, a: Any) -> Any:
+        t = self.T.from_numpy(a)
+        return t.requires_grad_() if a.dtype.kind == "f" else t
+
+
+def swept(of: Callable[[Any], Callable[[], Any]], T: Any) -> Callable[[], Any] | None:
+    """The operation and the sweep back through it; None if it has no gradient."""
+    f = of(Tracked(T))
+
+    def first() -> Any:
+        y = f()
+        return y if isinstance(y, T.Tensor) else y[0]
+
+    y = first()
+    if not y.requires_grad:
+        return None
+    ones = T.ones(tuple(y.shape))
+    return lambda: first().backward(ones)
+
+
 def rows(smoke: bool) -> Iterator[Row]:
     """The figures; at size 10, once, for ``smoke``."""
     import torch
@@ -116,6 +179,11 @@ def rows(smoke: bool) -> Iterator[Row]:
 
     for n, goal in ((10, 1.0),) if smoke else ((10, 1.0), (1_000_000, 1 / 1.5)):
         for name, of in tasks(n):
-            times = race({"ours": of(chainrule), "torch": of(torch)}, 1 if smoke else 7, 0.0 if smoke else 0.01)
-            why = EXCEPTIONS.get(f"{name} {n}", "")
-            yield Row(f"{name}, n = {n:,}", times["ours"], times["torch"], 0 if why else goal, why)
+            reason = why(name, n)
+            goal_ = 0 if reason else goal
+            rounds = (1, 0.0) if smoke else (7, 0.01)
+            times = race({"ours": of(chainrule), "torch": of(torch)}, *rounds)
+            yield Row(f"{name}, n = {n:,}", times["ours"], times["torch"], goal_, reason)
+            if n == 10 and (ours := swept(of, chainrule)) and (theirs := swept(of, torch)):
+                times = race({"ours": ours, "torch": theirs}, *rounds)
+                yield Row(f"{name}, and backward", times["ours"], times["torch"], goal_, reason)

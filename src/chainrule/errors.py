@@ -67,6 +67,17 @@ def c_name(d: np.dtype[Any]) -> str:
     }.get(d.name, scalar_type(d).lower())  # fmt: skip
 
 
+def unequal_sizes(shapes: Any) -> RuntimeError | None:
+    """PyTorch's error where arrays to be stacked are not all of one shape."""
+    first, *rest = shapes
+    for i, shape in enumerate(rest, 1):
+        if shape != first:
+            return RuntimeError(
+                f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and {list(shape)} at entry {i}"
+            )
+    return None
+
+
 def snake_case(name: str) -> str:
     """``LogSigmoid`` as ``log_sigmoid``."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

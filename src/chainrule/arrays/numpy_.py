@@ -87,6 +87,8 @@ from .numpy_linear import (
     svdvals,
     triangular,
 )
+from .numpy_many import affine, fmod, standardise, where
+from .numpy_order import middle, most_frequent, order, running_logsumexp, running_place, top
 
 asarray = np.asarray
 matrix_transpose = attrgetter("mT")
@@ -112,61 +114,6 @@ def sum(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
 def sum_product(x: Any, y: Any, *, axis: Any) -> Any:
     """The sum of ``x * y`` over ``axis``, which is kept (or broadcasts as if it were)."""
     return x.dot(y) if x.ndim == 1 and axis else _add(x * y, axis, None, None, True)
-
-
-_ROOM = 1 << 15  # entries that are worked on together, so that they stay near the processor
-
-
-def standardise(x: Any, v: Any = None, *, axis: tuple[int, ...], eps: float) -> Any:
-    """``x`` shifted to mean 0 and scaled to variance 1 over ``axis``; or what that does to a small change ``v`` of it."""
-    if axis != tuple(range(-len(axis), 0)) or not x.flags.c_contiguous:
-        return _standardise_any(x, v, axis, eps)
-    n = math.prod(x.shape[-len(axis) :])
-    rows = x.reshape(-1, n)
-    moves = None if v is None else v.reshape(-1, n)
-    out = np.empty_like(rows)
-    step = _max((1, _ROOM // n)) if n else 1
-    for i in range(0, len(rows), step):
-        part = slice(i, i + step)
-        _standardise_rows(rows[part], None if moves is None else moves[part], out[part], eps)
-    return out.reshape(x.shape)
-
-
-def affine(x: Any, weight: Any, bias: Any) -> Any:
-    """``x * weight + bias``, of an x that nobody else needs."""
-    x = np.multiply(x, weight, out=x)
-    x += bias
-    return x
-
-
-def _standardise_rows(x: Any, v: Any, out: Any, eps: float) -> None:
-    n = x.shape[1]
-    ones_ = np.ones(n, x.dtype)  # BLAS adds up rows more quickly than NumPy
-    c = np.subtract(x, (x.dot(ones_) / n)[:, None], out=out if v is None else None)
-    r = np.vecdot(c, c) / n
-    r += eps
-    r = 1 / np.sqrt(r, out=r)
-    if v is None:
-        c *= r[:, None]
-        return
-    c *= (np.vecdot(v, c) * r * r * r / n)[:, None]
-    np.multiply(v, r[:, None], out=out)
-    out -= c
-    out -= (v.dot(ones_) * r / n)[:, None]
-
-
-def _standardise_any(x: Any, v: Any, axis: tuple[int, ...], eps: float) -> Any:
-    n = math.prod([x.shape[a] for a in axis])
-    c = x - _add(x, axis, None, None, True) / n
-    r = 1 / np.sqrt(_add(c * c, axis, None, None, True) / n + eps)
-    c *= r
-    if v is None:
-        return c
-    c *= _add(v * c, axis, None, None, True) / n
-    out = np.subtract(v, c, out=c)
-    out -= _add(v, axis, None, None, True) / n
-    out *= r
-    return out
 
 
 def prod(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
@@ -271,31 +218,6 @@ def take_along_axis(x: Any, indices: Any, *, axis: int) -> Any:
     return np.take(x.reshape(-1), indices + rows)
 
 
-_BITS: Any = {np.dtype("float32"): np.int32, np.dtype("float64"): np.int64, np.dtype("int64"): np.int64}
-
-
-def where(condition: Any, x: Any, y: Any) -> Any:
-    """``np.where``, which guesses at each entry what comes next; for many floats by bits, ten times as quick."""
-    if type(condition) is np.ndarray and condition.size > 4096 and condition.dtype == bool:
-        kinds = {v.dtype for v in (x, y) if type(v) is np.ndarray}
-        if len(kinds) == 1 and (bits := _BITS.get(d := kinds.pop())) is not None:
-            parts = [_as_bits(v, d, bits, condition) for v in (x, y)]
-            if condition.flags.c_contiguous and parts[0] is not None and parts[1] is not None:
-                chosen = condition.view(np.int8).astype(bits)
-                np.negative(chosen, out=chosen)  # all bits, or none
-                chosen &= parts[0] ^ parts[1]
-                chosen ^= parts[1]
-                return chosen.view(d)
-    return np.where(condition, x, y)
-
-
-def _as_bits(v: Any, d: Any, bits: Any, like: Any) -> Any:
-    """An array of ``like``'s shape, or a number, as integers of the same bits; None for what is neither."""
-    if type(v) is np.ndarray:
-        return v.view(bits) if v.shape == like.shape and v.flags.c_contiguous else None
-    return d.type(v).view(bits) if type(v) in (float, int) or type(v) is d.type else None
-
-
 def stop(x: Any) -> Any:
     """``x`` as a constant of differentiation; numbers are constants already."""
     return x
@@ -346,32 +268,6 @@ def relu(x: Any) -> Any:
 
 def floor_divide(x: Any, y: Any) -> Any:
     return np.floor_divide(x, _divisor(x, y))
-
-
-def fmod(x: Any, y: Any) -> Any:
-    """``np.fmod``; of many float32 by float64, where a quotient below 2**28 has no more digits than fit, so that it is exact."""
-    a = x if type(x) is np.ndarray else y
-    if type(a) is not np.ndarray or a.size < 512 or a.dtype != np.float32:
-        return np.fmod(x, y)
-    if [v for v in (x, y) if type(v) is np.ndarray and (v.dtype != np.float32 or v.shape != a.shape)]:
-        return np.fmod(x, y)
-    out = np.empty_like(a, order="C")
-    flat, xs, ys = out.reshape(-1), _flat(x), _flat(y)
-    for i in range(0, flat.size, _ROOM):
-        part = slice(i, i + _ROOM)
-        b, c = (v[part] if type(v) is np.ndarray else np.float32(v) for v in (xs, ys))
-        p, q = np.float64(b), np.float64(c)
-        whole = np.trunc(p / q)
-        r = np.float32(p - whole * q)
-        beyond = ~(np.abs(whole) < 2**28) | (r != r)
-        flat[part] = np.copysign(r, b)
-        if beyond.any():
-            np.fmod(b, c, out=flat[part], where=beyond)
-    return out
-
-
-def _flat(v: Any) -> Any:
-    return v.reshape(-1) if type(v) is np.ndarray else v
 
 
 def remainder(x: Any, y: Any) -> Any:
@@ -468,69 +364,6 @@ def combine_at(x: Any, src: Any, key: tuple[Any, ...], reduce: str) -> Any:
     out = np.array(x)
     {"prod": np.multiply, "amax": np.maximum, "amin": np.minimum}[reduce].at(out, key, src)
     return out
-
-
-def order(x: Any, *, axis: int, descending: bool) -> Any:
-    """The places of the entries in order; equal ones stay as they are, nan is the largest."""
-    if not descending:
-        return np.argsort(x, axis=axis, kind="stable")
-    turned = np.argsort(np.flip(x, axis), axis=axis, kind="stable")
-    return np.flip(x.shape[axis] - 1 - turned, axis)
-
-
-def top(x: Any, k: int, *, axis: int, largest: bool) -> Any:
-    """The places of the ``k`` largest, or smallest, in order."""
-    n = x.shape[axis]
-    if 8 * k < n:
-        cut = np.argpartition(x, n - k if largest else k - 1, axis) if k else np.argsort(x, axis)
-        cut = np.take(cut, range(n - k, n) if largest else range(k), axis)
-        cut = np.sort(cut, axis)  # equal ones in the order in which they stand
-        return np.take_along_axis(cut, order(np.take_along_axis(x, cut, axis), axis=axis, descending=largest), axis)
-    return np.take(order(x, axis=axis, descending=largest), range(k), axis)
-
-
-def middle(x: Any, *, axis: int, skip: bool) -> Any:
-    """The place of the lower median, along an axis that is kept; nan, the largest, goes first unless to ``skip``."""
-    bad = x != x
-    if not bad.any():
-        k = (x.shape[axis] - 1) // 2
-        return np.take(np.argpartition(x, k, axis), [k], axis)
-    at = np.argsort(x, axis=axis, kind="stable")
-    many = x.shape[axis] - bad.sum(axis=axis, keepdims=True)
-    place = np.maximum(many - 1, 0) // 2 if skip else np.where(bad.any(axis=axis, keepdims=True), many, (many - 1) // 2)
-    return np.take_along_axis(at, place, axis)
-
-
-def most_frequent(x: Any, *, axis: int) -> Any:
-    """The last place of the commonest entry, along an axis that is kept; of several the smallest."""
-    rows = np.moveaxis(x, axis, -1)
-    out = np.empty((*rows.shape[:-1], 1), np.int64)
-    for at in np.ndindex(rows.shape[:-1]):
-        values, counts = np.unique(rows[at], return_counts=True)
-        best = values[np.argmax(counts)]
-        out[at] = np.flatnonzero((rows[at] == best) | ((best != best) & (rows[at] != rows[at])))[-1]
-    return np.moveaxis(out, -1, axis)
-
-
-def running_logsumexp(x: Any, *, axis: int) -> Any:
-    if x.dtype.kind != "c":
-        return np.logaddexp.accumulate(x, axis=axis)
-    rows = np.moveaxis(x, axis, 0)
-    out = np.array(rows)
-    for i in range(1, len(rows)):  # one after the other: the imaginary part goes on where it was, and does not wrap
-        larger = out[i - 1].real >= rows[i].real
-        top, low = np.where(larger, out[i - 1], rows[i]), np.where(larger, rows[i], out[i - 1])
-        out[i] = top + np.log1p(np.exp(low - top))
-    return np.moveaxis(out, 0, axis)
-
-
-def running_place(x: Any, *, axis: int, largest: bool) -> Any:
-    """The place of the largest, or smallest, so far; of equal ones the last; a nan stays."""
-    best = (np.maximum if largest else np.minimum).accumulate(x, axis=axis)
-    shape = [1] * x.ndim
-    shape[axis] = -1
-    at = np.arange(x.shape[axis]).reshape(shape)
-    return np.maximum.accumulate(np.where((x == best) | (x != x), at, 0), axis=axis)
 
 
 def diagonal(x: Any, *, offset: int = 0) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from .. import errors
 from ..tensor import Tensor, wrap
 from ..transforms import batches, running
 from .random import nested
@@ -51,11 +52,7 @@ def by_sample(function: F) -> F:
 
 
 def _together(found: Any, sizes: tuple[int, ...], levels: Any) -> Tensor:
+    if (error := errors.unequal_sizes([y._shape for y in found])) is not None:
+        raise error
     shape = found[0]._shape
-    for i, y in enumerate(found):
-        if y._shape != shape:
-            raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and {list(y._shape)} at "
-                f"entry {i}"
-            )
     return nested(np.stack([y._a for y in found]).reshape(*sizes, *shape), levels)

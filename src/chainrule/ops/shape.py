@@ -377,13 +377,9 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None)
     xs = list(tensors)
     if not xs:
         raise RuntimeError("stack expects a non-empty TensorList")
+    if (error := errors.unequal_sizes([x._shape for x in xs])) is not None:
+        raise error
     shape = xs[0]._shape
-    for i, x in enumerate(xs):
-        if x._shape != shape:
-            raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(xs[0].shape)} at entry 0 and "
-                f"{list(x.shape)} at entry {i}"
-            )
     n = len(shape) + 1
     if not -n <= dim < n:
         raise IndexError(errors.dim_range(dim, n))

@@ -51,10 +51,9 @@ def stft(
     kind = errors.scalar_type(input._dtype)
 
     def refuse(why: str) -> RuntimeError:
-        shown = "None" if window is None else f"torch.{errors.scalar_type(window._dtype)}Tensor{{{list(window.shape)}}}"
         return RuntimeError(
             f"stft(torch.{kind}Tensor{list(input.shape)}, n_fft={n_fft}, hop_length={hop}, win_length={length}, "
-            f"window={shown}, normalized={normalized:d}, onesided={_shown(onesided)}, "
+            f"window={_named(window)}, normalized={normalized:d}, onesided={_shown(onesided)}, "
             f"return_complex={_shown(return_complex)}, align_to_window={_shown(align_to_window)}) : {why}"
         )
 
@@ -109,6 +108,10 @@ def stft(
     return view_as_real(found) if return_complex is False else found
 
 
+def _named(window: Tensor | None) -> str:
+    return "None" if window is None else f"torch.{errors.scalar_type(window._dtype)}Tensor{{{list(window.shape)}}}"
+
+
 def _shown(flag: bool | None) -> str:
     return "None" if flag is None else f"{flag:d}"
 
@@ -147,10 +150,9 @@ def istft(
         )
 
     def refuse(why: str) -> RuntimeError:
-        shown = "None" if window is None else f"torch.{errors.scalar_type(window._dtype)}Tensor{{{list(window.shape)}}}"
         return RuntimeError(
             f"istft(CPU{errors.scalar_type(input._dtype)}Type{list(input.shape)}, n_fft={n_fft}, hop_length={hop}, "
-            f"win_length={width}, window={shown}, center={center:d}, normalized={normalized:d}, "
+            f"win_length={width}, window={_named(window)}, center={center:d}, normalized={normalized:d}, "
             f"onesided={_shown(onesided)}, length={length}, return_complex={return_complex:d}) {why}"
         )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.namespace import dtype_of
 from ..lanes import general
 from ..outputs import takes_out
 from ..primitive import Elementwise
@@ -27,8 +28,13 @@ class NanToNum(Elementwise):
     samples = [(([[0.5, -1.25, 2.0]],), {"nan": 0.0, "posinf": 9.0, "neginf": -9.0})]
 
 
+_LARGEST = {name: float(np.finfo(name).max) for name in ("float32", "float64")}
+
+
 def replaced(xp: Any, x: Any, nan: float, posinf: float, neginf: float) -> Any:
     x = xp.where(x != x, xp.zeros_like(x) + nan, x)
+    if posinf == -neginf == _LARGEST.get(dtype_of(x).name):
+        return xp.minimum(xp.maximum(x, neginf), posinf)
     x = xp.where(x == math.inf, xp.zeros_like(x) + posinf, x)
     return xp.where(x == -math.inf, xp.zeros_like(x) + neginf, x)
 
