@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import math
+import random
 import re
 import shutil
 import subprocess
@@ -158,6 +159,57 @@ def test_c(name: str, tmp_path: Path) -> None:
         back = function(*args, *[o.ctypes.data_as(ctypes.c_void_p) for o in outs])
         for a, b in zip(outs or [back], want, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12, err_msg=source)
+
+
+def tree(r: random.Random, depth: int) -> Callable[[Any, Any], Any]:
+    """A random function of two numbers."""
+    if not depth:
+        return r.choice([lambda u, v: u, lambda u, v: v, lambda u, v: u * 0 + 2.5, lambda u, v: 3 * v])
+    a, b = tree(r, depth - 1), tree(r, depth - 1)
+    return r.choice([
+        lambda u, v: a(u, v) + b(u, v), lambda u, v: a(u, v) - b(u, v), lambda u, v: a(u, v) * b(u, v),
+        lambda u, v: a(u, v) / (2 + torch.sin(b(u, v))), lambda u, v: -a(u, v), lambda u, v: torch.tanh(a(u, v)),
+        lambda u, v: a(u, v) ** 2, lambda u, v: 1 / (1 + a(u, v) ** 2) ** 3, lambda u, v: torch.remainder(a(u, v), 2.0) * b(u, v),
+        lambda u, v: b(u, v) * torch.remainder(a(u, v), 3.0), lambda u, v: torch.where(a(u, v) > b(u, v), a(u, v), -b(u, v)),
+        lambda u, v: torch.maximum(a(u, v), b(u, v)) - (a(u, v) - b(u, v)), lambda u, v: torch.exp(-abs(a(u, v))),
+    ])  # fmt: skip
+
+
+def random_functions(n: int) -> list[Callable[[Any, Any], Any]]:
+    r = random.Random(3)
+    return [tree(r, 1 + i % 4) for i in range(n)]
+
+
+def test_parentheses_of_random_functions_in_python() -> None:
+    for number, f in enumerate(random_functions(120)):
+        for d in (0, 1):
+            source, scope = export(f, derivative=d, name="f"), {}
+            exec(source, scope)
+            for u, v in ((0.7, -1.3), (-0.4, 0.9)):
+                got = scope["f"](u, v)  # type: ignore[operator]
+                for a, b in zip(got if d else (got,), wanted(f, {"derivative": d}, [u, v]), strict=True):
+                    assert a == pytest.approx(float(b), rel=1e-9, abs=1e-11), f"{number}\n{source}"
+
+
+@pytest.mark.skipif(COMPILER is None, reason="no C compiler")
+def test_parentheses_of_random_functions_in_c(tmp_path: Path) -> None:
+    functions = random_functions(60)
+    helpers, bodies = set(), []
+    for i, f in enumerate(functions):
+        source = export(f, derivative=0, name=f"f{i}", language="c")
+        helpers |= set(re.findall(r"^static double .*$", source, re.M))
+        bodies.append(source[re.search(r"^double f\d+\(", source, re.M).start() :])  # type: ignore[union-attr]
+    file, library = tmp_path / "all.c", tmp_path / "all.so"
+    file.write_text("\n".join(["#include <math.h>", *sorted(helpers), *bodies]), encoding="utf-8")
+    flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-shared", "-fPIC"]
+    subprocess.run([str(COMPILER), *flags, str(file), "-o", str(library), "-lm"], check=True, timeout=120)
+    loaded = ctypes.CDLL(str(library))
+    for i, f in enumerate(functions):
+        function = getattr(loaded, f"f{i}")
+        function.restype, function.argtypes = ctypes.c_double, [ctypes.c_double] * 2
+        for u, v in ((0.7, -1.3), (-0.4, 0.9)):
+            (want,) = wanted(f, {"derivative": 0}, [u, v])
+            assert function(u, v) == pytest.approx(float(want), rel=1e-9, abs=1e-11), bodies[i]
 
 
 def test_text_is_the_same_each_time() -> None:

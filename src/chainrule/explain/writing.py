@@ -86,10 +86,10 @@ class Scalars:
                     *_OPERATORS[type(op)], self.expression(left, args, eq), self.expression(right, args, eq)
                 )
             case ast.UnaryOp(ast.USub(), operand):
-                x = self.expression(operand, args, eq)  # -a*b is -(a*b), to the last bit
-                return (
-                    Text(f"-{x.within(TIMES)}", min(x.binds, SIGN)) if x.binds >= TIMES else Text(f"-({x.text})", SIGN)
-                )
+                x = self.expression(operand, args, eq)
+                if x.binds >= TIMES and "%" not in x.text:  # -a*b is -(a*b), to the last bit
+                    return Text(f"-{x.text}", min(x.binds, SIGN))
+                return Text(f"-({x.text})", SIGN)
             case ast.UnaryOp(ast.Not(), operand):
                 return self.negated(self.expression(operand, args, eq))
             case ast.IfExp(test, body, otherwise):
@@ -106,7 +106,7 @@ class Scalars:
         if sign == "*" and left == right and left.binds == ATOM:
             return self.power(left, 2, Text("2"))
         gap = "" if level == TIMES else " "
-        again = level + (sign != "+" and not (sign == "*" and right.binds == TIMES and "/" not in right.text))
+        again = level + (sign != "+" and not (sign == "*" and right.binds == TIMES and not {"/", "%"} & {*right.text}))
         return Text(f"{left.within(level + (level == COMPARE))}{gap}{sign}{gap}{right.within(again)}", level)
 
     def number(self, value: Any) -> Text:
