@@ -181,3 +181,16 @@ assert set(dir(T.Tensor)) == before, set(dir(T.Tensor)) - before
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert not done.returncode, done.stderr
+
+
+def test_new_tensor(T: Any) -> None:
+    x = T.ones(2, dtype=T.float64)
+    assert str(x.new_tensor([1, 2])) == "tensor([1., 2.], dtype=torch.float64)"
+    assert str(x.new_tensor([1, 2], dtype=T.int64)) == "tensor([1, 2])"
+    assert x.new_tensor(3.0, requires_grad=True).requires_grad
+    data = np.ones(2)
+    copy = x.new_tensor(data)
+    data[0] = 5
+    assert copy.tolist() == [1.0, 1.0]
+    with pytest.warns(UserWarning, match="rather than tensor.new_tensor"):
+        assert x.new_tensor(T.ones(1)).dtype == T.float64

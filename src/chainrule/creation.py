@@ -27,6 +27,12 @@ __all__ = [
 ]  # fmt: skip
 
 
+_COPIES = (
+    "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
+    "sourceTensor.detach().clone().requires_grad_(True), rather than "
+)
+
+
 def tensor(
     data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False
 ) -> Tensor:
@@ -48,9 +54,7 @@ def tensor(
     d = None if dtype is None else dtypes.to_numpy(dtype)
     if isinstance(data, Tensor):
         warnings.warn(
-            "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
-            "sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor).",
-            UserWarning, stacklevel=2,
+            f"{_COPIES}torch.tensor(sourceTensor).", UserWarning, stacklevel=2
         )  # fmt: skip
         out = data.detach().clone().to(dtype=data.dtype if dtype is None else dtype)
     elif is_array(data) and not is_numpy(data):
@@ -58,6 +62,29 @@ def tensor(
     else:
         out = init(_new(Tensor), to_array(data, d))
     return leaf(out, requires_grad)
+
+
+def new_tensor(
+    self: Tensor,
+    data: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """A tensor that holds a copy of ``data``, of this one's dtype unless ``dtype`` says another."""
+    if isinstance(data, Tensor):
+        warnings.warn(f"{_COPIES}tensor.new_tensor(sourceTensor).", UserWarning, stacklevel=2)
+        data = data.detach().clone()
+        found = data.to(dtype or self.dtype)
+    else:
+        _device(device)
+        found = wrap(to_array(data, dtypes.to_numpy(dtype or self.dtype)))
+    return leaf(found, requires_grad)
+
+
+setattr(Tensor, "new_tensor", new_tensor)  # noqa: B010  declared for the type checker in methods.pyi
 
 
 def leaf(out: Tensor, requires_grad: bool) -> Tensor:
