@@ -353,6 +353,8 @@ PROGRAMS: dict[str, Program] = {
     "adaptive softmax, wrong size": lambda t: t.nn.AdaptiveLogSoftmaxWithLoss(8, 20, [4])(t.zeros(2, 8), t.tensor([0])),
     "adaptive softmax, wrong axes": lambda t: t.nn.AdaptiveLogSoftmaxWithLoss(8, 20, [4])(t.zeros(1, 8), t.tensor(0)),
     "synchronised": synchronised,
+    "two dtypes in a cell": lambda t: t.nn.LSTMCell(2, 3)(t.zeros(1, 2), (t.zeros(1, 3), t.zeros(1, 3).double())),
+    "two dtypes before a cell": lambda t: t.nn.LSTMCell(2, 3)(t.zeros(1, 2).double(), (t.zeros(1, 3),) * 2),
     "synchronised vector": lambda t: t.nn.SyncBatchNorm(3)(t.zeros(3)),
     "norms except a dimension": norms,
 }  # fmt: skip

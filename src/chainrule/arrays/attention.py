@@ -53,8 +53,9 @@ def attend_numpy(q: Any, k: Any, v: Any, mask: Any, scale: float) -> Any:
     out = np.empty((*q.shape[:-1], v.shape[-1]), q.dtype)
     flat = out.reshape(-1, *out.shape[-2:])
     q, k, v = _flat(q) * scale, _flat(k), _flat(v)
-    for part, p, _ in _blocks(q, k, _masks(mask, out.shape[:-2])):
-        np.matmul(p, v[part], out=flat[part])
+    for part, e, total, _ in _blocks(q, k, _masks(mask, out.shape[:-2])):
+        np.matmul(e, v[part], out=flat[part])
+        flat[part] /= total
     return out
 
 
@@ -64,11 +65,12 @@ def attend_back_numpy(g: Any, out: Any, q: Any, k: Any, v: Any, mask: Any, scale
     g, q, k, v = _flat(g), _flat(q) * scale, _flat(k), _flat(v)
     along = np.einsum("...i,...i->...", g, _flat(out))[..., None]
     g_q, g_k, g_v = (np.empty(x.shape, q.dtype) for x in (q, k, v))
-    for part, p, s in _blocks(q, k, masks):
-        np.matmul(p.swapaxes(-1, -2), g[part], out=g_v[part])
-        np.matmul(g[part], v[part].swapaxes(-1, -2), out=s)
-        s -= along[part]
-        s *= p
+    for part, e, total, s in _blocks(q, k, masks):
+        shared = g[part] / total
+        np.matmul(e.swapaxes(-1, -2), shared, out=g_v[part])
+        np.matmul(shared, v[part].swapaxes(-1, -2), out=s)
+        s -= along[part] / total
+        s *= e
         np.matmul(s, k[part], out=g_q[part])
         np.matmul(s.swapaxes(-1, -2), q[part], out=g_k[part])
     g_q *= scale
@@ -87,15 +89,17 @@ def _masks(mask: Any, lead: tuple[int, ...]) -> Any:
     return _flat(np.broadcast_to(mask, (*lead, *mask.shape[-2:])))
 
 
-def _blocks(q: Any, k: Any, masks: Any) -> Iterator[tuple[slice, Any, Any]]:
-    """For some of the batches at a time their weights, and as much memory again; both are written over later.
+def _blocks(q: Any, k: Any, masks: Any) -> Iterator[tuple[slice, Any, Any, Any]]:
+    """For some of the batches at a time the weights before they are divided, what by, and as much memory again.
 
-    The largest score is not looked for where the lengths of q and k tell that none is large.
+    What is yielded is written over later.  The largest score is not looked for where the lengths of q and k tell that none
+    is large.
     """
     count, (rows, columns) = len(q), (q.shape[-2], k.shape[-2])
     step = max(1, _BLOCK // max(1, rows * columns))
     (room,) = scratch(q.dtype, (2, min(step, count), rows, columns))
-    calm = masks is None and room.size and _longest(q) * _longest(k) < _SAFE**2
+    wide = room.size and q.dtype.itemsize >= 4
+    calm = masks is None and wide and _longest(q) * _longest(k) < _SAFE**2
     ones = np.ones((columns, 1), q.dtype)
     for start in range(0, count, step):
         part = slice(start, min(start + step, count))
@@ -103,14 +107,14 @@ def _blocks(q: Any, k: Any, masks: Any) -> Iterator[tuple[slice, Any, Any]]:
         np.matmul(q[part], k[part].swapaxes(-1, -2), out=s)
         if calm:
             np.exp(s, s)
-            s *= 1 / np.matmul(s, ones)
+            total = np.matmul(s, ones)
         else:
-            _normalise(s, masks if masks is None or len(masks) == 1 else masks[part])
-        yield part, s, free
+            total = _exponentials(s, masks if masks is None or len(masks) == 1 else masks[part])
+        yield part, s, total, free
 
 
-def _normalise(s: Any, mask: Any) -> None:
-    """Scores made weights."""
+def _exponentials(s: Any, mask: Any) -> Any:
+    """Scores made weights before they are divided; what by is returned."""
     if mask is not None and mask.dtype.kind == "b":
         np.copyto(s, -math.inf, where=~mask)
     elif mask is not None:
@@ -119,7 +123,7 @@ def _normalise(s: Any, mask: Any) -> None:
     s -= np.where(top == -math.inf, 0, top)
     np.exp(s, s)
     total = s.sum(-1, keepdims=True)
-    s /= np.where(total == 0, 1, total)
+    return np.where(total == 0, 1, total)
 
 
 def _longest(x: Any) -> Any:

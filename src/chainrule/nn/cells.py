@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..arrays import namespace as ns
+from ..arrays.gates import parts
 from ..creation import empty, zeros
 from ..ops.recurrence import lstm_step, recurrence
 from ..tensor import Tensor
@@ -57,43 +59,49 @@ class RNNCellBase(Module):
 
     def _step(self, cell: str, input: Tensor, states: list[Tensor] | None, count: int = 1) -> list[Tensor]:
         """The new states."""
-        name = type(self).__name__
-        if input.ndim not in (1, 2):
-            raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.ndim}D instead")
-        for i, s in enumerate(states or []):
-            if s.ndim not in (1, 2):
+        axes = len(input._shape)
+        if axes not in (1, 2):
+            raise ValueError(f"{type(self).__name__}: Expected input to be 1D or 2D, got {axes}D instead")
+        for i, s in enumerate(states or ()):
+            if len(s._shape) not in (1, 2):
                 what = "hidden" if count == 1 else f"hx[{i}]"
-                raise ValueError(f"{name}: Expected {what} to be 1D or 2D, got {s.ndim}D instead")
-        x = input if input.ndim == 2 else input.unsqueeze(0)
+                raise ValueError(f"{type(self).__name__}: Expected {what} to be 1D or 2D, got {s.ndim}D instead")
+        x = input if axes == 2 else input.unsqueeze(0)
         n = x._shape[0]
         if states is None:
             states = [zeros(n, self.hidden_size, dtype=x.dtype)] * count
-        elif input.ndim == 1:
+        elif axes == 1:
             states = [s.unsqueeze(0) for s in states]
         self._check(x, states)
-        if cell == "lstm":
-            h, c = states
-            new = list(lstm_step(x, h, c, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh))
-            return new if input.ndim == 2 else [s.squeeze(0) for s in new]
-        gates = F.linear(x, self.weight_ih, self.bias_ih)
+        new = self._next(cell, x, states)
+        return new if axes == 2 else [s.squeeze(0) for s in new]
+
+    def _next(self, cell: str, x: Tensor, states: list[Tensor]) -> list[Tensor]:
+        w, u, b, d = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
+        if cell == "lstm" and x._dtype == w._dtype == states[0]._dtype == states[1]._dtype:
+            return list(lstm_step(x, *states, w, u, b, d))  # type: ignore[call-arg]
+        gates = F.linear(x, w, b)
         if cell == "gru":  # whose gate scales what the hidden state gives, bias included
-            bias = zeros(3 * self.hidden_size, dtype=x.dtype) if self.bias_hh is None else self.bias_hh
-            _, new = recurrence(cell, gates, states, self.weight_hh, bias, (n,))
-        else:
-            gates = gates + F.linear(states[0], self.weight_hh, self.bias_hh)
-            new = [getattr(gates, cell)()]
-        return new if input.ndim == 2 else [s.squeeze(0) for s in new]
+            bias = zeros(3 * self.hidden_size, dtype=x.dtype) if d is None else d
+            return recurrence(cell, gates, states, u, bias, (x._shape[0],))[1]
+        gates = gates + F.linear(states[0], u, d)
+        if cell == "lstm":
+            return parts(ns.boxes.lstm(gates, states[1]), 0, 2, self.hidden_size)
+        return [getattr(gates, cell)()]
 
     def _check(self, x: Tensor, states: list[Tensor]) -> None:
-        if x._shape[1] != self.input_size:
-            raise RuntimeError(f"input has inconsistent input_size: got {x._shape[1]} expected {self.input_size}")
+        n, size = x._shape
+        if size != self.input_size:
+            raise RuntimeError(f"input has inconsistent input_size: got {size} expected {self.input_size}")
+        wanted = (n, self.hidden_size)
         for i, s in enumerate(states):
-            if s._shape[0] != x._shape[0]:
-                raise RuntimeError(f"Input batch size {x._shape[0]} doesn't match hidden{i} batch size {s._shape[0]}")
-            if s._shape[1] != self.hidden_size:
-                raise RuntimeError(
-                    f"hidden{i} has inconsistent hidden_size: got {s._shape[1]}, expected {self.hidden_size}"
-                )
+            if s._shape == wanted:
+                continue
+            if s._shape[0] != n:
+                raise RuntimeError(f"Input batch size {n} doesn't match hidden{i} batch size {s._shape[0]}")
+            raise RuntimeError(
+                f"hidden{i} has inconsistent hidden_size: got {s._shape[1]}, expected {self.hidden_size}"
+            )
 
 
 class RNNCell(RNNCellBase):
