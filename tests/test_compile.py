@@ -968,3 +968,19 @@ def test_fast_arithmetic_on_request_only() -> None:
         (kernel,) = compiled.entries[0].runner.kernels
         assert ("fadd reassoc" in str(optimised(kernel.text))) is fast
         assert ("@fastmath" in compiled.source) is fast
+
+
+def test_places_that_an_array_names(native: Any) -> None:
+    table, at = torch.linspace(-1, 1, 60).reshape(20, 3), torch.tensor([0, 19, 7, 7, 7, 3])
+    f = func.grad(lambda t, k: (t[k] ** 2).sum())
+    compiled = native(f)
+    for k in (at, at - 20, torch.zeros(6, dtype=torch.int64)):
+        equal(compiled(table, k), f(table, k))
+    assert len([k for k in compiled.entries[0].runner.kernels if "at_" in k.text]) == 2
+    take = native(lambda x, k: torch.gather(x, 0, k))
+    x = torch.arange(5.0)
+    assert take(x, torch.tensor([4, 0])).tolist() == [4.0, 0.0]
+    with pytest.raises(IndexError, match="index 5 is out of bounds"):
+        take(x, torch.tensor([5, 0]))
+    many = torch.zeros(100_000, dtype=torch.int64)
+    equal(compiled(torch.full((2, 1), 0.1), many), f(torch.full((2, 1), 0.1), many), 1e-3)  # eager adds in float32

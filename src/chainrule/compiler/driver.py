@@ -21,6 +21,7 @@ from ..quiet import quietly, reset_errors
 from . import threads
 from .calling import READY
 from .emit import Source, line_source, loop_source, may_overwrite
+from .indexed import indexed_source
 from .lower import FAST
 from .memory import Pool
 from .native import lazily, native
@@ -47,9 +48,10 @@ class Driver:
     """Writes the driver.  A variable may be at hand as an array ``v1``, flat ``v1_``, or as a number ``v1n``."""
 
     def __init__(
-        self, program: Program, steps: list[Step], onto: dict[int, int] | None = None, fast: bool = False
-    ) -> None:
-        self.program, self.steps, self.fast = program, steps, fast
+        self, program: Program, steps: list[Step], onto: dict[int, int] | None = None, fast: bool = False,
+        native: bool = True,
+    ) -> None:  # fmt: skip
+        self.program, self.steps, self.fast, self.native = program, steps, fast, native
         self.onto: dict[Var, Var] = {}  # results that are to take the place of inputs
         for k, i in (onto or {}).items():
             if program.outputs.count(program.outputs[k]) == 1 and program.inputs[i] not in program.outputs:
@@ -210,6 +212,10 @@ class Driver:
         return "".join(found)
 
     def call(self, eq: Equation, i: int) -> None:
+        source = indexed_source(eq) if self.native else None
+        if source is not None:
+            self.indexed(eq, source, i)
+            return
         args = [self.array(a) if isinstance(a, Var) else _number(a) for a in eq.args]
         out = self.names[eq.out]
         self.at_hand.update({v: {"array"} for v in eq.outs})
@@ -229,6 +235,18 @@ class Driver:
         gone = [v for v in gone if not any(v in k for k in kept)]
         if gone:
             self.lines.append(f"{' = '.join(self.names[v] for v in gone)} = None")
+
+    def indexed(self, eq: Equation, source: Source, i: int) -> None:
+        """A kernel that reads or adds at places, and NumPy in its stead where one is none."""
+        kernel = self.hold(f"loop{len(self.kernels)}", native(source.text))
+        self.kernels.append(source)
+        arrays = [self.array(v) for v in eq.vars]
+        args = [self.flat(v) for v in eq.vars]
+        self.lines.append(self.buffer(eq.out, i))
+        out = self.names[eq.out]
+        function = self.hold(f"{eq.name.lower()}{i}", functools.partial(eq.prim.forward, numpy_, **eq.params))
+        given = ", ".join([*args, f"{out}_", *map(str, source.lengths)])
+        self.lines += [f"if {kernel}({given}):", f"    np.copyto({out}, {function}({', '.join(arrays)}))"]
 
     def direct(self, eq: Equation, args: list[str], i: int) -> str | None:
         """The commonest calls as NumPy's own, without a function between."""

@@ -49,7 +49,7 @@ class Runner:
             self.steps = [line]
             program = Program(program.inputs, constants, line.equations, program.outputs)
         self.program = program
-        driver = Driver(program, self.steps, onto, fast)
+        driver = Driver(program, self.steps, onto, fast, fuse)
         self.steps = driver.steps
         self.written = {k for k, v in enumerate(program.outputs) if v in driver.onto}
         self.text = driver.text()
