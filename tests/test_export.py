@@ -176,12 +176,12 @@ def tree(r: random.Random, depth: int) -> Callable[[Any, Any], Any]:
 
 
 def random_functions(n: int) -> list[Callable[[Any, Any], Any]]:
-    r = random.Random(3)
-    return [tree(r, 1 + i % 4) for i in range(n)]
+    r = random.Random(107)
+    return [tree(r, 1 + i % 5) for i in range(n)]
 
 
 def test_parentheses_of_random_functions_in_python() -> None:
-    for number, f in enumerate(random_functions(120)):
+    for number, f in enumerate(random_functions(200)):
         for d in (0, 1):
             source, scope = export(f, derivative=d, name="f"), {}
             exec(source, scope)

@@ -66,7 +66,7 @@ class Scalars:
             return self.power(operands[0], eq.args[1], operands[1])
         tree = _parsed(template(eq))
         if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Add) and operands[1].text.startswith("-"):
-            if operands[1].binds >= TIMES:  # a + -b
+            if operands[1].binds >= TIMES and "%" not in operands[1].text:  # a + -b
                 return Text(f"{operands[0].within(ADD)} - {operands[1].text[1:]}", ADD)
         return self.expression(tree, args, eq)
 
