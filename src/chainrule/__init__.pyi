@@ -11,6 +11,7 @@ from .tensor import Tensor as Tensor
 from .ops.native import batch_norm_with_update as _batch_norm_with_update
 from .ops.native import native_batch_norm_legit as _native_batch_norm_legit
 from .ops.arithmetic import abs as abs
+from .ops.arithmetic import abs as absolute
 from . import accelerator as accelerator
 from .ops.trigonometric import acos as acos
 from .ops.trigonometric import acosh as acosh
@@ -35,7 +36,13 @@ from .ops.moments import aminmax as aminmax
 from .ops.polar import angle as angle
 from .ops.reduce import any as any
 from .creation import arange as arange
+from .ops.trigonometric import acos as arccos
+from .ops.trigonometric import acosh as arccosh
+from .ops.trigonometric import asin as arcsin
+from .ops.trigonometric import asinh as arcsinh
+from .ops.trigonometric import atan as arctan
 from .ops.pointwise import atan2 as arctan2
+from .ops.trigonometric import atanh as arctanh
 from .ops.extremes import argmax as argmax
 from .ops.extremes import argmin as argmin
 from .ops.ordering import argsort as argsort
@@ -100,6 +107,7 @@ from .ops.joining import combinations as combinations
 from .compiler import compile as compile
 from .ops.complex import complex as complex
 from .ops.shape import cat as concat
+from .ops.shape import cat as concatenate
 from .ops.complex import conj as conj
 from .ops.complex import conj_physical as conj_physical
 from .ops.padding import constant_pad_nd as constant_pad_nd
@@ -141,6 +149,7 @@ from .ops.cumulative import diff as diff
 from .ops.special import digamma as digamma
 from .ops.distances import dist as dist
 from .ops.arithmetic import div as div
+from .ops.arithmetic import div as divide
 from .ops.linalg import dot as dot
 from .ops.dropout import plain_dropout as dropout
 from .ops.dropout import plain_dropout_ as dropout_
@@ -194,9 +203,12 @@ from .ops.index import gather as gather
 from .ops.truths import gcd as gcd
 from .ops.comparison import ge as ge
 from .ops.factors import geqrf as geqrf
+from .ops.linalg import outer as ger
 from .dtypes import get_default_dtype as get_default_dtype
 from .random.generator import get_rng_state as get_rng_state
 from .ops.cumulative import gradient as gradient
+from .ops.comparison import gt as greater
+from .ops.comparison import ge as greater_equal
 from .ops.sampler import grid_sampler as grid_sampler
 from .ops.sampler import grid_sampler as grid_sampler_2d
 from .ops.sampler import grid_sampler as grid_sampler_3d
@@ -260,6 +272,8 @@ from .ops.truths import lcm as lcm
 from .ops.pointwise import ldexp as ldexp
 from .ops.comparison import le as le
 from .ops.blends import lerp as lerp
+from .ops.comparison import lt as less
+from .ops.comparison import le as less_equal
 from .ops.special import lgamma as lgamma
 from . import linalg as linalg
 from .creation import linspace as linspace
@@ -306,10 +320,12 @@ from .ops.extremes import min as min
 from .ops.choice import minimum as minimum
 from .ops.linalg import mm as mm
 from .ops.ordering import mode as mode
+from .ops.shape import movedim as moveaxis
 from .ops.shape import movedim as movedim
 from .ops.ordering import msort as msort
 from .ops.arithmetic import mul as mul
 from .ops.random import multinomial as multinomial
+from .ops.arithmetic import mul as multiply
 from .ops.linalg import mv as mv
 from .ops.special import mvlgamma as mvlgamma
 from .ops.truths import nan_to_num as nan_to_num
@@ -327,6 +343,7 @@ from .ops.native import native_group_norm as native_group_norm
 from .ops.native import native_layer_norm as native_layer_norm
 from .ops.comparison import ne as ne
 from .ops.arithmetic import neg as neg
+from .ops.arithmetic import neg as negative
 from .ops.pointwise import nextafter as nextafter
 from . import nn as nn
 from .modes import no_grad as no_grad
@@ -335,6 +352,7 @@ from .ops.counting import nonzero_static as nonzero_static
 from .ops.statistics import norm as norm
 from .ops.weight_norm import norm_except_dim as norm_except_dim
 from .sampling import normal as normal
+from .ops.comparison import ne as not_equal
 from .ops.queries import numel as numel
 from .creation import ones as ones
 from .creation import ones_like as ones_like
@@ -436,6 +454,7 @@ from .ops.moments import std_mean as std_mean
 from .ops.spectrogram import stft as stft
 from .device import strided as strided
 from .ops.arithmetic import sub as sub
+from .ops.arithmetic import sub as subtract
 from .ops.reduce import sum as sum
 from .ops.spectral import old_svd as svd
 from .ops.factors import svd_lowrank as svd_lowrank

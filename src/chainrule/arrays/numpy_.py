@@ -224,6 +224,8 @@ def stop(x: Any) -> Any:
 
 
 def expand_dims(x: Any, *, axis: int) -> Any:
+    if not hasattr(x, "shape"):
+        return np.expand_dims(x, axis)
     shape = x.shape
     at = axis if axis >= 0 else axis + len(shape) + 1
     return x.reshape((*shape[:at], 1, *shape[at:]))

@@ -8,6 +8,14 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "adaptive_avg_pool1d adaptive_max_pool1d",
         "",
     ),
+    "aliases": (
+        "absolute arccos arccosh arcsin arcsinh arctan arctanh concatenate divide ger greater greater_equal "
+        "less less_equal moveaxis multiply negative not_equal subtract",
+        "absolute absolute_ arccos arccos_ arccosh arccosh_ arcsin arcsin_ arcsinh arcsinh_ arctan arctan_ "
+        "arctanh arctanh_ divide divide_ ger greater greater_ greater_equal greater_equal_ less less_ "
+        "less_equal less_equal_ moveaxis multiply multiply_ negative negative_ not_equal not_equal_ subtract "
+        "subtract_",
+    ),
     "alignment": (
         "ctc_loss",
         "",
