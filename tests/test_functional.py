@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -334,3 +335,14 @@ def test_a_wrong_rule_is_found() -> None:
     assert F(torch).vjp(Doubled.apply, x, x)[1].tolist() == (3 * X).tolist()
     assert F(torch).jvp(Doubled.apply, x, x)[1].tolist() == (3 * X).tolist()
     assert F(torch).jacobian(Doubled.apply, x, vectorize=False).tolist() == (3 * np.eye(2)).tolist()
+
+
+@pytest.mark.parametrize("n", [1, 20, 5000])
+def test_relu_of_ends_of_the_number_line(n: int) -> None:
+    """Short and long arrays take different ways: the same numbers, with PyTorch's sign of 0."""
+    ends = torch.tensor([-0.0, 0.0, 1.0, -1.0, math.nan, math.inf, -math.inf]).repeat(n)
+    found = torch.relu(ends)
+    assert found[:7].tolist()[:4] == [0, 0, 1, 0]
+    assert found.signbit()[:7].tolist()[:4] == [True, False, False, False]
+    assert math.isnan(found[4])
+    assert found[5:7].tolist() == [math.inf, 0]

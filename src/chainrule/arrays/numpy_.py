@@ -265,7 +265,9 @@ def peak(x: Any, *, axis: Any) -> Any:
 
 
 def relu(x: Any) -> Any:
-    return np.maximum(x, 0, dtype=x.dtype)
+    if x.size > 2**12 and x.dtype.kind == "f":
+        return x.clip(0, math.inf)  # takes a third of the time of maximum, for the same numbers
+    return np.maximum(0, x, dtype=x.dtype)  # in this order -0 stays, as in PyTorch
 
 
 def floor_divide(x: Any, y: Any) -> Any:

@@ -37,7 +37,7 @@ class Relu(Elementwise):
     forward = lambda xp, x: xp.relu(x)
     d_x = lambda xp, out: xp.astype(out != 0, out.dtype)
     real_only = NotImplementedError("clamp is not supported for complex types")
-    scalar = "{x} if not ({x} <= 0) else 0"
+    scalar = "{x} if not ({x} < 0) else 0"
     samples = [(([[0.5, -1.25], [2.0, -0.7]],), {}), ((1.5,), {})]
 
     def prepare(self, arrays: Any, params: Any) -> Any:
