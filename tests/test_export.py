@@ -181,7 +181,7 @@ def random_functions(n: int) -> list[Callable[[Any, Any], Any]]:
 
 
 def test_parentheses_of_random_functions_in_python() -> None:
-    for number, f in enumerate(random_functions(200)):
+    for number, f in enumerate(random_functions(120)):
         for d in (0, 1):
             source, scope = export(f, derivative=d, name="f"), {}
             exec(source, scope)

@@ -88,7 +88,8 @@ class Scalars:
             case ast.UnaryOp(ast.USub(), operand):
                 x = self.expression(operand, args, eq)
                 if x.binds >= TIMES and "%" not in x.text:  # -a*b is -(a*b), to the last bit
-                    return Text(f"-{x.text}", min(x.binds, SIGN))
+                    twice = x.text.startswith("-")  # --x means another thing in C
+                    return Text(x.text[1:], TIMES) if twice else Text(f"-{x.text}", min(x.binds, SIGN))
                 return Text(f"-({x.text})", SIGN)
             case ast.UnaryOp(ast.Not(), operand):
                 return self.negated(self.expression(operand, args, eq))
