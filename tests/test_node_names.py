@@ -54,6 +54,8 @@ COMPOSITES: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", COMPOSITES)
 def test_several_operations_look_like_one(T: Any, name: str) -> None:
+    if name.startswith("LinalgLu"):
+        pytest.importorskip("scipy")
     x, w = T.tensor([[1.0, 3.0], [2.0, 0.5]], requires_grad=True), T.tensor([1.0, 2.0], requires_grad=True)
     found = COMPOSITES[name](T, x * 1, w)
     node = found.grad_fn
