@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-import traceback
 import warnings
-from pathlib import Path
+from os.path import dirname
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,14 @@ from .engine import ruled
 from .modes import Mode, change, current
 from .node import Box, Node
 
-_HERE = str(Path(__file__).parent)
+_HERE = dirname(__file__)
 tracers: list[Any] = []  # those who trace nan now, in whatever thread
 
 
 def forward_lines() -> list[str]:
     """The lines that led here, as a traceback shows them, the user's last."""
+    import traceback
+
     frames = traceback.extract_stack()
     while frames and frames[-1].filename.startswith((_HERE, "<rule>")):  # how it is carried out is nobody's concern
         frames.pop()

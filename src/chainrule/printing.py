@@ -8,25 +8,17 @@ of them (digits, notation, width), lay the styled numbers out in nested brackets
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
+    Array = NDArray[Any]
 
-@dataclass
-class _Options:
-    precision: int = 4
-    threshold: float = 1000
-    edgeitems: int = 3
-    linewidth: int = 80
-    sci_mode: bool | None = None
-
-
-_options = _Options()
+_options = SimpleNamespace(precision=4, threshold=1000, edgeitems=3, linewidth=80, sci_mode=None)
 
 _PROFILES: dict[str, dict[str, float]] = {
     "default": {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80},
@@ -67,7 +59,7 @@ def get_printoptions() -> dict[str, Any]:
     >>> get_printoptions()["linewidth"]
     80
     """
-    return asdict(_options)
+    return dict(vars(_options))
 
 
 # --- Styles: how a single number is written -----------------------------------------------------
@@ -82,8 +74,7 @@ class _Style(Protocol):
     def __call__(self, value: Any) -> str: ...
 
 
-@dataclass(frozen=True)
-class _RealStyle:
+class _RealStyle(NamedTuple):
     """A format spec, padded on the left to ``width``; ``dot`` marks whole floats (``3.``)."""
 
     spec: str
@@ -105,8 +96,7 @@ class _RealStyle:
         return _RealStyle(self.spec, self.dot, max((len(self(end)) for end in ends), default=1))
 
 
-@dataclass(frozen=True)
-class _ComplexStyle:
+class _ComplexStyle(NamedTuple):
     real: _RealStyle
     imag: _RealStyle
 
@@ -121,8 +111,7 @@ class _ComplexStyle:
         return f"{self.real(value.real)}{sign}{imag}j"
 
 
-@dataclass(frozen=True)
-class _TextStyle:
+class _TextStyle(NamedTuple):
     """Formulas, as they print themselves."""
 
     width: int

@@ -11,7 +11,7 @@ import functools
 import sys
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from pathlib import Path
+from os.path import dirname
 from threading import Lock
 from types import CodeType
 from typing import Any, TypeVar
@@ -28,7 +28,7 @@ from .applied import Applied
 F = TypeVar("F", bound=Callable[..., Any])
 Note = tuple[int, CodeType, int]  # a node's number, and the place in the code that it was made for
 
-_HERE = str(Path(__file__).parents[1])
+_HERE = dirname(dirname(__file__))
 _LAST = (1 << 18) - 1  # of so many of the last nodes the lines are known
 _next = nodes.next_seq
 _notes: dict[int, Note] = {}
