@@ -149,11 +149,16 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None
     return _clamped(_clamp, input, min, max)
 
 
+_BOUNDS = {type(None), int, float}  # the types of bounds that may stay as they are
+
+
 def _clamped(prim: Primitive, input: Tensor, min: Any, max: Any) -> Tensor:
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     if input._dtype.kind == "c":
         raise errors.not_of_complex(_clamp.real_only, input._dtype)
+    if not {type(min), type(max)} <= _BOUNDS:
+        min, max = (b if b is None else lift(prim, 1, b, (input, b)) for b in (min, max))
     if isinstance(min, Tensor) or isinstance(max, Tensor):
         return _within[prim.label](input, min, max)
     if input._dtype.kind in "iub" and any(isinstance(b, float) for b in (min, max)):

@@ -281,7 +281,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Te
                 f"{list(shape)}."
             ), "layer", input, weight,
         )  # fmt: skip
-    if dtype_of(input._a) != dtype_of(weight._a) and bias is not None:
+    if input._a.dtype is not weight._a.dtype and bias is not None and input._dtype != weight._dtype:
         raise explained(
             RuntimeError(
                 f"mat1 and mat2 must have the same dtype, but got {errors.scalar_type(input._dtype)} and "
