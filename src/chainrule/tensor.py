@@ -302,9 +302,8 @@ class Tensor(Holder):
         inputs: Any = None,
     ) -> None:  # fmt: skip
         """Add this tensor's gradient into ``.grad`` of every leaf it depends on; see ``autograd.backward``."""
-        transforms.forbid(transforms.NO_BACKWARD)
         if gradient is None and not create_graph and inputs is None and type(self) is Tensor and self._rg and (
-            type(self._node) is not Nowhere and _level() is None
+            type(self._node) is not Nowhere and _level() is None and not transforms.running()
         ):  # fmt: skip
             g = _backward.one(self)
             if g is not None:
