@@ -6,8 +6,11 @@ import math
 from collections.abc import Callable
 
 
-def binomial(n: float, p: float, u: Callable[[], float]) -> float:
-    """How many of ``n`` trials succeed, each with probability ``p``; nan for a ``p`` of nan."""
+def binomial(n: float, p: float, u: Callable[[], float], rounded: Callable[[float], float] = float) -> float:
+    """How many of ``n`` trials succeed, each with probability ``p``; nan for a ``p`` of nan.
+
+    ``rounded`` gives a number in the precision of both: PyTorch multiplies them in it, and goes on in double.
+    """
     if n <= 0 or p <= 0:
         return 0.0
     if p >= 1:
@@ -15,8 +18,8 @@ def binomial(n: float, p: float, u: Callable[[], float]) -> float:
     if p != p or not math.isfinite(n):
         return p if p != p else n
     if p > 0.5:
-        return n - binomial(n, 1 - p, u)
-    return _by_rejection(n, p, u) if n * p >= 10 else _by_waiting(n, p, u)
+        return n - binomial(n, 1 - p, u, rounded)
+    return _by_rejection(n, p, u, rounded(n * p)) if n * p >= 10 else _by_waiting(n, p, u)
 
 
 def _by_waiting(n: float, p: float, u: Callable[[], float]) -> float:
@@ -30,12 +33,12 @@ def _by_waiting(n: float, p: float, u: Callable[[], float]) -> float:
         successes += 1
 
 
-def _by_rejection(n: float, p: float, u: Callable[[], float]) -> float:
+def _by_rejection(n: float, p: float, u: Callable[[], float], mean: float) -> float:
     """Transformed rejection with squeeze (Hörmann, 1993)."""
     deviation = math.sqrt(n * p * (1 - p))
     b = 1.15 + 2.53 * deviation
     a = -0.0873 + 0.0248 * b + 0.01 * p
-    centre, bound = n * p + 0.5, 0.92 - 4.2 / b
+    centre, bound = mean + 0.5, 0.92 - 4.2 / b
     odds, alpha, mode = p / (1 - p), (2.83 + 5.1 / b) * deviation, math.floor((n + 1) * p)
     while True:
         x, y = u() - 0.5, u()

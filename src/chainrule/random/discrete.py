@@ -212,7 +212,7 @@ class Discrete(Continuous):
         pairs = zip(*(a.ravel().astype(np.float64).tolist() for a in (counts, chances)), strict=True)
         with self._lock:
             ahead = Ahead(self)
-            found = [binomial(n, p, ahead) for n, p in pairs]
+            found = [binomial(n, p, ahead, lambda x: float(counts.dtype.type(x))) for n, p in pairs]
             ahead.close()
         return np.array(found, np.float64).astype(to).reshape(counts.shape)
 
