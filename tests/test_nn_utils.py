@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -18,12 +20,13 @@ def double(layer: nn.Module) -> nn.Module:
     return layer.double().eval()
 
 
-LAYERS: list[Callable[[], nn.Module]] = [
+needs_scipy = pytest.mark.skipif(importlib.util.find_spec("scipy") is None, reason="matrix_exp needs SciPy")
+LAYERS: list[Any] = [
     lambda: parametrizations.weight_norm(double(nn.Linear(3, 2))),
     lambda: parametrizations.weight_norm(double(nn.Linear(3, 2)), dim=1),
     lambda: parametrizations.weight_norm(double(nn.Linear(3, 2)), dim=None),
     lambda: parametrizations.spectral_norm(double(nn.Linear(3, 2))),
-    lambda: parametrizations.orthogonal(double(nn.Linear(3, 3))),
+    pytest.param(lambda: parametrizations.orthogonal(double(nn.Linear(3, 3))), marks=needs_scipy),
     lambda: parametrizations.orthogonal(double(nn.Linear(3, 3)), orthogonal_map="cayley"),
     lambda: prune.l1_unstructured(double(nn.Linear(3, 2)), "weight", 2),
 ]  # fmt: skip
@@ -60,6 +63,7 @@ def test_the_cache_ends_with_its_context() -> None:
     assert layer.weight is not kept
 
 
+@needs_scipy
 def test_training_keeps_a_matrix_orthogonal() -> None:
     torch.manual_seed(0)
     layer = parametrizations.orthogonal(nn.Linear(4, 4, dtype=torch.float64))
