@@ -15,7 +15,7 @@ import numpy as np
 from .layout import scratch
 
 _BLOCK = 2**16  # how many weights to compute at a time
-_SAFE = 40.0  # exp of what is within is far from over- and underflow, also summed up
+_SAFE = 10.0  # exp of what is within is far from over- and underflow, also summed up and times large or small values
 
 
 def attend(xp: Any, q: Any, k: Any, v: Any, mask: Any, scale: float) -> Any:
@@ -51,7 +51,7 @@ def attend_back(xp: Any, g: Any, out: Any, q: Any, k: Any, v: Any, mask: Any, sc
 def attend_numpy(q: Any, k: Any, v: Any, mask: Any, scale: float) -> Any:
     """:func:`attend`."""
     out = np.empty((*q.shape[:-1], v.shape[-1]), q.dtype)
-    flat = out.reshape(-1, *out.shape[-2:])
+    flat = _flat(out)
     q, k, v = _flat(q) * scale, _flat(k), _flat(v)
     for part, e, total, _ in _blocks(q, k, _masks(mask, out.shape[:-2])):
         np.matmul(e, v[part], out=flat[part])
@@ -79,7 +79,7 @@ def attend_back_numpy(g: Any, out: Any, q: Any, k: Any, v: Any, mask: Any, scale
 
 def _flat(x: Any) -> Any:
     """``x`` with one axis of batches, in one piece of memory, as BLAS wants it."""
-    return np.ascontiguousarray(x).reshape(-1, *x.shape[-2:])
+    return np.ascontiguousarray(x).reshape(math.prod(x.shape[:-2]), *x.shape[-2:])
 
 
 def _masks(mask: Any, lead: tuple[int, ...]) -> Any:

@@ -106,6 +106,11 @@ def _alike(query: Tensor, key: Tensor, value: Tensor) -> bool:
     return real and len(q) == 4 and q[:2] == k[:2] == v[:2] and q[3] == k[3] == v[3] and k[2] == v[2]
 
 
+def _constant(mask: Tensor) -> bool:
+    """Whether no derivative can be asked for with respect to a mask: of truth values, or of plain numbers."""
+    return mask._dtype.kind == "b" or (type(mask) is Tensor and type(mask._a) is np.ndarray and not mask._rg)
+
+
 def _c_name(t: Tensor) -> str:
     return {"float32": "float", "float64": "double", "int64": "long int", "int32": "int"}.get(
         str(t._dtype), str(t._dtype)
@@ -143,7 +148,7 @@ def scaled_dot_product_attention(
             )
         key, value = repeat_interleave(key, heads // of_key, -3), repeat_interleave(value, heads // of_value, -3)
     scale = 1 / math.sqrt(query._shape[-1]) if scale is None else scale
-    if not dropout_p and _alike(query, key, value) and (attn_mask is None or not attn_mask._rg):
+    if not dropout_p and _alike(query, key, value) and (attn_mask is None or _constant(attn_mask)):
         if is_causal:
             attn_mask = wrap(np.tri(query._shape[-2], key._shape[-2], dtype=bool))
         if attn_mask is None:
