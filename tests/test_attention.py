@@ -33,9 +33,9 @@ def test_weights_neither_lift_nor_sink_values(sign: int, size: float) -> None:
 
 
 def test_masks_that_are_learned_inside_vmap() -> None:
-    torch.manual_seed(0)
-    q, k, v = (torch.randn(2, 2, 3, 4, dtype=torch.float64) for _ in range(3))
-    masks = torch.randn(4, 3, 3, dtype=torch.float64)
+    g = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(2, 2, 3, 4, dtype=torch.float64, generator=g) for _ in range(3))
+    masks = torch.randn(4, 3, 3, dtype=torch.float64, generator=g)
 
     def written_out(mask: Any) -> Any:
         return torch.softmax(q @ k.mT / 2 + mask, -1) @ v
