@@ -21,6 +21,7 @@ import numpy as np
 from .. import anomaly
 from .. import node as nodes
 from ..node import Box, Nowhere
+from ..quiet import quietly, reset_errors
 from ..random import default_generator
 from ..tensor import Tensor
 from .applied import Applied
@@ -185,7 +186,13 @@ def is_finite(a: Any) -> bool:
         return True
     if a.ndim and a.flags.c_contiguous:  # one pass without another array; a sum of squares may overflow, and then ...
         flat = a.reshape(-1)
-        if np.isfinite(np.dot(flat, flat)):
+        for token in quietly:
+            try:
+                square = np.dot(flat, flat)
+            finally:
+                reset_errors(token)
+            break
+        if np.isfinite(square):
             return True
     return bool(np.isfinite(a).all())
 

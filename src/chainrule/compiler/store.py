@@ -123,7 +123,7 @@ def _folder() -> Path | None:
 def _checked(place: str) -> Path | None:
     why = "it belongs to another user, or others may write to it"
     try:
-        folder = Path(place) if place else _usual()
+        folder = (Path(place) if place else _usual()).absolute()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if _private(os.stat(folder)):
             return folder

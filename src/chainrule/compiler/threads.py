@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 WORTH = 120_000.0  # nanoseconds of work from which waking a thread pays
+_AGAIN = 0.01  # seconds after which the results are counted, should nobody have said anything
 _STRETCHES = 4  # per thread, so that one that is held up does not hold up all
 
 _jobs: SimpleQueue[_Job] = SimpleQueue()
@@ -28,20 +29,28 @@ def count() -> int:
 
 
 class _Job:
-    """Calls of one kernel over stretches of blocks; ``done`` gets each one's result, or the error it raised."""
+    """Calls of one kernel over stretches of blocks.
 
-    __slots__ = ("args", "done", "kernel", "stretches")
+    ``results`` gets what each gave, or the error it raised, exactly once, whatever interrupts it; ``done`` then says so.
+    """
+
+    __slots__ = ("args", "done", "kernel", "results", "stretches")
 
     def __init__(self, kernel: Callable[..., Any], stretches: Iterator[tuple[int, int]], args: tuple[Any, ...]) -> None:
         self.kernel, self.stretches, self.args = kernel, stretches, args
-        self.done: SimpleQueue[Any] = SimpleQueue()
+        self.results: list[Any] = []
+        self.done: SimpleQueue[None] = SimpleQueue()
 
     def work(self) -> None:
+        result: Any
         for first, last in self.stretches:  # a list's iterator: two threads never get the same item
             try:
-                self.done.put(self.kernel(first, last, *self.args))
+                result = self.kernel(first, last, *self.args)
             except BaseException as e:  # handed to the thread that waits
-                self.done.put(e)
+                result = e
+            finally:
+                self.results.append(result)
+                self.done.put(None)
 
 
 def _serve() -> None:
@@ -62,7 +71,10 @@ def _start(wanted: int) -> None:
 
 
 def share(kernel: Callable[..., Any], blocks: int, args: tuple[Any, ...]) -> bool:
-    """``kernel(first, last, *args)`` over all blocks, on all cores; whether some call returned True."""
+    """``kernel(first, last, *args)`` over all blocks, on all cores; whether some call returned True.
+
+    Interrupted, it raises when all is done: nobody writes to the arrays after it has ended.
+    """
     helpers = min(count(), blocks) - 1
     if helpers < 1:
         return bool(kernel(0, blocks, *args))
@@ -73,10 +85,22 @@ def share(kernel: Callable[..., Any], blocks: int, args: tuple[Any, ...]) -> boo
     job = _Job(kernel, iter(list(zip(edges, edges[1:], strict=False))), args)
     for _ in range(helpers):
         _jobs.put(job)
-    job.work()
-    found = [job.done.get() for _ in range(n)]  # a helper that never came to it is not waited for
+    interrupted: BaseException | None = None
+    while True:
+        try:
+            while len(job.results) < n:  # a helper that never came to it is not waited for
+                job.work()
+                if len(job.results) < n:
+                    job.done.get(timeout=_AGAIN)
+            break
+        except Empty:
+            pass
+        except BaseException as e:  # a signal, with which what was said may be lost
+            interrupted = e
     job.args = ()
-    for result in found:
+    for result in job.results:
         if isinstance(result, BaseException):
             raise result
-    return any(found)
+    if interrupted is not None:
+        raise interrupted
+    return any(job.results)

@@ -89,6 +89,8 @@ def export(
     """
     if language not in LANGUAGES:
         raise ValueError(f"language must be one of {', '.join(map(repr, LANGUAGES))}, got {language!r}")
+    if name is not None and not _PLAIN.match(name):
+        raise ValueError(f"name must be a name of ASCII letters, digits and _, got {name!r}")
     arguments = _arguments(f)
     if unknown := sorted(set(shapes) - set(arguments)):
         raise ValueError(f"{', '.join(unknown)}: no such argument; the function takes {', '.join(arguments)}")

@@ -47,7 +47,8 @@ class Writer(Scalars):
     def __init__(self, task: Task) -> None:
         super().__init__()
         self.task, self.program = task, task.program
-        self.taken = {*_TAKEN.split(), *_HELPERS, task.title}
+        self.taken = {*_TAKEN.split(), *_HELPERS}
+        self.title = plain(task.title, self.taken)
         self.text: dict[Var, Text] = {}  # numbers
         self.arrays: dict[Var, Array] = {}
         self.names: dict[Var, str] = {}
@@ -98,7 +99,7 @@ class Writer(Scalars):
         head = f"/* {chr(10).join([says[0], *[f'   {s}' for s in says[1:]]])} */"
         parts = ["\n".join([head, "#include <math.h>"]), "\n".join(_HELPERS[h] for h in sorted(self.helpers))]
         function = [
-            f"{'double' if single else 'void'} {task.title}({', '.join(given)})",
+            f"{'double' if single else 'void'} {self.title}({', '.join(given)})",
             "{",
             *[f"    {b}" for b in body],
             "}",
@@ -330,6 +331,8 @@ class Writer(Scalars):
         have, want = eq.args[0].dtype.kind, eq.out.dtype.kind
         if want == "b":
             return Text(f"{x.within(COMPARE + 1)} != 0", COMPARE)
+        if want == "f" and have != "f":
+            return Text(f"(double){x.within(ATOM)}", SIGN)  # or a quotient would be of integers
         return Text(f"trunc({x.text})") if have == "f" and want in "iu" else x
 
     def call(self, name: str, args: list[Text]) -> Text:

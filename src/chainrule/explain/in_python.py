@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import keyword
 import math
+import re
 from typing import Any, Final
 
 import numpy as np
@@ -17,8 +18,11 @@ _HELPERS: Final = {
     "sign": "def sign(x):\n    return (x > 0) - (x < 0)",
     "sigmoid": "def sigmoid(x):\n    return 0.5 * (1.0 + tanh(0.5 * x))",
     "softplus": "def softplus(x):\n    return max(x, 0.0) + log1p(exp(-abs(x)))",
+    "maximum": "def maximum(x, y):\n    return x if x > y or x != x else y",
+    "minimum": "def minimum(x, y):\n    return x if x < y or x != x else y",
     "rint": "def rint(x):\n    return float(round(x))",
 }  # fmt: skip
+_NUMBER: Final = re.compile(r"-?[\d.]+(?:e[-+]?\d+)?\Z", re.ASCII)
 _ARRAY_HELPERS: Final = {
     "sigmoid": "def sigmoid(x):\n    return 0.5 * (1.0 + np.tanh(0.5 * x))",
     "softplus": "def softplus(x):\n    return np.logaddexp(x, 0.0)",
@@ -49,7 +53,8 @@ class _Writer(Scalars):
     def __init__(self, task: Task) -> None:
         super().__init__()
         self.task, self.program = task, task.program
-        self.taken = {*keyword.kwlist, *dir(builtins), *_IMPORTED, *_HELPERS, *_ARRAY_HELPERS, "np", "math", task.title}
+        self.taken = {*keyword.kwlist, *dir(builtins), *_IMPORTED, *_HELPERS, *_ARRAY_HELPERS, "np", "math"}
+        self.title = plain(task.title, self.taken)
         self.text: dict[Var, Text] = {}
         self.lines: list[str] = []
         self.uses = users(self.program.equations, self.program.outputs)
@@ -65,7 +70,7 @@ class _Writer(Scalars):
         head = [f"# {titled(self.task)}, written by chainrule.", *self.about(), *self.imports()]
         helpers = [self.helper(h) for h in sorted(self.helpers)]
         constants = [self.array(self.text[v].text, a) for v, a in self.program.constants.items() if a.ndim]
-        function = [f"def {self.task.title}({', '.join(self.arguments)}):", *[f"    {line}" for line in body]]
+        function = [f"def {self.title}({', '.join(self.arguments)}):", *[f"    {line}" for line in body]]
         parts = ["\n".join(head), *helpers, "\n".join(constants), "\n".join(function)]
         return "\n\n\n".join(filter(None, parts)) + "\n"
 
@@ -164,7 +169,7 @@ class _Numbers(_Writer):
 
     def call(self, name: str, args: list[Text]) -> Text:
         if name in ("max", "min"):
-            return Text(f"{name}({', '.join(a.text for a in args)})")
+            return self.extreme(name, *args)
         if name == "abs":
             return Text(f"abs({args[0].text})")
         if name == "mod":
@@ -174,6 +179,15 @@ class _Numbers(_Writer):
         else:
             self.used.add(name)
         return Text(f"{name}({', '.join(a.text for a in args)})")
+
+    def extreme(self, name: str, x: Text, y: Text) -> Text:
+        """The larger or smaller of two; Python's own gives nan for a nan that comes first, and so serves for a constant."""
+        if _NUMBER.match(x.text):
+            x, y = y, x
+        if not _NUMBER.match(y.text):
+            name = {"max": "maximum", "min": "minimum"}[name]
+            self.helpers.add(name)
+        return Text(f"{name}({x.text}, {y.text})")
 
 
 class _Arrays(_Writer):

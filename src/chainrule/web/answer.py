@@ -17,6 +17,7 @@ from ..explain.expression import ExpressionError
 from ..explain.markup import as_dict, as_mathml
 from ..explain.parsing import parse, parse_assignments
 from ..explain.plotting import limits
+from ..explain.refusals import refusal
 from ..explain.text import MAX_STEPS
 from ..language import get_language
 
@@ -57,7 +58,10 @@ def _answer(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     at: dict[str, float] = {}
     for name, text in written.items():
         try:
-            at |= {name: parse_assignments([f"{name}={text}"])[name]}
+            found = parse_assignments([f"{name}={text}"])
+            if len(found) > 1:
+                raise ExpressionError(refusal("not finite", name=name), text, text.index(",") + 1)
+            at |= found
         except ExpressionError as error:
             yield {"error": _refused(name, error)}
             return
@@ -66,8 +70,8 @@ def _answer(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"error": {"field": "formula", "code": "no variable"}}
         return
     target = read(request["formula"], [])._replace(at=at)
-    value, found = partials(formula, at, 1)
-    numbers = [{"by": name, "value": _json(p.value)} for name, p in zip(at, found, strict=True)]
+    value, slopes = partials(formula, at, 1)
+    numbers = [{"by": name, "value": _json(p.value)} for name, p in zip(at, slopes, strict=True)]
     yield {"result": {"name": "y", "value": _json(value)}, "derivatives": numbers}
     explanations = stages(target.function, *target.point, lang=get_language())
     yield _explained(next(explanations))

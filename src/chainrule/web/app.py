@@ -97,5 +97,8 @@ def _request(body: bytes) -> dict[str, Any] | None:
     lang, brief = asked.get("lang", "en"), asked.get("brief", False)
     if not known or lang not in LANGUAGES or type(brief) is not bool:
         return None
-    ends = ends and [float(v) for v in ends]
+    try:
+        ends = ends and [float(v) for v in ends]
+    except OverflowError:
+        return None
     return {"formula": formula, "at": at, "lang": lang, "by": by, "range": ends, "brief": brief}
