@@ -223,9 +223,9 @@ class Environment:
             keys = f"type({e}) is {self._hold(type(value))} and {keys}"
         self._expect(keys, label, f"{e}.clear(); {e}.update({self._keep({**value})})")
         for k, v in value.items():
-            if k == "lr" and id(value) in self._rates and type(v) is float:  # so that a scheduler may change it
+            if k == "lr" and id(value) in self._rates and isinstance(v, float):  # so that a scheduler may change it
                 self.numbers[f"{e}[{k!r}]"] = v, f"{label}[{k!r}]"
-                self._expect(f"type({e}[{k!r}]) is float", f"{label}[{k!r}]")
+                self._expect(f"isinstance({e}[{k!r}], float)", f"{label}[{k!r}]")
             else:
                 self._todo.append((f"{e}[{k!r}]", v, f"{label}[{k!r}]"))
 
@@ -317,8 +317,9 @@ class Environment:
             return
         self._class(type(value), type(value).__name__)
         held = self._hold(value)
-        if type(value).__module__.startswith("chainrule.optim."):
-            self._rates.update(map(id, getattr(value, "param_groups", ())))
+        optimizer = sys.modules.get("chainrule.optim.optimizer")  # if there is one, it has been imported
+        if optimizer is not None and isinstance(value, optimizer.Optimizer):
+            self._rates.update(map(id, value.param_groups))
         if hasattr(value, "__dict__"):
             space = self._hold(value.__dict__)
             self._attributes += [

@@ -24,6 +24,9 @@ class Hook(NamedTuple):
     with_kwargs: bool = False
     always_call: bool = False
 
+    def __getattr__(self, name: str) -> Any:  # to those who look through a module's hooks it is the function
+        return getattr(self.function, name)
+
 
 def register(hooks: dict[int, Any], hook: Any, prepend: bool) -> RemovableHandle:
     """Add ``hook`` at the end of ``hooks``, or in front of all that are there."""
