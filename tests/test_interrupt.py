@@ -13,6 +13,7 @@ import functools
 import gc
 import signal
 import sys
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ import pytest
 
 import chainrule as torch
 from chainrule import backward, engine, leaves, modes
+from chainrule.compiler import threads
 
 OURS = str(Path(torch.__file__).parent)
 
@@ -395,3 +397,25 @@ def test_signals_at_random(alarms: Callable[[float], None]) -> None:
     assert struck > 50
     assert held < 2**20
     check_usable(Problem())
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer signals here")
+def test_shared_work_is_finished_before_an_interrupt_is_raised(
+    alarms: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "count", lambda: 3)
+    rng, struck = np.random.default_rng(0), 0
+    for _ in range(400):
+        seen: list[int] = []  # the ends of the stretches; insert() is C, and whole, as a kernel is
+        try:
+            alarms(rng.uniform(1e-5, 3e-4))
+            threads.share(seen.insert, 24, ())
+            alarms(0)
+        except Interrupt:
+            struck += 1
+        alarms(0)
+        now = len(seen)
+        assert now in (0, 12)
+        time.sleep(1e-4)
+        assert len(seen) == now
+    assert struck

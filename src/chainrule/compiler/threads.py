@@ -83,11 +83,12 @@ def share(kernel: Callable[..., Any], blocks: int, args: tuple[Any, ...]) -> boo
     n = min(blocks, (helpers + 1) * _STRETCHES)
     edges = [blocks * i // n for i in range(n + 1)]
     job = _Job(kernel, iter(list(zip(edges, edges[1:], strict=False))), args)
-    for _ in range(helpers):
-        _jobs.put(job)
     interrupted: BaseException | None = None
     while True:
         try:
+            while helpers:
+                helpers -= 1
+                _jobs.put(job)
             while len(job.results) < n:  # a helper that never came to it is not waited for
                 job.work()
                 if len(job.results) < n:
