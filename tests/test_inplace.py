@@ -240,6 +240,43 @@ def one_of_several_views_of_a_written_base(T: Any) -> None:
     v * 2
 
 
+@refused("Output 1 of Unbind is a view and its base or another view of its base has been modified inplace")
+def one_of_several_views_of_a_base_detached_and_written(T: Any) -> None:
+    _, b = inner(T)
+    v = b.unbind()[1]
+    b.detach_()
+    b.sigmoid_()
+    v * 2
+
+
+@refused("A view was created in no_grad mode and its base or another view of its base has been modified inplace")
+def saved_view_of_a_base_that_came_to_require_grad(T: Any) -> None:
+    b = T.ones(2, 3)
+    v = b.unbind()[0]
+    v.detach().neg_()
+    y = v * leaf(T)
+    b.requires_grad_()
+    y.sum().backward()
+
+
+@refused("a view of a leaf Variable that requires grad is being used in an in-place operation")
+def view_of_a_base_detached_after_a_write(T: Any) -> None:
+    _, b = inner(T)
+    v, w = b[:], b[1:]
+    v.fill_(1.5)
+    b.detach_()
+    w.mul_(-1)
+
+
+@refused("leaf variable has been moved into the graph interior")
+def view_that_was_a_leaf_of_a_written_base(T: Any) -> None:
+    b = T.ones(3)
+    v = b[:2].requires_grad_()
+    y = v * 2
+    b.mul_(leaf(T))
+    y.sum().backward()
+
+
 @refused("Can't detach views in-place")
 def view_detached_in_place(T: Any) -> None:
     inner(T)[1][0].detach_()

@@ -270,6 +270,61 @@ def flag_is_passed_to_views(T: Any) -> Any:
     return before, during, v.requires_grad, v.is_leaf
 
 
+@works(True, "AsStridedBackward0", None, [2.0, 2.0], [2.5, 2.5, 2.5], False)
+def view_of_a_base_detached_after_a_write(T: Any) -> Any:
+    _, b = inner(T)
+    v, w = b[:2], b[1:]
+    v.fill_(1.5)
+    b.detach_()
+    (g,) = T.autograd.grad((w * 2).sum(), w)
+    x = leaf(T)
+    (w.sum() * x).sum().backward()
+    return w.requires_grad, w.grad_fn.name(), w.grad_fn.next_functions[0][0], g, x.grad, b.requires_grad
+
+
+@works(None, [2.0])
+def view_of_a_base_detached_before_a_write(T: Any) -> Any:
+    a, b = inner(T, 1)
+    v = b.view(1)
+    b.detach_()
+    b.mul_(2)
+    v.sum().backward()
+    return a.grad, v
+
+
+@works(False, True, True)
+def views_of_a_detached_base_without_a_history(T: Any) -> Any:
+    b = T.ones(3)
+    v = b[:2]
+    b.mul_(leaf(T))
+    b.detach_()
+    before = v.requires_grad
+    b.requires_grad_()
+    return before, v.requires_grad, v.grad_fn is not None
+
+
+@works(True, [1.0, 1.0, 1.0], None)
+def view_without_a_history_becomes_a_leaf(T: Any) -> Any:
+    a = leaf(T)
+    with T.no_grad():
+        v, w = a.view(3), a.view(3)
+    v.requires_grad_()
+    v.sum().backward()
+    a.detach().mul_(2)
+    return w.requires_grad_(False).requires_grad, v.grad, a.grad
+
+
+@works(None)
+def product_of_a_view_without_a_history_that_is_written_over(T: Any) -> Any:
+    a, b = inner(T)
+    with T.no_grad():
+        v = b.view(3)
+    y = v * v
+    b.neg_()
+    y.sum().backward()
+    return a.grad
+
+
 @works([2.0, 2.0, 2.0])
 def out_without_grad(T: Any) -> Any:
     a = leaf(T)

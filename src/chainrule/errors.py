@@ -197,6 +197,10 @@ DETACHED = (
     "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_(). This is not supported, please "
     "use out-of-place `.detach()` instead"
 )
+MOVED_INSIDE = (
+    "leaf variable has been moved into the graph interior"
+    "\nIt is a view, and its base was written to since. Make the leaf a copy: x = base[...].clone().requires_grad_()."
+)
 OVERLAPS = (
     "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
     "location. Please clone() the tensor before performing the operation."

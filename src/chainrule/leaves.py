@@ -11,6 +11,7 @@ import numpy as np
 from . import dtypes, errors
 from .arrays.namespace import dtype_of, is_numpy, namespace
 from .engine import of_many, of_one
+from .errors import explained
 from .meta import Inference, meta
 from .modes import current
 from .node import Box, Node, RemovableHandle
@@ -66,6 +67,8 @@ def deposit(sweep: Any, totals: dict[Any, Any]) -> None:
             g = _hooks_before(sweep, leaf, g)
             if g is None:
                 continue
+            if leaf._rg and not leaf.is_leaf:  # a view that was a leaf of its own, until its base was written to
+                raise explained(RuntimeError(errors.MOVED_INSIDE))
             hooked.append((leaf, g))
         if not recorded:
             g = g._a  # without its tangent, as PyTorch

@@ -19,6 +19,7 @@ class Meta:
     seen = 0  # what the version counter said when this view's history was noted
     views: list[weakref.ref[Any]] | None = None
     behind: list[weakref.ref[Any]] = []  # those of them whose history is of the past
+    cut = False  # a base that was told not to require grad, while views of it may have a history
     retains = False
     grad_dtype: tuple[Any] | None = None  # holds the dtype that a leaf's gradient is to have, if that was said
     hooks: dict[int, Callable[..., Any]] = {}  # a leaf's, by when they are called: on its cotangent,

@@ -126,7 +126,7 @@ class Tensor(Holder):
         if node is not None:
             raise RuntimeError(errors.NOT_A_LEAF)
         self._rg = value
-        if self._meta is not None and self._meta.views:
+        if self._meta is not None and self._meta.views is not None:
             self._tell_views()
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
@@ -144,9 +144,9 @@ class Tensor(Holder):
                     f"\nThis one is {self.dtype}. Convert it first: x = x.float().requires_grad_()."
                 )
             )
-        if not (requires_grad and self._rg):  # where nothing changes, nobody looks at the history
-            if self.is_leaf or not requires_grad:
-                self.requires_grad = requires_grad
+        node = node_slot.__get__(self)
+        if not requires_grad or node is None or type(node) is Nowhere:  # to what has a history this says nothing new
+            self.requires_grad = requires_grad
         return self
 
     @property
@@ -293,7 +293,7 @@ class Tensor(Holder):
             )
         self._cell()  # backward looks closer at what has one: a saved value may have lost its history here
         self._node, self._rg = None, False
-        if self._meta is not None and self._meta.views:
+        if self._meta is not None and self._meta.views is not None:
             self._tell_views()
         return self
 

@@ -143,12 +143,20 @@ def leave_behind(root: Tensor) -> None:
     m = root._meta
     views, m.views = m.live_views(), []
     for view in views:
-        if type(view) in behind:
-            view._rg = True
-            view.__class__ = behind[type(view)]
-            note_behind(m, view)
+        if root._rg or node_slot.__get__(view) is not None:
+            fall_behind(m, view)
         else:
-            follow_base(view)
+            m.views.append(weakref.ref(view))
+
+
+def fall_behind(m: Meta, view: Tensor) -> None:
+    if type(view) not in behind:
+        follow_base(view)
+        return
+    if not view._rg:
+        view._rg, view._node = True, Nowhere()
+    view.__class__ = behind[type(view)]
+    note_behind(m, view)
 
 
 def note_behind(m: Meta, view: Tensor) -> None:
@@ -163,8 +171,12 @@ def note_behind(m: Meta, view: Tensor) -> None:
 def follow_base(view: Tensor) -> None:
     """Give a view of a rewritten base the history it now has: the base's, then the way from it."""
     m = view._meta
+    base = m.base
+    if not base._rg:  # it was detached since: the view has a history still, but one that leads nowhere
+        base = wrap(base._a, base._rank)
+        base._rg, base._node = True, Nowhere()
     with modes.enable_grad():
-        fresh = table["AsStrided"](m.base, chain=m.chain)
+        fresh = table["AsStrided"](base, chain=m.chain)
     if m.retains:
         retain_anew(view, fresh._node)
     view._node, view._rg = fresh._node, fresh._rg
@@ -174,15 +186,21 @@ def follow_base(view: Tensor) -> None:
 
 def tell_views(root: Tensor) -> None:
     """Note in every view of a base that was told to require grad, or not to, that they now do, or do not."""
-    for view in root._meta.live_views():
-        if type(view._node) is Nowhere and not root._rg:
-            view._rg, view._node = False, None
-        elif root._rg and not view._rg:
-            view._rg = True
-            if view._meta.seen == view._version:
-                view._node = Nowhere()
-            else:
-                view.__class__ = behind[type(view)]
+    m = root._meta
+    m.cut = not root._rg
+    views, m.views = m.all_views(), []
+    for view in views:
+        if root._rg and not view._rg:
+            if view._meta.seen != view._version:
+                fall_behind(m, view)
+                continue
+            view._rg, view._node = True, Nowhere()
+        elif not root._rg:
+            node = node_slot.__get__(view)
+            if node is None or type(node) is Nowhere:  # it has no history but the base's; it may be a leaf of its own
+                view._rg, view._node = view._rg and node is None, None
+        if not isinstance(view, Behind):
+            m.views.append(weakref.ref(view))
 
 
 setattr(Tensor, "_tell_views", tell_views)  # noqa: B010

@@ -136,7 +136,7 @@ def written(x: Tensor, result: Tensor | None) -> None:
         refs: list[Any] = cell[1:]
         for ref in refs:
             root = ref()
-            if root is not None and root._rg and root._meta.views:
+            if root is not None and (root._rg or root._meta.cut) and root._meta.views:
                 leave_behind(root)
         if x._meta is not None and x._meta.retains and not x._meta.created:
             x._node  # noqa: B018  rebuilds the history now, which takes what is retained with it

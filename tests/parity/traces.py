@@ -23,7 +23,6 @@ ACCEPTED = {
     "one node": "the views of one unbind() share a node in PyTorch, which calls hooks of unused ones with None, and "
                 "runs (and frees) what leads to one of them when the gradient of another is asked for",
     "relu twice": "PyTorch's derivative of relu under create_graph requires grad, though it is constant",
-    "detached base": "a base is detached, or told not to require grad, after a write: its views do not learn of it",
     "behind its back": "which numbers backward sees that were saved and then changed through .data or .numpy()",
     "half written": "PyTorch has noted the history of a write before it refuses the write, and refuses backward too",
     "leaf until asked": "a view whose base came to require grad is a leaf for PyTorch until its grad_fn is looked at",
@@ -96,9 +95,6 @@ def accepted(program: Program, kind: str, name: str, ours: Any, theirs: Any, bef
         return "half done"
     if kind == "requires_grad" and "relu" in done and "create_graph" in done:
         return "relu twice"
-    untold = re.search(r"\.detach_\(\)|\.requires_grad_\(False\)", done)
-    if untold and (kind in ("requires_grad", "grad_fn", "grad") or "does not require grad" in str(ours)):
-        return "detached base"
     if kind == "message" and ours[0] == theirs[0] == "RuntimeError" and twice_wrong(ours[1], theirs[1]):
         return "twice wrong"
     if kind in ("missed raise", "message") and theirs[1] == OVERLAPS:
@@ -117,8 +113,6 @@ def accepted(program: Program, kind: str, name: str, ours: Any, theirs: Any, bef
         return "one node"
     if "expand" in done and kind in ("needless raise", "missed raise") and OVERLAP in (ours or theirs):
         return "expanded"
-    if kind == "missed raise" and theirs[1].startswith("leaf variable has been moved"):
-        return "leaf view"
     return None
 
 
