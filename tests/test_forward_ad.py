@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import importlib
+import math
 import pickle
 import threading
 import weakref
@@ -254,6 +255,23 @@ def changing_an_unpacked_tangent_changes_that_one(T: Any) -> Any:
     y = d + 1
     D(T).unpack_dual(y).tangent.mul_(5)
     return D(T).unpack_dual(d).tangent, D(T).unpack_dual(y).tangent
+
+
+def _gradients_of_a_tangent(T: Any, view: bool) -> Any:
+    a = vec(T, 0.5, -1.0, requires_grad=True)
+    b = dual(T, a, (1.0, -2.0)) * a
+    (b.view(2) if view else b).exp_()
+    return T.autograd.grad(D(T).unpack_dual(b).tangent.sum(), [a, b], allow_unused=True)
+
+
+@gives([1.5 * math.exp(0.25), -6.0 * math.e], [0.5, 2.0])
+def gradient_of_a_tangent_that_is_made_of_the_written_value(T: Any) -> Any:
+    return _gradients_of_a_tangent(T, False)
+
+
+@gives([1.5 * math.exp(0.25), -6.0 * math.e])
+def gradient_of_a_tangent_that_is_made_of_a_value_written_through_a_view(T: Any) -> Any:
+    return _gradients_of_a_tangent(T, True)[0]
 
 
 @gives([2.0, 4.0], None)

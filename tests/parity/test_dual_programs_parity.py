@@ -26,6 +26,7 @@ ACCEPTED = traces.ACCEPTED | {
     "written tangent": "a write gives a tensor another tangent; PyTorch writes into the one it has, where the rules for "
                        "writing in place apply once more, and to which a saved tangent falls victim",
     "zero or none": "along what is constant PyTorch has, or has not, a tangent of zeros",
+    "before the write": "the tangent of a write through a view depends on what the base depends on; in PyTorch, on the base",
     "refused late": "both refuse a write, PyTorch when it is done",
 }  # fmt: skip
 
@@ -52,6 +53,14 @@ def accepted(program: Program, kind: str, name: str, a: Any, b: Any, before: tra
         return "own factor"
     if kind == "tangent" and a is None and isinstance(b, np.ndarray) and not b.any():
         return "zero or none"
+    of = re.search(r"grad\(D\.unpack_dual\(.*, (v\d+), materialize", line)
+    if (
+        kind == "value"
+        and of
+        and before.get(of[1], {}).get("version")
+        and any(x["base"] == of[1] for x in before.values())
+    ):
+        return "before the write"
     if kind in ("value", "version") and raised:
         return "refused late"
     if kind == "missed raise" and re.search(r"inplace operation|in-place operation|modified inplace", b[1]):
