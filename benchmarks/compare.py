@@ -42,9 +42,14 @@ def race(contestants: dict[str, Callable[[], Any]], rounds: int, target: float =
     counts, times = {}, {name: [] for name in contestants}
     for name, f in contestants.items():
         f()
-        start = time.perf_counter()
-        f()
-        counts[name] = max(1, int(target / max(time.perf_counter() - start, 1e-9)))
+        n, taken = 1, 0.0
+        while taken < target / 4 and rounds > 1:  # until it is warm: the first calls take several times as long
+            n *= 2
+            start = time.perf_counter()
+            for _ in range(n):
+                f()
+            taken = time.perf_counter() - start
+        counts[name] = max(1, int(target / taken * n)) if taken else 1
     if rounds > 1:
         gc.collect()
     gc.disable()  # as timeit: what one contestant leaves behind is not to be collected in another's time
