@@ -337,12 +337,9 @@ def alike(prim: Primitive, arrays: tuple[Any, ...]) -> bool:
     return True
 
 
-_OF_NUMBERS = frozenset(["Add", "AddScaled", "Div", "DivFloor", "DivTrunc", "FloorDivide", "Mul", "Sub"])
-
-
 def _of_number(prim: Primitive, a: Any) -> Tensor:
     """The first of two numbers as a tensor, for operations that take such; TypeError for the others."""
-    if prim.name not in _OF_NUMBERS:
+    if not prim.of_numbers:
         raise _no_tensor(prim, 0, a)
     return wrap(np.asarray(a, dtypes.scalar_dtype(a)))
 

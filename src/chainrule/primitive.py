@@ -84,6 +84,7 @@ class Primitive:
     depends: ClassVar[Any] = None  # array code whose entries depend on the same ones, where that does not follow
     view: ClassVar[bool] = False  # the output may share memory with the input
     real_only: ClassVar[Exception | None] = None  # PyTorch's error for complex numbers; ``{}`` is their type's name
+    of_numbers: ClassVar[bool] = False  # PyTorch's function of this name takes two numbers, too
     wrong_out: ClassVar[str] = ""  # PyTorch's words for ``out=`` of another dtype, where they are not the usual ones
     refused: ClassVar[str] = "c"  # the kinds of dtypes that it is for
     differentiable: ClassVar[bool] = True

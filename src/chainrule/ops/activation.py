@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..arrays.namespace import dtype_of
 from ..lanes import general
-from ..modes import unusual
 from ..outputs import EXACT, FOUND, takes_out
-from ..primitive import Elementwise, Primitive, compute_numpy
-from ..recording import record_one
+from ..primitive import Elementwise, Primitive
 from ..tensor import Tensor
 from .kinds import export, no_kernel, only_floats, unary
 from .reduce import _to_dtype, axes
@@ -156,13 +152,7 @@ def _normal(name: str, prims: Any, x: Tensor, dim: int | None, dtype: Any) -> Te
         x = _to_dtype(x, dtype)
     axis = axes(x, _chosen(name, x) if dim is None else dim)
     prim = prims[axis != (-1,) and axis != ()]
-    a = x._a
-    if (
-        type(x) is Tensor and type(a) is np.ndarray and a.dtype.kind == "f" and not unusual
-    ):  # nothing to refuse, nobody else to interpret
-        params = {"axis": axis}
-        return record_one(prim, x, a, params, compute_numpy(prim, (a,), params))
-    return prim(x, axis=axis)  # type: ignore[no-any-return]
+    return general(prim, (x,), params={"axis": axis})  # type: ignore[no-any-return]
 
 
 def _chosen(name: str, x: Tensor) -> int:

@@ -26,6 +26,7 @@ from .whole import whole
 class Add(Elementwise):
     """``x + y``."""
 
+    of_numbers = True
     forward = lambda xp, x, y: x + y
     commutes = jointly_linear = True
     d_x, d_y = 1, 1
@@ -39,6 +40,7 @@ add = binary(Add, operator.add, operators=("__add__", "__radd__"))
 class Sub(Elementwise):
     """``x - y``."""
 
+    of_numbers = True
     forward = lambda xp, x, y: x - y
     jointly_linear = True
     d_x, d_y = 1, -1
@@ -64,6 +66,7 @@ sub = binary(Sub, operator.sub, operators=("__sub__", "__rsub__"))
 class Mul(Elementwise):
     """``x * y``."""
 
+    of_numbers = True
     forward = lambda xp, x, y: x * y
     d_x = lambda y: y
     d_y = lambda x: x
@@ -79,6 +82,7 @@ mul = binary(Mul, operator.mul, operators=("__mul__", "__rmul__"))
 class Div(Elementwise):
     """``x / y``; integers are divided as floats."""
 
+    of_numbers = True
     forward = lambda xp, x, y: x / y
     per_x = lambda y: y
     d_y = lambda out, y: -out / y
@@ -283,6 +287,7 @@ attach(__rtruediv__=_divided, __rdiv__=_divided)
 class AddScaled(Elementwise):
     """``x + alpha * y``."""
 
+    of_numbers = True
     forward = lambda xp, x, y, *, alpha: x + alpha * y
     d_x, d_y = 1, lambda alpha: alpha
     jointly_linear = True

@@ -189,6 +189,7 @@ def chosen(xp: Any, mask: Any, out: Any) -> Any:
 class DivFloor(Elementwise):
     """``x / y`` rounded down; its slope is 0."""
 
+    of_numbers = True
     forward = lambda xp, x, y: xp.floor_divide(x, y)
     d_x = d_y = 0
     real_only = not_of_complex("div_floor_cpu")
@@ -198,6 +199,7 @@ class DivFloor(Elementwise):
 class DivTrunc(Elementwise):
     """``x / y`` rounded towards 0; its slope is 0."""
 
+    of_numbers = True
     forward = lambda xp, x, y: trunc_divide(xp, x, y)
     d_x = d_y = 0
     real_only = not_of_complex("div_trunc_cpu")

@@ -104,6 +104,7 @@ remainder = binary(Remainder, operators=("__mod__", "__rmod__"))
 class FloorDivide(Elementwise):
     """``floor(x / y)``; its slope is 0 almost everywhere, but PyTorch refuses to go back through it."""
 
+    of_numbers = True
     real_only = no_kernel("div_floor_cpu")
     differentiable = True
     labels = ("torch::autograd::NotImplemented",) * 3
