@@ -79,6 +79,17 @@ def refused(error: type[Exception], message: str, whole: bool = True) -> Iterato
     assert said == message if whole else said.startswith(message)
 
 
+def error(case: Case, T: Any) -> tuple[str, str]:
+    """The class and the words of the error that the case raises."""
+    with pytest.raises(Exception) as caught:
+        quietly(case, T)
+    return type(caught.value).__name__, str(caught.value)
+
+
+def numbers(*tensors: Any) -> list[Any]:
+    return [None if t is None else t.detach().numpy().tolist() for t in tensors]
+
+
 def vector(T: Any, *values: float, **more: Any) -> Any:
     return T.tensor(values or (1.0, 2.0), requires_grad=True, **more)
 

@@ -13,20 +13,12 @@ import pytest
 
 from chainrule.cli import main
 from chainrule.cli.bench import standard, timed
+from commands import refused
 
 LONG = "+".join(f"sin(x*{i})*exp(x/{i})" for i in range(1, 300))
 NESTED = "sin(" * 90 + "x" + ")" * 90
 TOWER = "9**9**9**9*x"
 POINT = ["--at", "x=0.5"]
-
-
-def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    with pytest.raises(SystemExit) as end:
-        main(words)
-    assert end.value.code == 2
-    found = capsys.readouterr()
-    assert not found.out
-    return found.err
 
 
 def bounded(words: Sequence[str], seconds: float, megabytes: int, where: Path) -> subprocess.CompletedProcess[str]:

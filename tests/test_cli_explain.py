@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from chainrule.cli import COMMANDS, main
+from commands import refused
 
 MODEL = """
 import torch
@@ -38,15 +39,6 @@ def model(tmp_path: Path) -> str:
 def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     assert main(words) == 0
     return capsys.readouterr().out
-
-
-def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    with pytest.raises(SystemExit) as end:
-        main(words)
-    assert end.value.code == 2
-    found = capsys.readouterr()
-    assert not found.out
-    return found.err
 
 
 def test_explain(capsys: pytest.CaptureFixture[str], model: str, tmp_path: Path) -> None:

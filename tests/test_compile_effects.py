@@ -12,14 +12,9 @@ import pytest
 import chainrule as torch
 from chainrule import nn
 from chainrule.compiler.watching import Uncompilable
+from compiling import compile
 
-
-@pytest.fixture(params=["native", "numpy", "jax"])
-def compile(request: pytest.FixtureRequest) -> Any:
-    """``torch.compile`` that may not fall back, on either backend."""
-    if request.param != "numpy":
-        pytest.importorskip({"native": "llvmlite", "jax": "jax"}[request.param])
-    return lambda f, **kw: torch.compile(f, **{"backend": request.param, "fullgraph": True, **kw})
+__all__ = ["compile"]
 
 
 def numbers(x: Any) -> Any:

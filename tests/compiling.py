@@ -1,0 +1,59 @@
+"""What the tests of ``torch.compile`` have in common: its backends as fixtures, and what is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as torch
+from chainrule.func import tree
+
+
+@pytest.fixture(params=["native", "numpy", "jax"])
+def compile(request: pytest.FixtureRequest) -> Any:
+    """``torch.compile`` that may not fall back, on either backend."""
+    if request.param != "numpy":
+        pytest.importorskip({"native": "llvmlite", "jax": "jax"}[request.param])
+    return lambda f, **kw: torch.compile(f, **{"backend": request.param, "fullgraph": True, **kw})
+
+
+@pytest.fixture
+def native() -> Any:
+    """``torch.compile`` to machine code."""
+    pytest.importorskip("llvmlite")
+    return lambda f: torch.compile(f, fullgraph=True)
+
+
+@pytest.fixture(autouse=True)
+def no_trace_in_tensor() -> Iterator[None]:
+    slots = {name: torch.Tensor.__dict__[name] for name in ("_a", "_rg", "_node", "_grad")}
+    yield
+    assert all(torch.Tensor.__dict__[name] is slot for name, slot in slots.items()), "a capture was left open"
+
+
+def arrays(x: Any) -> list[np.ndarray[Any, Any]]:
+    return [np.asarray(t.detach().numpy()) for t in tree.flatten(x)[0]]
+
+
+def equal(found: Any, wanted: Any, tolerance: float | None = None) -> None:
+    for a, b in zip(arrays(found), arrays(wanted), strict=True):
+        assert a.shape == b.shape
+        assert a.dtype == b.dtype
+        t = tolerance or (1e-12 if b.dtype.itemsize >= 8 else 3e-6)
+        np.testing.assert_allclose(a, b, rtol=t, atol=t)
+
+
+def loops(f: Any) -> list[str]:
+    """The kernels of a compiled function that are loops."""
+    return [k.text for k in f.entries[0].runner.kernels if k.text.startswith("def loop")]
+
+
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(3)
+
+
+def wave(x: Any) -> Any:
+    return torch.sin(x) * torch.exp(-(x**2)) + torch.tanh(x)
