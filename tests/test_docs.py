@@ -12,6 +12,9 @@ A page holds four kinds of block:
 A comment before a block says more: ``<!-- needs: sympy -->`` skips it where that library is missing (such a
 dialogue stands alone), ``<!-- file: fit.py -->`` makes it a file for the page's commands instead of running it,
 ``<!-- source: chainrule.primitive.bind -->`` says that it quotes the source code, letter for letter.
+
+A Chinese page, ``page.zh.md`` beside ``page.md``, has the same code and output; comments are translated. What is level
+with the English page is not run a second time; what differs, in its strings or its language, is.
 """
 
 from __future__ import annotations
@@ -85,11 +88,50 @@ def blocks(page: Path) -> Iterator[Block]:
         )  # fmt: skip
 
 
+def promised(text: str) -> str:
+    """The output that a program's comments promise."""
+    found, below = [], False
+    for line in text.splitlines():
+        code, hash_, comment = line.partition("# ")
+        if "print(" in code:
+            below = True
+            found += [comment] if hash_ else []
+        elif below and hash_ and not code.strip():
+            found.append(comment)
+        else:
+            below = False
+    return "".join(f"{line.rstrip()}\n" for line in found)
+
+
+def code_of(block: Block) -> str:
+    """A block's code, without comments and output."""
+    if block.dialogue:
+        return "".join(ast.unparse(ast.parse(e.source)) for e in doctest.DocTestParser().get_examples(block.text))
+    if block.language == "python":
+        return ast.unparse(ast.parse(block.text))
+    return "".join(re.findall(r"^\$ .*\n", block.text, re.MULTILINE))
+
+
+def output_of(block: Block) -> list[str] | str:
+    if block.dialogue:
+        return [e.want for e in doctest.DocTestParser().get_examples(block.text)]
+    return promised(block.text) if block.language == "python" else block.text
+
+
 ALL = [b for page in PAGES for b in blocks(page)]
-ALONE = [b for b in ALL if b.language == "python" and not b.file and not b.source and (b.needs or not b.dialogue)]
+CHINESE = {p: p.with_name(re.sub(r"\.zh(-CN)?\.md", ".md", p.name)) for p in PAGES if ".zh" in p.suffixes[0]}
+LEVEL = {
+    b
+    for page, original in CHINESE.items()
+    for b, other in zip(blocks(page), blocks(original), strict=False)
+    if code_of(b) == code_of(other) and output_of(b) == output_of(other)
+}
+TO_RUN = [b for b in ALL if b not in LEVEL]
+ALONE = [b for b in TO_RUN if b.language == "python" and not b.file and not b.source and (b.needs or not b.dialogue)]
 QUOTED = [b for b in ALL if b.source]
-DIALOGUES = {p: s for p in PAGES if (s := [b for b in ALL if b.page == p and b.dialogue and not b.needs])}
-COMMANDS = [b for b in ALL if b.language == "console"]
+TALKING = {b.page for b in TO_RUN if b.dialogue and not b.needs}
+DIALOGUES = {p: [b for b in ALL if b.page == p and b.dialogue and not b.needs] for p in PAGES if p in TALKING}
+COMMANDS = [b for b in TO_RUN if b.language == "console"]
 
 
 def name(x: Any) -> str:
@@ -126,21 +168,6 @@ def run_dialogue(block: Block, names: dict[str, Any]) -> None:
     doctest.DocTestRunner(optionflags=SAME).run(test, out=report.write, clear_globs=False)
     names.update(test.globs)
     assert not report.getvalue(), report.getvalue()
-
-
-def promised(text: str) -> str:
-    """The output that a program's comments promise."""
-    found, below = [], False
-    for line in text.splitlines():
-        code, hash_, comment = line.partition("# ")
-        if "print(" in code:
-            below = True
-            found += [comment] if hash_ else []
-        elif below and hash_ and not code.strip():
-            found.append(comment)
-        else:
-            below = False
-    return "".join(f"{line.rstrip()}\n" for line in found)
 
 
 def run_program(block: Block) -> None:
@@ -201,7 +228,7 @@ def test_files_are_used() -> None:
     """A file that a page shows is one that its commands run."""
     for block in ALL:
         if block.file:
-            used = any(block.file in c.text for c in COMMANDS if c.page == block.page)
+            used = any(block.file in c.text for c in ALL if c.page == block.page and c.language == "console")
             assert used, f"{block.where}: {block.file} is never run"
 
 
@@ -214,12 +241,21 @@ def test_no_python_block_is_left_out() -> None:
 # --- the pages themselves ---------------------------------------------------------------------------------
 
 
-def test_readmes_are_level() -> None:
-    """Both have the same code, the same headings in number and depth, the same pictures, tables and figures."""
-    assert [(b.language, b.text) for b in blocks(READMES[0])] == [(b.language, b.text) for b in blocks(READMES[1])]
-    one, other = (BLOCK.sub("", p.read_text(encoding="utf-8")) for p in READMES)
-    for what in (r"^(#+) ", r"^(\|)", r"!\[[^]]*\]\(([^)]*)\)"):
+@pytest.mark.parametrize("page", CHINESE, ids=name)
+def test_pages_are_level(page: Path) -> None:
+    """A Chinese page has the English one's code, headings, lists, tables with their figures, pictures and links."""
+    texts = re.compile(r"'[^']*'|\"[^\"]*\"| --lang \w+")
+    for one, other in zip(blocks(page), blocks(CHINESE[page]), strict=True):
+        marks = [(b.language, b.needs, b.file, b.source, texts.sub("", code_of(b))) for b in (one, other)]
+        assert marks[0] == marks[1], one.where
+    one, other = (BLOCK.sub("", p.read_text(encoding="utf-8")) for p in (page, CHINESE[page]))
+    for what in (r"^(#+) ", r"^( *(?:-|\d+\.)) ", r"^(\|)", r"!\[[^]]*\]\(([^)]*)\)"):
         assert re.findall(what, one, re.MULTILINE) == re.findall(what, other, re.MULTILINE), what
+    links = [sorted(re.findall(r"\]\(([^)#\s]*)", re.sub(r"\.zh(-CN)?\.md", ".md", text))) for text in (one, other)]
+    assert links[0] == links[1]
+    rows = [re.findall(r"^\|.*", text, re.MULTILINE) for text in (one, other)]
+    figures = [[sorted(re.findall(r"\d+(?:[.,]\d+)*", row)) for row in r] for r in rows]
+    assert figures[0] == figures[1]
 
 
 def test_measured_figures_agree() -> None:
