@@ -216,6 +216,10 @@ def test_commands(block: Block, tmp_path: Path) -> None:
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False,
             )  # fmt: skip
             agree(f"{block.where}: {command}", *(f"{t.rstrip()}\n" if t.strip() else "" for t in (want, done.stdout)))
+    if block.page.parent.name == "tutorials":  # SVG is the same everywhere, PNG is not
+        for made in tmp_path.rglob("*.svg"):
+            shown = ROOT / "docs" / "assets" / "tutorials" / made.name
+            assert made.read_bytes() == shown.read_bytes(), f"{shown.name}: run python tools/tutorial_pictures.py"
 
 
 @pytest.mark.parametrize("block", QUOTED, ids=name)
