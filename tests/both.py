@@ -50,10 +50,10 @@ class Table(dict[str, tuple[Case, Any]]):
                 assert value == right
 
 
-def quietly(case: Case, T: Any) -> Any:
+def quietly(case: Callable[..., Any], *args: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return case(T)
+        return case(*args)
 
 
 def leaf(T: Any, *shape: int, value: float = 1.0) -> Any:
@@ -79,10 +79,10 @@ def refused(error: type[Exception], message: str, whole: bool = True) -> Iterato
     assert said == message if whole else said.startswith(message)
 
 
-def error(case: Case, T: Any) -> tuple[str, str]:
-    """The class and the words of the error that the case raises."""
+def error(case: Callable[..., Any], *args: Any) -> tuple[str, str]:
+    """The class and the words of the error that a call raises."""
     with pytest.raises(Exception) as caught:
-        quietly(case, T)
+        quietly(case, *args)
     return type(caught.value).__name__, str(caught.value)
 
 

@@ -11,6 +11,8 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Any
 
+import chainrule
+
 Case = Callable[[Any], Any]
 
 DTYPES = ["bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64",
@@ -133,6 +135,11 @@ def written(m: Any, value: Any, **how: Any) -> bytes:
     file = io.BytesIO()
     m.save(value, file, **how)
     return file.getvalue()
+
+
+def again(value: Any) -> Any:
+    """Saved and loaded, here."""
+    return chainrule.load(io.BytesIO(written(chainrule, value)))
 
 
 def records(file: bytes) -> dict[str, bytes]:

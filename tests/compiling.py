@@ -57,3 +57,28 @@ def seeded() -> torch.Generator:
 
 def wave(x: Any) -> Any:
     return torch.sin(x) * torch.exp(-(x**2)) + torch.tanh(x)
+
+
+def programs(f: Any) -> list[Any]:
+    return [e.runner for e in f.entries]
+
+
+def numbers(x: Any) -> Any:
+    """What is in a structure of tensors."""
+    if isinstance(x, torch.Tensor):
+        return x.detach().numpy().copy(), x.requires_grad
+    if isinstance(x, (list, tuple)):
+        return [numbers(y) for y in x]
+    return [numbers(y) for y in x.values()] if isinstance(x, dict) else x
+
+
+def same(found: Any, wanted: Any) -> None:
+    if isinstance(wanted, list):
+        for a, b in zip(found, wanted, strict=True):
+            same(a, b)
+    elif isinstance(wanted, tuple):
+        assert found[1:] == wanted[1:]
+        tolerance = 1e-9 if wanted[0].dtype.itemsize == 8 else 1e-5
+        np.testing.assert_allclose(found[0], wanted[0], rtol=tolerance, atol=tolerance)
+    else:
+        assert found == wanted

@@ -18,7 +18,6 @@ __all__ = ["compile", "no_trace_in_tensor"]
 
 # --- the environment -----------------------------------------------------------------------------------------------
 
-
 weight = torch.ones(3)
 factor = 2.0
 
@@ -202,7 +201,6 @@ def test_the_same_tensor_in_two_places(compile: Any) -> None:
 
 # --- what a program cannot do runs as it is ---------------------------------------------------------------------
 
-
 state: dict[str, Any] = {}
 
 
@@ -327,6 +325,26 @@ def test_too_many_states() -> None:
     assert found == [*range(20)]
     assert len(f.entries) == 16
     assert "runs uncompiled" in f.explain()
+
+
+def test_what_never_settles_falls_back() -> None:
+    from collections import defaultdict
+
+    class Memo:
+        held: Any = None
+
+        def __call__(self, x: Any) -> Any:
+            self.held[torch.ones(1)] = 1
+            return x * 2
+
+    memo = Memo()
+    memo.held = defaultdict(list)
+    f = torch.compile(memo, backend="numpy")
+    with pytest.warns(UserWarning, match="changes") as caught:
+        found = [f(torch.ones(1)).item() for _ in range(8)]
+    assert found == [2.0] * 8
+    assert len(caught) == 1
+    assert len(memo.held) == 8
 
 
 def test_many_sizes(own_generator: Any) -> None:

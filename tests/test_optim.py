@@ -1,12 +1,8 @@
-"""Optimisers without PyTorch: what a step does to numbers, memory, versions and state, and what it must not do."""
+"""Optimisers without PyTorch: what a step does to numbers, memory and versions, and what it calls on the way."""
 
 from __future__ import annotations
 
-import copy
-import pickle
-import signal
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,22 +11,9 @@ import pytest
 import chainrule as torch
 from chainrule.optim import SGD, Optimizer
 from chainrule.optim.line_search import Trial, strong_wolfe
-from chainrule.optim.optimizer import required
+from parameters import leaf, numbers, with_grad
 
 pytestmark = pytest.mark.usefixtures("own_generator")
-
-
-def leaf(*values: float, dtype: Any = torch.float64) -> Any:
-    return torch.tensor(list(values), dtype=dtype, requires_grad=True)
-
-
-def with_grad(x: Any, *grad: float) -> Any:
-    x.grad = torch.tensor(list(grad), dtype=x.dtype)
-    return x
-
-
-def numbers(t: Any) -> Any:
-    return t.detach().numpy().tolist()
 
 
 # --- the arithmetic of a step -------------------------------------------------------------------------------
@@ -279,121 +262,7 @@ def test_a_compiled_function_may_take_steps(name: str) -> None:
     assert train(True) == train(False)
 
 
-# --- whole or not at all ------------------------------------------------------------------------------------
-
-
-class _InterruptError(Exception):
-    pass
-
-
-@pytest.fixture
-def interrupts() -> Iterator[None]:
-    def interrupt(*_: Any) -> None:
-        raise _InterruptError
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
-
-
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer signals here")
-@pytest.mark.usefixtures("interrupts")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the signal may hit a gc callback
-def test_an_interrupted_step_leaves_each_parameter_with_its_state_old_or_new() -> None:
-    params = [with_grad(torch.zeros(200, requires_grad=True), *[1.0] * 200) for _ in range(40)]
-    optimizer = SGD(params, lr=1.0, momentum=1.0)  # after n steps: buffer n, value -n (n + 1) / 2
-    interrupted = 0
-    rng = np.random.default_rng(0)
-    for _ in range(300):
-        try:
-            signal.setitimer(signal.ITIMER_REAL, float(rng.uniform(1e-5, 4e-4)))
-            optimizer.step()
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        except _InterruptError:
-            interrupted += 1
-        for p in params:
-            n = optimizer.state[p]["momentum_buffer"]._a[0] if p in optimizer.state else 0
-            assert (p._a == -n * (n + 1) / 2).all()
-    assert interrupted > 5  # else nothing was tried
-
-
-def test_a_failing_step_leaves_everything_as_it_was() -> None:
-    class Failing(SGD):
-        """A formula that is not elementwise, so it sees the numbers, and fails at one."""
-
-        _elementwise = False
-
-        def _rule(self, group: dict[str, Any], xp: Any) -> Any:
-            at, move = super()._rule(group, xp)
-
-            def second_fails(now: Any, p: Any, *others: Any) -> Any:
-                result = move(now, p, *others)
-                if p[0] == 5:
-                    raise MemoryError
-                return result
-
-            return at, second_fails
-
-    x, y = with_grad(leaf(1.0), 1.0), with_grad(leaf(5.0), 1.0)
-    optimizer = Failing([x, y], lr=0.5, momentum=0.5)
-    with pytest.raises(MemoryError):
-        optimizer.step()
-    assert (numbers(x), numbers(y)) == ([1.0], [5.0])
-    assert not optimizer.state
-    assert (x._version, y._version) == (0, 0)
-
-
-def test_an_interrupted_step_of_large_parameters_is_whole_too() -> None:
-    """A parameter of many blocks moves in one call into C."""
-    x = with_grad(torch.zeros(400_000, requires_grad=True), *[1.0] * 400_000)
-    optimizer = torch.optim.Adam([x], lr=1.0)
-    optimizer.step()
-    caught = 0
-
-    def interrupt(*_: Any) -> None:
-        raise _InterruptError
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    try:
-        for delay in np.linspace(1e-5, 2e-3, 60):
-            try:
-                signal.setitimer(signal.ITIMER_REAL, float(delay))
-                optimizer.step()
-                signal.setitimer(signal.ITIMER_REAL, 0)
-            except _InterruptError:
-                caught += 1
-            t = optimizer.state[x]["step"].item()
-            values = x.detach().numpy()
-            assert values.min() == values.max() == pytest.approx(-t, rel=1e-4)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    assert caught > 5
-
-
-def test_a_failing_closure_leaves_lbfgs_where_it_was() -> None:
-    x = leaf(-1.2, 1.0)
-    optimizer = torch.optim.LBFGS([x], line_search_fn="strong_wolfe")
-    left = [5]
-
-    def closure() -> Any:
-        left[0] -= 1
-        if left[0] == 0:
-            raise _InterruptError
-        optimizer.zero_grad()
-        loss = (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
-        loss.backward()
-        return loss
-
-    with pytest.raises(_InterruptError):
-        optimizer.step(closure)
-    assert numbers(x) == [-1.2, 1.0]
-    assert not optimizer.state
-    left[0] = 1000
-    for _ in range(6):
-        optimizer.step(closure)
-    assert numbers(x) == pytest.approx([1, 1], abs=1e-3)
+# --- LBFGS --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -430,103 +299,3 @@ def test_lbfgs_keeps_numpys_warnings_for_the_closure() -> None:
         torch.optim.LBFGS([x]).step(closure)
     assert seen and all(s == (before, True) for s in seen)
     assert np.geterr() == before
-
-
-# --- groups, saving, loading --------------------------------------------------------------------------------
-
-
-def test_a_required_option_must_be_given_in_each_group() -> None:
-    assert repr(required) == "<required parameter>"
-    assert Optimizer([{"params": [leaf(1.0)], "lr": 3}], {"lr": required}).param_groups[0]["lr"] == 3
-    with pytest.raises(ValueError, match="didn't specify a value of required optimization parameter lr"):
-        Optimizer([leaf(1.0)], {"lr": required})
-
-
-def test_a_refused_group_leaves_no_trace() -> None:
-    x = leaf(1.0)
-    optimizer = SGD([x])
-    with pytest.raises(ValueError, match="more than one parameter group"):
-        optimizer.add_param_group({"params": [x]})
-    with pytest.raises(ValueError, match="can't optimize a non-leaf Tensor"):
-        optimizer.add_param_group({"params": [x * 2]})
-    assert len(optimizer.param_groups) == 1
-
-
-def test_an_empty_list_of_parameters_is_explained() -> None:
-    parameters = iter(())
-    with pytest.raises(ValueError, match=r"optimizer got an empty parameter list\n.*nn\.ModuleList"):
-        SGD(parameters)
-
-
-def test_names_are_kept() -> None:
-    optimizer = SGD(torch.nn.Linear(1, 1).named_parameters())
-    assert optimizer.param_groups[0]["param_names"] == ["weight", "bias"]
-    assert optimizer.state_dict()["param_groups"][0]["param_names"] == ["weight", "bias"]
-    with pytest.raises(ValueError, match="cannot add param group without names"):
-        optimizer.add_param_group({"params": [leaf(1.0)]})
-
-
-def test_state_goes_out_and_comes_back() -> None:
-    x, y = with_grad(leaf(1.0), 2.0), with_grad(leaf(1.0, 1.0), 2.0, 4.0)
-    first = SGD([{"params": [x]}, {"params": [y], "lr": 0.5}], lr=0.1, momentum=0.5)
-    first.step()
-    saved = first.state_dict()
-    assert saved["param_groups"][1]["params"] == [1]
-    assert {k: numbers(v["momentum_buffer"]) for k, v in saved["state"].items()} == {0: [2.0], 1: [2.0, 4.0]}
-
-    a, b = with_grad(leaf(1.0, dtype=torch.float32), 2.0), with_grad(leaf(1.0, 1.0), 2.0, 4.0)
-    second = SGD([{"params": [a]}, {"params": [b]}], lr=7, momentum=0.1)
-    second.load_state_dict(copy.deepcopy(saved))
-    assert [g["lr"] for g in second.param_groups] == [0.1, 0.5]
-    assert second.state[a]["momentum_buffer"].dtype is torch.float32
-    second.step()
-    assert numbers(second.state[a]["momentum_buffer"]) == [3.0]
-    assert numbers(first.state[x]["momentum_buffer"]) == [2.0]
-
-
-def test_a_loaded_state_has_memory_of_its_own() -> None:
-    x, y = with_grad(leaf(1.0), 2.0), with_grad(leaf(1.0), 2.0)
-    first, second = torch.optim.Adam([x]), torch.optim.Adam([y])
-    first.step()
-    second.load_state_dict(first.state_dict())
-    second.step()
-    assert (first.state[x]["step"].item(), second.state[y]["step"].item()) == (1, 2)
-    assert numbers(first.state[x]["exp_avg"]) == pytest.approx([0.2])
-
-
-def test_the_tensors_of_a_state_stay_the_same() -> None:
-    x = with_grad(leaf(1.0), 2.0)
-    optimizer = torch.optim.Adam([x])
-    optimizer.step()
-    held, view = optimizer.state_dict()["state"][0]["exp_avg"], optimizer.state[x]["exp_avg"].numpy()
-    optimizer.step()
-    assert numbers(held) == view.tolist() == pytest.approx([0.38])
-    assert held._version == 2
-
-
-@pytest.mark.parametrize("way", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
-def test_copies_of_an_optimizer(way: Any) -> None:
-    x = with_grad(leaf(1.0), 2.0)
-    optimizer = SGD([x], lr=0.1, momentum=0.5)
-    optimizer.step()
-    twin = way(optimizer)
-    (y,) = twin.param_groups[0]["params"]
-    assert y is not x
-    with_grad(y, 1.0)
-    twin.step()
-    assert numbers(twin.state[y]["momentum_buffer"]) == [2.0]
-    assert numbers(x) == [0.8]
-
-
-def test_hooks_around_a_state() -> None:
-    x = leaf(1.0)
-    optimizer, seen = SGD([x], lr=0.5), []
-    optimizer.register_state_dict_pre_hook(lambda o: seen.append("saving"))
-    optimizer.register_state_dict_post_hook(lambda o, d: {**d, "note": 1})
-    optimizer.register_load_state_dict_pre_hook(lambda o, d: seen.append(d.pop("note")))
-    optimizer.register_load_state_dict_post_hook(lambda o: seen.append("loaded"))
-    optimizer.register_load_state_dict_post_hook(lambda o: seen.append("first"), prepend=True)
-    state = optimizer.state_dict()
-    optimizer.load_state_dict(state)
-    assert seen == ["saving", 1, "first", "loaded"]
-    assert state["note"] == 1
