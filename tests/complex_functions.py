@@ -115,6 +115,8 @@ REFUSED: dict[str, tuple[Function, type[Exception], str]] = {
     "remainder": (lambda T, z: z % 2, NotImplementedError, KERNEL.format("remainder_cpu")),
     "floor division": (lambda T, z: z // 2, NotImplementedError, KERNEL.format("div_floor_cpu")),
     "and": (lambda T, z: z & z, NotImplementedError, KERNEL.format("bitwise_and_cpu")),
+    "gcd": (lambda T, z: T.gcd(z, z), NotImplementedError, KERNEL.format("gcd_cpu")),
+    "lcm": (lambda T, z: T.lcm(z.real, z.real), NotImplementedError, '"lcm_cpu" not implemented for \'Float\''),
     "not": (lambda T, z: ~z, TypeError, "~ (operator.invert) is only implemented on integer and Boolean-type tensors"),
     "clamp": (lambda T, z: z.clamp(0, 1), NotImplementedError, "clamp is not supported for complex types"),
     "clamp, tensor": (lambda T, z: z.clamp(min=z), NotImplementedError, "clamp is not supported for complex types"),

@@ -151,6 +151,14 @@ def test_bench_refuses(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--seconds must be" in refused(capsys, "bench", "x*y", "--at", "x=1", "y=1", "--seconds", "1e9")
 
 
+def test_bench_of_a_constant(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no value for x: add x=2" in refused(capsys, "bench", "0")
+    assert main(["bench", "0", "--at", "x=2", "--seconds", "0.01", "--json"]) == 0
+    (program,) = json.loads(capsys.readouterr().out)["programs"]
+    assert program["program"] == "0"
+    assert program["chainrule"]["seconds"] > 0
+
+
 def test_ways_take_turns_and_one_that_fails_is_told() -> None:
     order: list[str] = []
 

@@ -87,10 +87,33 @@ def test_plot(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "low < high" in refused(capsys, "plot", "u", "--range", "1", "0", "-o", str(file))
 
 
+def test_a_constant_has_the_derivative_0(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    for at in (["t=1"], ["t=1", "u=2"]):
+        data = json.loads(said(capsys, "explain", "3", "--at", *at, "--json", "--lang", "en"))
+        assert [d["value"] for d in data["derivatives"]] == [0.0] * len(at)
+        assert said(capsys, "check", "0", "--at", *at) == "first derivatives: pass\nsecond derivatives: pass\n"
+        assert said(capsys, "graph", "pi", "--at", *at).startswith("<svg")
+        said(capsys, "plot", "0", "--at", *at, "-o", str(tmp_path / "p.png"))
+    said(capsys, "plot", "3", "-o", str(tmp_path / "p.png"))
+
+
+def test_a_function_of_arguments_by_name_and_with_defaults(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "model.py"
+    file.write_text("import torch\ndef f(x, n=2, *, k):\n    return x**n * k\n", encoding="utf-8")
+    for at, want in ((["x=3", "k=2"], [12.0, 9.0]), (["x=3", "k=2", "n=1"], [2.0, 6.591673732008658, 3.0])):
+        data = json.loads(said(capsys, "explain", f"{file}:f", "--at", *at, "--json", "--lang", "en"))
+        assert [d["value"] for d in data["derivatives"]] == pytest.approx(want)
+    assert main(["check", f"{file}:f", "--at", "x=3", "k=2"]) == 0
+    capsys.readouterr()
+    assert json.loads(said(capsys, "bench", f"{file}:f", "--at", "x=3", "k=2", "--seconds", "0.01", "--json"))
+    assert "no value for k" in refused(capsys, "explain", f"{file}:f", "--at", "x=3")
+
+
 def test_bad_input_ends_with_2_and_says_why(capsys: pytest.CaptureFixture[str], model: str) -> None:
     assert "no value for y" in refused(capsys, "explain", "x*y", "--at", "x=1")
     assert "column 3" in refused(capsys, "explain", "x*", "--at", "x=1")
-    assert "no variable" in refused(capsys, "explain", "3", "--at", "x=1")
+    assert "no value for x: add x=2" in refused(capsys, "explain", "3")
     assert "no function 'other': it has loss, wrong" in refused(capsys, "check", f"{model}:other")
     assert "--at names z, but the variables are x" in refused(capsys, "explain", "x**2", "--at", "x=1", "z=2")
     assert "cannot open" in refused(capsys, "check", "nowhere.py:f")

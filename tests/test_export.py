@@ -270,3 +270,34 @@ def test_a_kept_default_and_a_constant_function() -> None:
 
     assert "3.0*x" in export(f, derivative=0) or "x**2*3.0" in export(f, derivative=0)
     assert math.isclose(float(eval(re.findall(r"return (.*)", export(f, derivative=3))[0])), 0.0)
+
+
+def test_arguments_by_name_alone() -> None:
+    def f(x: Any, *, k: Any, scale: float = 3.0) -> Any:
+        z = torch.sin(x)
+        return z * k**2 * scale
+
+    scope: dict[str, Any] = {}
+    source = export(f)
+    assert "z = sin(x)" in source
+    exec(source, scope)
+    assert scope["f_gradient"](0.5, 2.0) == pytest.approx((12 * math.cos(0.5), 12 * math.sin(0.5)))
+    exec(export(f, derivative=("k", "x")), scope)
+    assert scope["d2f_dk_dx"](0.5, 2.0) == pytest.approx(12 * math.cos(0.5))
+
+
+def test_a_module_takes_what_its_forward_takes(own_generator: None) -> None:
+    class Scaled(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = torch.nn.Linear(2, 1)
+            torch.nn.init.constant_(self.linear.weight, 0.5)
+            torch.nn.init.constant_(self.linear.bias, 2.0)
+
+        def forward(self, v: Any, *, s: Any) -> Any:
+            return (self.linear(v) * s).sum()
+
+    for derivative, want in ((0, 10.5), (("s",), 3.5)):
+        scope: dict[str, Any] = {}
+        exec(export(Scaled(), derivative=derivative, name="f", v=(2,)), scope)
+        assert scope["f"]([1.0, 2.0], 3.0) == pytest.approx(want)

@@ -113,8 +113,11 @@ def test_no_history_goes_into_out() -> None:
         with torch.no_grad():
             assert not call(out=torch.empty(2, 3)).requires_grad
     pytest.importorskip("scipy")
-    with pytest.raises(RuntimeError, match=r"special_entr\(\): functions with out"):
-        torch.special.entr(x, out=torch.empty(2, 3))
+    for name in ("entr", "i0e", "i1e"):
+        with pytest.raises(RuntimeError, match=rf"^special_{name}\(\): functions with out"):
+            getattr(torch.special, name)(x, out=torch.empty(2, 3))
+    with pytest.raises(RuntimeError, match=r"^special_xlog1py\(\): functions with out"):
+        torch.special.xlog1py(x, x, out=torch.empty(2, 3))
     assert torch.argmax(x, out=torch.empty((), dtype=torch.int64)).item() == 5  # has none
     with pytest.raises(RuntimeError, match=r"functions with out"):
         torch.exp(X, out=torch.empty(2, 3, requires_grad=True))

@@ -78,9 +78,12 @@ def unequal_sizes(shapes: Any) -> RuntimeError | None:
     return None
 
 
+exported: dict[str, str] = {}  # the names that operations are public under first, by those of their classes
+
+
 def snake_case(name: str) -> str:
-    """``LogSigmoid`` as ``log_sigmoid``."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+    """What PyTorch calls the operation of this class: ``log_sigmoid`` for ``LogSigmoid``, ``isnan`` for ``IsNan``."""
+    return exported.get(name) or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
 def freed_graph(node: Any) -> str:
@@ -430,11 +433,6 @@ def not_of_complex(e: Exception, d: Any) -> Exception:
     return explained(type(e)(f"{str(e).format(scalar_type(d))}\n{mend}"))
 
 
-def aten(name: str) -> str:
-    """PyTorch's own name of an operation: floor_divide for FloorDivide."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-
-
 def not_differentiable(name: str, argument: str) -> str:
     return (
         f"The function '{name}' is not differentiable with respect to argument '{argument}'. This input cannot have "
@@ -445,18 +443,16 @@ def not_differentiable(name: str, argument: str) -> str:
 
 def no_derivative(name: str, argument: str, none_at_all: bool) -> str:
     if not none_at_all:
-        return (
-            f"{not_differentiable(aten(name), argument)} Or declare its rule, vjp_{argument}, in the operation's class."
-        )
+        return f"{not_differentiable(snake_case(name), argument)} Or declare its rule, vjp_{argument}, in the operation's class."
     return (
-        f"derivative for aten::{aten(name)} is not implemented"
+        f"derivative for aten::{snake_case(name)} is not implemented"
         f"\nA gradient was asked for that {name} has no rule for. If it is not wanted, cut the graph: x.detach()."
     )
 
 
 def no_forward_mode(name: str, argument: str) -> str:
     return (
-        f"Trying to use forward AD with aten::{aten(name)} that does not support it."
+        f"Trying to use forward AD with aten::{snake_case(name)} that does not support it."
         f"\nDeclare jvp_{argument} in the class of the operation, or, if it is linear in {argument}, say so: "
         f'linear = ("{argument}",). Reverse mode may work: func.vjp, func.jacrev.'
     )

@@ -18,9 +18,9 @@ import numpy as np
 
 import chainrule
 
+from ..explain.names import by_position
 from ..explain.parsing import parse
-from . import Parser
-from .target import Target, TargetError, parser, run
+from .target import Target, TargetError, parser, run, value
 
 EPILOG: Final = """\
 examples:
@@ -53,26 +53,17 @@ class Timing(NamedTuple):
 
 def main(argv: Sequence[str]) -> int:
     """Answer the arguments; the exit status."""
-    made = parser("bench", "Time derivatives, beside PyTorch's if that is installed.", EPILOG)
-    what = next(action for action in made._actions if action.dest == "what")
-    what.nargs, what.help = "?", "a formula, or a function in a file; without it, standard programs"
+    about = "Time derivatives, beside PyTorch's if that is installed."
+    made = parser("bench", about, EPILOG, without="standard programs")
     made.add_argument("--seconds", type=float, default=1.0, metavar="S", help="about how long to time each program (1)")
     made.add_argument("--json", action="store_true", help="print JSON, with quartiles")
-    words = list(argv)
-    if not _names_a_target(made, words):
-        words.insert(0, "0")  # a formula, for what reads the rest of the line
-    return run(made, words, _bench)
-
-
-def _names_a_target(made: Parser, words: list[str]) -> bool:
-    known, _ = made.parse_known_args([w if w[:1] != "-" or w[:2] in ("--", "-h") else f" {w}" for w in words])
-    return known.what is not None
+    return run(made, argv, _bench)
 
 
 def _bench(chosen: argparse.Namespace, target: Target) -> int:
     if not 0.01 <= chosen.seconds <= MOST:
         raise TargetError(f"--seconds must be from 0.01 to {MOST:g}, not {chosen.seconds:g}")
-    programs = standard() if chosen.what == "0" else [_own(chosen, target)]
+    programs = standard() if chosen.what is None else [_own(chosen, target)]
     torch = _pytorch()
     rows = []
     for program in programs:
@@ -134,9 +125,7 @@ def _own(chosen: argparse.Namespace, target: Target) -> Program:
     formula = parse(chosen.what)
 
     def function(T: Any, *values: Any) -> Any:
-        named = dict(zip(formula.variables, values, strict=True))
-        y = formula.evaluate(named, _Functions(T), lambda number: T.tensor(number, dtype=T.float64))
-        return y if hasattr(y, "backward") else T.tensor(float(y), dtype=T.float64) + 0 * values[0]
+        return value(formula, target.names, values, _Functions(T), lambda number: T.tensor(number, dtype=T.float64))
 
     return Program(formula.unparse(), function, point)
 
@@ -164,7 +153,7 @@ def _of_file(file: str, name: str, target: Target) -> Callable[..., Any]:
             assert spec.loader is not None
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
-            theirs.append(getattr(module, name))
+            theirs.append(by_position(getattr(module, name), target.at))
         return theirs[0](*values)
 
     return function

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from ..creation import tensor
 from ..dtypes import float64
 from ..errors import MissingExtra
-from ..explain.expression import ExpressionError
+from ..explain.expression import Expression, ExpressionError
+from ..explain.names import by_position, required
 from ..explain.parsing import parse, parse_assignments
 from ..language import LANGUAGES, set_language
 from . import Parser
@@ -44,13 +45,17 @@ class Target(NamedTuple):
         return [self.at[n] for n in self.names]
 
 
-def parser(name: str, description: str, epilog: str, *, point: bool = True) -> Parser:
-    """A parser with what all of these commands take."""
+def parser(name: str, description: str, epilog: str, *, point: bool = True, without: str = "") -> Parser:
+    """A parser with what all of these commands take; ``without`` is what they do without a formula, if they do."""
     made = Parser(
         prog=f"chainrule {name}", allow_abbrev=False, description=description, epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    made.add_argument("what", metavar="FORMULA|FILE.py:NAME", help='a formula such as "x**2*sin(y)", or a function')
+    what = 'a formula such as "x**2*sin(y)", or a function'
+    made.add_argument(
+        "what", metavar="FORMULA|FILE.py:NAME", nargs="?" if without else None,
+        help=f"{what}; without it, {without}" if without else what,
+    )  # fmt: skip
     if point:
         made.add_argument(
             "--at", metavar="NAME=VALUE", nargs="+", action="extend", default=[], help="the point; x=2 y=pi/4"
@@ -64,7 +69,7 @@ def run(made: Parser, argv: Sequence[str], work: Callable[[argparse.Namespace, T
     chosen = made.parse_args([f" {w}" if w[:1] == "-" and w[:2] not in ("--", "-h", "-o") else w for w in argv])
     set_language(chosen.lang)
     try:
-        return work(chosen, read(chosen.what.strip(), getattr(chosen, "at", [])))
+        return work(chosen, read((chosen.what or "0").strip(), getattr(chosen, "at", [])))
     except ExpressionError as error:
         made.error(f"{error}\n{error.caret()}")
     except (TargetError, MissingExtra, OSError, ValueError, TypeError, RuntimeError) as error:
@@ -79,18 +84,26 @@ def read(what: str, assignments: Sequence[str]) -> Target:
     file, colon, name = what.rpartition(":")
     if colon and file.endswith(".py"):
         function = _from_file(Path(file), name)
-        return Target(function, tuple(inspect.signature(function).parameters), at)
+        return Target(by_position(function, at), tuple(p.name for p in required(function, at)), at)
     formula = parse(what)
     from .partials import functions
 
-    def evaluated(*values: Any) -> Any:
-        named = dict(zip(formula.variables, values, strict=True))
-        y = formula.evaluate(named, functions, lambda number: tensor(number, dtype=float64))
-        return y if hasattr(y, "backward") else tensor(float(y), dtype=float64)
+    names = formula.variables or tuple(at) or ("x",)  # a constant is a function of anything
 
-    parameters = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in formula.variables]
+    def evaluated(*values: Any) -> Any:
+        return value(formula, names, values, functions, lambda number: tensor(number, dtype=float64))
+
+    parameters = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in names]
     evaluated.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # whence names are taken
-    return Target(evaluated, formula.variables, at)
+    return Target(evaluated, names, at)
+
+
+def value(
+    formula: Expression, names: Sequence[str], values: Sequence[Any], functions: Any, lift: Callable[[float], Any]
+) -> Any:
+    """What a formula is for some values, which it depends on even if it is constant."""
+    y = formula.evaluate(dict(zip(names, values, strict=True)), functions, lift)
+    return y if formula.variables else sum((0 * v for v in values), y)
 
 
 def _from_file(path: Path, name: str) -> Callable[..., Any]:

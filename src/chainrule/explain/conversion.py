@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -13,6 +12,7 @@ import chainrule as torch
 from ..arrays.symbolic import expressions, symbols
 from ..extras import load
 from ..tensor import Tensor
+from .names import by_position, required
 
 _FUNCTIONS: Final = {
     "Abs": "abs", "acos": "acos", "acosh": "acosh", "asin": "asin", "asinh": "asinh", "atan": "atan", "atan2": "atan2",
@@ -41,9 +41,7 @@ def to_sympy(f: Callable[..., Any], **shapes: tuple[int, ...]) -> Any:
     >>> to_sympy(lambda x, y: torch.sin(x) * y**2)
     y**2*sin(x)
     """
-    parameters = inspect.signature(f).parameters.values()
-    names = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p.default is p.empty]
-    y = f(*[symbols(n, shapes.get(n, ())) for n in names])
+    y = by_position(f)(*[symbols(p.name, shapes.get(p.name, ())) for p in required(f)])
     found = expressions(y if isinstance(y, Tensor) else torch.tensor(y))
     return found.item() if found.ndim == 0 else found
 

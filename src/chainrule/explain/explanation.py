@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -233,15 +232,15 @@ def _run(
 def _titles(f: Callable[..., Any], point: Sequence[Any], named: dict[str, Any]) -> list[str | None]:
     """What ``f`` calls its arguments; None where it has no name for one.  TypeError if they are not what it takes."""
     try:
-        signature = inspect.signature(f)
+        signature = naming.signature(f)
     except ValueError:  # a function of C's
         return [None] * len(point)
     try:
         signature.bind(*point, **named)
     except TypeError as e:
         raise TypeError(f"{e}: give the function its arguments, as explain(f, x=2.0)") from None
-    plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    titles: list[str | None] = [p.name for p in signature.parameters.values() if p.kind in plain]
+    plain = [p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    titles: list[str | None] = [p.name for p in plain]
     return (titles + [None] * len(point))[: len(point)]
 
 

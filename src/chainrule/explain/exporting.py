@@ -25,7 +25,7 @@ from ..compiler.program import Equation, Program, Var
 from ..compiler.simplify import simplify
 from ..func import tree
 from ..tensor import Tensor, wrap
-from .names import Names, watched
+from .names import Names, by_position, required, watched
 
 Language = Literal["python", "c"]
 LANGUAGES: Final = ("python", "c")
@@ -61,8 +61,9 @@ def export(
     """``f``, or a derivative of it, written out as a file of its own in Python or C, in double precision.
 
     ``shapes`` are those of arguments that are no numbers; with ``v=(3,)`` v has three entries.  Arguments with defaults
-    keep them.  Of numbers only, Python needs its ``math``; of arrays, NumPy.  C needs its mathematical library; arrays
-    are pointers, of the fixed lengths that the comment tells, to entries in C's order.
+    keep them; a module's are those of its ``forward``.  Of numbers only, Python needs its ``math``; of arrays, NumPy.  C
+    needs its mathematical library; arrays are pointers, of the fixed lengths that the comment tells, to entries in C's
+    order.
 
     ``derivative``: 0 for ``f`` itself; n for the n-th derivative by its only argument; 1 or "gradient" for the gradient
     in all arguments; "jacobian" or "hessian"; or the names of numbers to differentiate by, each in turn.
@@ -115,8 +116,7 @@ class _Wanted:
 
 
 def _arguments(f: Callable[..., Any]) -> list[str]:
-    parameters = inspect.signature(f).parameters.values()
-    names = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p.default is p.empty]
+    names = [p.name for p in required(f)]
     if not names:
         raise ValueError("the function takes no argument that is not given by default")
     return names
@@ -125,7 +125,7 @@ def _arguments(f: Callable[..., Any]) -> list[str]:
 def _derivative(
     f: Callable[..., Any], names: list[str], sizes: list[tuple[int, ...]], derivative: int | str | Sequence[str]
 ) -> _Wanted:
-    own = _title(f)
+    own, f = _title(f), by_position(f)
     call = f"{own}({', '.join(names)})"
     every = tuple(range(len(names))) if len(names) > 1 else 0
     if derivative == 0:
@@ -197,7 +197,7 @@ def _traced(
             inner = _inner(thing)
             if isinstance(inner, Traced) and called.isidentifier():
                 locals_.append((inner.var, called))
-        return [y.clone() if isinstance(y, Tensor) else y for y in leaves]
+        return [y.detach().clone() if isinstance(y, Tensor) else y for y in leaves]
 
     environment = Environment(run, tuple(given), {})
     found = {id(e.tensor): e for e in environment.tensors.values()}
@@ -325,7 +325,7 @@ def formula(f: Callable[..., Any], *, derivative: int | Sequence[str] = 0, **sha
             f"derivative={derivative} is for a function of one number: name the arguments to differentiate by"
         )
     if by:
-        wanted = _mixed(f, "f", "f", arguments, sizes, by).compute
+        wanted = _mixed(by_position(f), "f", "f", arguments, sizes, by).compute
         found = to_sympy(_named(wanted, arguments), **shapes)
     else:
         found = to_sympy(f, **shapes)

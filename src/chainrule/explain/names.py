@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import linecache
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
@@ -46,6 +48,36 @@ def users(frame: FrameType | None = None) -> Iterator[FrameType]:
 
 def _ours(code: CodeType) -> bool:
     return code.co_filename.startswith((_HERE, "<rule>"))
+
+
+def signature(f: Callable[..., Any]) -> inspect.Signature:
+    """How ``f`` is called; a module as its ``forward`` is."""
+    return inspect.signature(getattr(f, "forward", f))
+
+
+def required(f: Callable[..., Any], also: Container[str] = ()) -> list[inspect.Parameter]:
+    """The parameters of ``f`` that have no default, or are named in ``also``."""
+    return [
+        p for p in signature(f).parameters.values()
+        if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and (p.default is p.empty or p.name in also)
+    ]  # fmt: skip
+
+
+def by_position(f: Callable[..., Any], also: Container[str] = ()) -> Callable[..., Any]:
+    """``f`` as a function of all its :func:`required` arguments, by position."""
+    wanted = required(f, also)
+    keywords = [p.name for p in wanted if p.kind is p.KEYWORD_ONLY or p.default is not p.empty]
+    if not keywords:
+        return f
+
+    @functools.wraps(f, updated=())
+    def function(*args: Any) -> Any:
+        n = len(args) - len(keywords)
+        return f(*args[:n], **dict(zip(keywords, args[n:], strict=True)))
+
+    plain = [p.replace(kind=p.POSITIONAL_ONLY, default=p.empty) for p in wanted]
+    function.__signature__ = inspect.Signature(plain)  # type: ignore[attr-defined]
+    return function
 
 
 class Names:
@@ -109,6 +141,7 @@ def around(frame: FrameType | None = None, depth: int = 3) -> Names:
 
 def watched(f: Callable[..., Any], names: Names, call: Callable[[], Any]) -> Any:
     """What ``call`` gives, which calls ``f``; what ``f``'s variables hold when it returns is added to ``names``."""
+    f = inspect.unwrap(f)
     code = getattr(f, "__code__", None) or getattr(getattr(f, "forward", None), "__code__", None)
     before = sys.getprofile()
 

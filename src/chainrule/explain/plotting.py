@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from ..extras import load
 from ..language import Language, known
 from . import fonts
 from .curves import POINTS, Array, Mark, gradients, marks, orders_of
+from .names import by_position, required
 
 COLOURS: Final = ("#1f5fa8", "#c8553d", "#2f8f5b", "#8a5aa8", "#7a6a2f", "#4a4a4a")
 ACCENT: Final = "#e0a030"
@@ -79,7 +79,7 @@ def plot(
     """
     language = known(lang)
     matplotlib = load("matplotlib", "explain", "a plot")
-    two = _variables(f, range) == 2
+    two, f = _variables(f, range) == 2, by_position(f)
     with matplotlib.rc_context(STYLE):
         if fonts.prepare() is None:
             language = "en"  # no font here has Chinese characters, and boxes say nothing
@@ -91,12 +91,7 @@ def plot(
 def _variables(f: Callable[..., Any], range: Any) -> int:
     if range is not None and len(range) == 2 and all(isinstance(r, Sequence) for r in range):
         return 2
-    try:
-        parameters = inspect.signature(f).parameters.values()
-    except (TypeError, ValueError):
-        return 1
-    needed = [p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return min(2, max(1, len(needed)))
+    return min(2, max(1, len(_names(f))))
 
 
 def _interval(given: Any, at: float | None) -> tuple[float, float]:
@@ -175,7 +170,7 @@ def limits(values: Array) -> tuple[float, float]:
 
 def _names(f: Callable[..., Any]) -> list[str]:
     try:
-        return list(inspect.signature(f).parameters)
+        return [p.name for p in required(f)]
     except (TypeError, ValueError):
         return []
 
@@ -197,7 +192,8 @@ def _surface(f: Any, given: Any, at: Any, language: Language) -> Plot:
     plane.contourf(us, vs, shown, levels=24, cmap="viridis")
     gu, gv = np.meshgrid(np.linspace(a, b, ARROWS + 2)[1:-1], np.linspace(c, d, ARROWS + 2)[1:-1])
     _, du, dv = gradients(f, gu, gv)
-    plane.quiver(gu, gv, du, dv, color="white", edgecolor="#333333", linewidth=0.3, width=0.005, angles="xy")
+    if du.any() or dv.any():
+        plane.quiver(gu, gv, du, dv, color="white", edgecolor="#333333", linewidth=0.3, width=0.005, angles="xy")
     if 0.2 < (d - c) / (b - a) < 5:
         plane.set_aspect("equal")  # so that arrows stand at right angles to the level lines
     names = (*_names(f), "x", "y")[:2] if len(_names(f)) >= 2 else ("x", "y")

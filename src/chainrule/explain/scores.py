@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from ..dtypes import float64
 from ..extras import load
 from ..language import Language, known
 from ..tensor import Tensor
+from .names import signature
 from .text import table
 
 NODES: Final = 48  # of the quadrature along the path from the baseline
@@ -172,7 +172,7 @@ def sensitivity(
 
 def _named(f: Callable[..., Any], arrays: Sequence[np.ndarray[Any, Any]]) -> list[str]:
     try:
-        parameters = inspect.signature(getattr(f, "forward", f)).parameters.values()  # a module's are its forward's
+        parameters = signature(f).parameters.values()
         titles = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     except (TypeError, ValueError):
         titles = []

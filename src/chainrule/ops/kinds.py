@@ -85,9 +85,16 @@ def only_floats(kernel: str, *tensors: Tensor) -> None:
             raise errors.not_of_complex(no_kernel(kernel), x._dtype)
 
 
+def _named(cls: type[Elementwise], name: str | None) -> str:
+    """The name to make an operation public under, which errors then call it by."""
+    name = name or errors.snake_case(cls.__name__)
+    errors.exported.setdefault(cls.__name__, name.replace(".", "_"))
+    return name
+
+
 def unary(cls: type[Elementwise], name: str | None = None, *, in_place: bool = True, operator: str = "") -> Unary:
     """Declare a function of one tensor: ``name(x)``, ``x.name()``, ``x.name_()``."""
-    name = name or errors.snake_case(cls.__name__)
+    name = _named(cls, name)
     prim = cls()
     lane: Unary = _dress(unary_lane(prim), name, cls.__doc__, "``input`` has any shape; so has the result.")
     export(name, lane, in_place=in_place)
@@ -98,7 +105,7 @@ def unary(cls: type[Elementwise], name: str | None = None, *, in_place: bool = T
 
 def binary(cls: type[Elementwise], fn: Any = None, name: str | None = None, operators: tuple[str, ...] = ()) -> Binary:
     """Declare a function of two broadcast arguments, with the Python operators it answers to."""
-    name = name or errors.snake_case(cls.__name__)
+    name = _named(cls, name)
     prim = cls()
     lane: Binary = _dress(
         binary_lane(prim, fn)[0], name, cls.__doc__,

@@ -169,6 +169,7 @@ class LogicalXor(Elementwise):
 class Gcd(Elementwise):
     """The greatest common divisor of integers."""
 
+    real_only, refused = no_kernel("gcd_cpu"), "fcb"
     forward = lambda xp, x, y: xp.gcd(x, y)
     formula = False
     samples = [(([12, 18], [8, -27]), {})]
@@ -177,6 +178,7 @@ class Gcd(Elementwise):
 class Lcm(Elementwise):
     """The least common multiple of integers."""
 
+    real_only, refused = no_kernel("lcm_cpu"), "fcb"
     forward = lambda xp, x, y: xp.abs(xp.lcm(x, y))
     formula = False
     samples = [(([12, 18], [8, -27]), {})]

@@ -280,13 +280,8 @@ def _check_further(name: str, old: Tensor, parametrization: Any) -> None:
     new = parametrization(old)
     if not isinstance(new, Tensor):
         raise ValueError(f"A parametrization must return a tensor. Got {type(new).__name__}.")
-    for what in ("dtype", "shape"):
-        if getattr(new, what) != getattr(old, what):
-            raise ValueError(
-                f"Registering a parametrization may not change the {what} of the tensor, unless the `unsafe` flag is "
-                f"enabled.\nmodule.{name}.{what}: {getattr(old, what)}\n"
-                f"parametrization(module.{name}).{what}: {getattr(new, what)}"
-            )
+    changes = "Registering a parametrization may not change the {what} of the tensor"
+    _check_alike(name, old, new, changes, "parametrization(module.{name}).{what}")
     if not hasattr(parametrization, "right_inverse"):
         return
     try:
@@ -295,12 +290,17 @@ def _check_further(name: str, old: Tensor, parametrization: Any) -> None:
         return
     if not isinstance(back, Tensor):
         raise ValueError(f"parametrization.right_inverse must return a tensor. Got: {type(back).__name__}")
+    differs = "The tensor returned by parametrization.right_inverse must have the same {what} as module.{name}"
+    _check_alike(name, old, back, differs, "returned {what}")
+
+
+def _check_alike(name: str, old: Tensor, new: Tensor, words: str, called: str) -> None:
+    """That ``new``, as the error calls it, has the dtype and the shape of the module's tensor ``name``."""
     for what in ("dtype", "shape"):
-        if getattr(back, what) != getattr(old, what):
+        if getattr(new, what) != getattr(old, what):
             raise ValueError(
-                f"The tensor returned by parametrization.right_inverse must have the same {what} as module.{name}, unless "
-                f"the `unsafe` flag is enabled.\nmodule.{name}.{what}: {getattr(old, what)}\n"
-                f"returned {what}: {getattr(back, what)}"
+                f"{words}, unless the `unsafe` flag is enabled.\nmodule.{{name}}.{{what}}: {getattr(old, what)}\n"
+                f"{called}: {getattr(new, what)}".format(name=name, what=what)
             )
 
 
