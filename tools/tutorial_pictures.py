@@ -37,7 +37,8 @@ def draw(page: Path) -> None:
 def main() -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     for page in sorted((DOCS / "tutorials").glob("*.md")):
-        draw(page)
+        if ".zh" not in page.name:  # Chinese pages have the same pictures
+            draw(page)
 
 
 if __name__ == "__main__":
