@@ -56,3 +56,13 @@ def own_generator() -> Iterator[torch.Generator]:
     state = torch.default_generator.get_state()
     yield torch.manual_seed(0)
     torch.default_generator.set_state(state)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """PyTorch computes on one thread: its sums are the same in every run."""
+    peer = pytest.importorskip("torch")
+    before = peer.get_num_threads()
+    peer.set_num_threads(1)
+    yield
+    peer.set_num_threads(before)

@@ -12,7 +12,8 @@ import pytest
 import chainrule as torch
 from chainrule import autograd, func
 from chainrule.primitive import Elementwise
-from every_op import Array, Case, close, fitting, gradients, size, slope
+from every_op import close, fitting, gradients, size, slope
+from op_cases import Array, Case
 
 Lift = Callable[[Array], torch.Tensor]
 

@@ -10,7 +10,8 @@ import pytest
 
 import chainrule as torch
 from chainrule import func
-from every_op import Case, all_cases, real
+from every_op import real
+from op_cases import Case, all_cases
 
 BACKENDS = ["native", "numpy"]
 CASES = [c for c in all_cases() if c.declared]

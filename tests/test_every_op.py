@@ -10,7 +10,7 @@ import pytest
 import every_array as arrays
 import every_op as numbers
 from chainrule.primitive import Elementwise, Primitive
-from every_op import Case, all_cases, primitives
+from op_cases import Case, all_cases, primitives
 
 _STEPS = dict.fromkeys(
     ("Floor", "Ceil", "Round", "RoundTo", "Remainder", "Trunc", "Frac", "Fmod", "DivFloor", "DivTrunc"),

@@ -15,7 +15,7 @@ from chainrule import primitive
 from chainrule.autograd import gradcheck
 from chainrule.autograd.gradcheck import GradcheckError
 from chainrule.primitive import Primitive
-from every_op import cases, primitives
+from op_cases import cases, primitives
 
 __all__ = ["T"]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch's about its own parts

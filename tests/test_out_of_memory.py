@@ -18,7 +18,7 @@ import pytest
 import chainrule as torch
 from allocations import refusing
 from chainrule import OutOfMemoryError
-from every_op import Case, all_cases
+from op_cases import Case, all_cases
 
 TOO_MUCH = 10**13
 

@@ -21,7 +21,7 @@ import every_array as arrays
 import every_op as numbers
 from chainrule.arrays import namespace as ns
 from chainrule.primitive import Elementwise, Primitive, table
-from every_op import INVARIANT, Case, cases, primitives
+from op_cases import INVARIANT, Case, cases, primitives
 
 Rule = Callable[..., Any]
 Change = Callable[[Rule], Rule]

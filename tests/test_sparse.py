@@ -22,7 +22,7 @@ from chainrule.func import (
     sparsity,
     vmap,
 )
-from every_op import Case, all_cases, variants
+from op_cases import Case, all_cases, variants
 
 sparse = pytest.importorskip("scipy.sparse")
 

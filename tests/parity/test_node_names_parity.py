@@ -10,7 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import op_db as database
+from op_db import op_db
+from sides import Missing, Side, carried, counterpart
 
 import chainrule as cr
 
@@ -42,21 +43,21 @@ OTHERWISE = {
 NOT_COMPARED = frozenset().union(*OTHERWISE.values())
 
 
-@pytest.mark.parametrize("op", [op for op in database.op_db if op.supports_autograd], ids=lambda op: op.formatted_name)
+@pytest.mark.parametrize("op", [op for op in op_db if op.supports_autograd], ids=lambda op: op.formatted_name)
 def test_names(op: Any, own_generator: None) -> None:
     if op.name in NOT_COMPARED or torch.float64 not in op.supported_dtypes("cpu"):
         return
     try:
-        f = database.counterpart(op)
-    except database.Missing:
+        f = counterpart(op)
+    except Missing:
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for sample in itertools.islice(op.sample_inputs("cpu", torch.float64, requires_grad=True), 6):
             try:
-                theirs = database.Side(torch).leaves(op.op(sample.input, *sample.args, **sample.kwargs))
-                first, args, kwargs = database.carried((sample.input, sample.args, sample.kwargs))
-                ours = database.Side(cr).leaves(f(first, *args, **kwargs))
+                theirs = Side(torch).leaves(op.op(sample.input, *sample.args, **sample.kwargs))
+                first, args, kwargs = carried((sample.input, sample.args, sample.kwargs))
+                ours = Side(cr).leaves(f(first, *args, **kwargs))
             except Exception:
                 continue  # values are compared elsewhere
             for a, b in zip(theirs, ours, strict=False):
