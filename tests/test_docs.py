@@ -262,6 +262,13 @@ def test_pages_are_level(page: Path) -> None:
     assert figures[0] == figures[1]
 
 
+@pytest.mark.parametrize("page", CHINESE, ids=name)
+def test_chinese_paragraphs_are_one_line(page: Path) -> None:
+    """A browser shows a line break as a space, and between Chinese characters there is none."""
+    wide = r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]"
+    assert not re.findall(f".*{wide}\n{wide}.*", BLOCK.sub("", page.read_text(encoding="utf-8")))
+
+
 def test_measured_figures_agree() -> None:
     """Both READMEs show the figures of docs/performance.md."""
     pages = [*READMES, ROOT / "docs" / "performance.md"]
