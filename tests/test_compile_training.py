@@ -153,14 +153,47 @@ def test_parameters_are_updated_where_they_are(name: str, own_generator: Any) ->
     assert len(large) >= 2, "the weights at least are written by the loop that computes them"
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Rprop"])
-def test_a_scheduler_does_not_compile_anew(compile: Any, name: str, own_generator: Any) -> None:
+class AllOptions:
+    """Changes every option that is a float, or a tuple of such."""
+
+    def __init__(self, optimizer: Any) -> None:
+        self.optimizer = optimizer
+
+    def step(self) -> None:
+        for group in self.optimizer.param_groups:
+            for k, v in group.items():
+                if isinstance(v, float):
+                    group[k] = v * 0.98
+                elif isinstance(v, tuple):
+                    group[k] = tuple(x * 0.998 for x in v)
+
+
+schedulers = torch.optim.lr_scheduler
+SCHEDULES: dict[str, Callable[[Any], Any]] = {
+    "exponential": lambda optimizer: schedulers.ExponentialLR(optimizer, 0.8),
+    "one cycle": lambda optimizer: schedulers.OneCycleLR(optimizer, 0.1, total_steps=8),
+    "cyclic": lambda optimizer: schedulers.CyclicLR(optimizer, 0.01, 0.1, step_size_up=3),
+    "all options": AllOptions,
+}
+SCHEDULED = [
+    *[(name, "exponential", {}) for name in ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "Rprop")],
+    *[(name, "all options", {}) for name in ("Adam", "Adagrad", "Adadelta", "Adamax", "Rprop")],
+    ("SGD", "one cycle", {"momentum": 0.9, "nesterov": True}), ("SGD", "cyclic", {"momentum": 0.9, "dampening": 0.1}),
+    ("SGD", "all options", {"momentum": 0.9, "dampening": 0.1, "weight_decay": 0.1}), ("Adam", "one cycle", {}),
+    ("AdamW", "cyclic", {"amsgrad": True}), ("RMSprop", "one cycle", {"momentum": 0.5}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "schedule", "options"), SCHEDULED)
+def test_a_scheduler_does_not_compile_anew(
+    compile: Any, name: str, schedule: str, options: Any, own_generator: Any
+) -> None:
     def run(wrap: Any) -> tuple[list[Any], Any]:
         torch.manual_seed(0)
         model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
         scale = torch.ones((), requires_grad=True)
-        optimizer = getattr(torch.optim, name)([*model.parameters(), scale], lr=0.1)
-        scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.8)
+        optimizer = getattr(torch.optim, name)([*model.parameters(), scale], lr=0.1, **options)
+        scheduler = SCHEDULES[schedule](optimizer)
         x, losses = torch.randn(16, 4), []
 
         def step(x: Any) -> Any:
@@ -171,7 +204,7 @@ def test_a_scheduler_does_not_compile_anew(compile: Any, name: str, own_generato
             return loss.detach()
 
         step = wrap(step)
-        for _ in range(8):
+        for _ in range(7):
             losses.append(step(x))
             scheduler.step()
         assert scale.dtype == torch.float32
@@ -181,6 +214,38 @@ def test_a_scheduler_does_not_compile_anew(compile: Any, name: str, own_generato
     for a, b in zip(found, wanted, strict=True):
         assert torch.allclose(a, b, rtol=1e-4, atol=1e-5)
     assert len(step.entries) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "at_first", "later"),
+    [
+        ("SGD", {"momentum": 0.9, "weight_decay": 0.1}, [{"momentum": 0.0}, {"momentum": 0.8}, {"weight_decay": 0.0}]),
+        ("SGD", {"momentum": 0.9, "nesterov": True}, [{"nesterov": False}, {"momentum": 0.5}, {"nesterov": True}]),
+        ("SGD", {"momentum": 0.9, "dampening": 0.0}, [{"dampening": 0.5}, {"dampening": 0}, {"maximize": True}]),
+        ("Adam", {"betas": (0.4, 0.9)}, [{"betas": (0.6, 0.9)}, {"betas": (0.3, 0.8)}, {"weight_decay": 0.1}]),
+        ("RMSprop", {"momentum": 0.5}, [{"momentum": 0.0}, {"momentum": 0.25}, {"eps": 1e-3}]),
+    ],
+)
+def test_options_that_a_step_branches_on(
+    compile: Any, name: str, at_first: Any, later: list[Any], own_generator: Any
+) -> None:
+    def run(wrap: Any) -> Any:
+        w = torch.tensor([1.0, -2.0], dtype=torch.float64, requires_grad=True)
+        optimizer = getattr(torch.optim, name)([w], lr=0.1, **at_first)
+
+        def step() -> None:
+            optimizer.zero_grad()
+            (w**2).sum().backward()
+            optimizer.step()
+
+        f = wrap(step)
+        for changed in [{}, {}, *later, at_first]:
+            optimizer.param_groups[0].update(changed)
+            f()
+            f()
+        return numbers([w, w.grad, *optimizer.state[w].values()])
+
+    same(run(compile), run(lambda f: f))
 
 
 def test_learning_rates_that_the_function_looks_at(compile: Any) -> None:
@@ -198,6 +263,14 @@ def test_learning_rates_that_the_function_looks_at(compile: Any) -> None:
     assert f(torch.ones(1)).item() == 3
     assert w.tolist() == [0.25] * 3
     assert len(f.entries) == 2
+    optimizer.param_groups[0]["lr"] = 0.5
+    assert f(torch.ones(1)).item() == 2
+    optimizer.param_groups[0]["lr"] = 0.125
+    assert f(torch.ones(1)).item() == 3
+    assert w.tolist() == [-0.375] * 3
+    assert len(f.entries) == 2
+
+    optimizer.param_groups[0]["lr"] = 0.25
 
     def gives(x: Any) -> Any:
         return x * 2, optimizer.param_groups[0]["lr"]

@@ -26,6 +26,7 @@ from ..func import tree
 from ..primitive import Elementwise, Primitive, compute
 from ..tensor import Tensor, wrap
 from .captured import Captured, Draw, Given, Result, Write
+from .number import Number
 from .outside import Before, is_alone, is_heard
 from .program import Atom, Equation, Program, Var, distinct, var_of
 from .results import Results
@@ -62,6 +63,8 @@ class Capture:
         ] = {}  # NumPy arrays of this run, and like what they would lie in memory
         self.before: dict[int, Before] = {}  # what writes and views change about tensors, as it was
         self.draws: dict[Var, Draw | Given] = {}
+        self.numbers: dict[str, Number] = {}  # by their expressions
+        self.conditions: list[str] = []  # what was learned of them, which must be so again
         self.generators: dict[int, tuple[Any, bytes, bytes]] = {}  # each with its state at first, and now
         self.ordered = False  # whether layouts matter
         self.refusal: Exception | None = None  # kept, in case the function swallows it
@@ -166,11 +169,12 @@ class Capture:
         self.draws[var] = Draw(g, name, args, options)
         return Traced(self, var, example if self.faithful else thin(example))
 
-    def number(self, expression: str, value: float) -> Traced:
-        """An input of the program for a Python number, which is found by ``expression``."""
-        var = var_of(np.float64(value))
-        self.draws[var] = Given(expression)
-        return Traced(self, var, np.array(value))
+    def number(self, expression: str, value: float) -> Number:
+        """What stands for a Python number that is found by ``expression``."""
+        found = self.numbers.get(expression)
+        if found is None:
+            found = self.numbers[expression] = Number(self, expression, value)
+        return found
 
     def alike(self, a: Any, like: Any) -> None:
         """Note that an array of this run would lie in memory as another does."""
@@ -242,6 +246,8 @@ class Capture:
                 raise RuntimeError("a tensor from another compiled function was kept and is used here")
             if a.behind:
                 self.refuse(Uncompilable("it reads memory that was written to through another tensor"))
+            if isinstance(a, Number):
+                self.draws[a.var] = Given(a.expression)
             return a.var
         return self.constant(a) if is_numpy(a) else a
 
@@ -289,7 +295,7 @@ class Capture:
         )
         return Captured(
             tensors, program, len(found.outputs), out, results, [i for i, _ in roots], wanted,
-            [*self.draws.values()], writes, grads, self.asked, self.ordered,
+            [*self.draws.values()], writes, grads, self.asked, self.ordered, self.conditions,
         )  # fmt: skip
 
     def _writes(self, outputs: list[Atom]) -> list[Write]:

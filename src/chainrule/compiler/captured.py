@@ -109,3 +109,4 @@ class Captured:
     grads: list[tuple[int, Result | None]] = field(default_factory=list)
     asked: set[int] = field(default_factory=set)  # identities of tensors whose .grad was looked at
     ordered: bool = False  # whether the layout of the tensors matters: numbers were drawn in order of memory
+    conditions: list[str] = field(default_factory=list)  # on given numbers, on which the function branched

@@ -27,7 +27,7 @@ from .capture import capture
 from .captured import Captured, Detached, Given, Plain, Result, Same, Value, View
 from .derivative import CompiledFunctionBackward, Derivative
 from .describe import describe
-from .environment import Environment
+from .environment import Check, Environment
 from .outside import is_alone, is_heard
 from .run import define, maker
 from .simplify import simplify
@@ -189,6 +189,7 @@ class Entry:
         self.environment = environment
         tensors = [f.tensor for f in environment.tensors.values()]
         captured = capture(owner.function, args, kwargs, tensors, faithful, standing_in=environment.standing_in)
+        environment.checks += [Check(c, "a comparison") for c in dict.fromkeys(captured.conditions)]
         self.program = simplify(captured.program)
         self.derivative = Derivative(captured, self.program, owner.runner) if captured.wanted else None
         onto = {w.output: w.tensor for w in captured.writes}

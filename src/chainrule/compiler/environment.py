@@ -59,8 +59,9 @@ class Environment:
         self.names: dict[str, Any] = {"same": _same, "empty": _empty, "is_": operator.is_}
         self.checks: list[Check] = []
         self.tensors: dict[int, Found] = {}
-        self.numbers: dict[str, tuple[float, str]] = {}  # by expression: may be others in each call; and their labels
-        self._rates: set[int] = set()  # identities of the groups of optimisers
+        # By expression, numbers and tuples of such that may be others in each call; and their labels.
+        self.numbers: dict[str, tuple[Any, str]] = {}
+        self._groups: set[int] = set()  # identities of the groups of optimisers
         self._held: dict[int, str] = {}
         self._opened: set[str] = set()
         self._originals: dict[str, Any] = {}
@@ -95,7 +96,10 @@ class Environment:
     @contextlib.contextmanager
     def standing_in(self, make: Callable[[str, float], Any]) -> Iterator[None]:
         """Put ``make(expression, number)`` in the place of each number that may be another in each call."""
-        marks = {e: make(e, value) for e, (value, _) in self.numbers.items()}
+        marks = {
+            e: tuple([make(f"{e}[{i}]", v) for i, v in enumerate(value)]) if type(value) is tuple else make(e, value)
+            for e, (value, _) in self.numbers.items()
+        }
         for e, mark in marks.items():
             exec(f"{e} = mark", self.names, {"mark": mark})
         try:
@@ -110,8 +114,9 @@ class Environment:
     def fix(self) -> None:
         """Let the program depend on all numbers as they are."""
         for e, (value, label) in self.numbers.items():
-            self._literal(e, value, label)
+            self._match(e, value, label)
         self.numbers.clear()
+        self._walk()
 
     def state(self) -> tuple[Any, ...]:
         """What tells this state from others, beside what is known of tensors."""
@@ -223,11 +228,14 @@ class Environment:
             keys = f"type({e}) is {self._hold(type(value))} and {keys}"
         self._expect(keys, label, f"{e}.clear(); {e}.update({self._keep({**value})})")
         for k, v in value.items():
-            if k == "lr" and id(value) in self._rates and isinstance(v, float):  # so that a scheduler may change it
-                self.numbers[f"{e}[{k!r}]"] = v, f"{label}[{k!r}]"
-                self._expect(f"isinstance({e}[{k!r}], float)", f"{label}[{k!r}]")
+            at, title = f"{e}[{k!r}]", f"{label}[{k!r}]"
+            if id(value) in self._groups and _floats(v):  # so that a scheduler may change it
+                self.numbers[at] = v, title
+                kinds = self._hold([*map(type, v)]) if type(v) is tuple else ""
+                test = f"type({at}) is tuple and [*map(type, {at})] == {kinds}" if kinds else f"isinstance({at}, float)"
+                self._expect(test, title)
             else:
-                self._todo.append((f"{e}[{k!r}]", v, f"{label}[{k!r}]"))
+                self._todo.append((at, v, title))
 
     def _by_tensor(self, e: str, value: dict[Any, Any], label: str) -> None:
         """A dictionary whose keys are tensors, such as the state of an optimiser."""
@@ -319,7 +327,7 @@ class Environment:
         held = self._hold(value)
         optimizer = sys.modules.get("chainrule.optim.optimizer")  # if there is one, it has been imported
         if optimizer is not None and isinstance(value, optimizer.Optimizer):
-            self._rates.update(map(id, value.param_groups))
+            self._groups.update(map(id, value.param_groups))
         if hasattr(value, "__dict__"):
             space = self._hold(value.__dict__)
             self._attributes += [
@@ -360,6 +368,11 @@ def _names(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
 
 def _library(module: str | None) -> bool:
     return module is not None and module.partition(".")[0] in LIBRARIES
+
+
+def _floats(value: Any) -> bool:
+    """Whether a value is a float, or a tuple of such."""
+    return isinstance(value, float) or (type(value) is tuple and all(isinstance(v, float) for v in value))
 
 
 def _keyed_by_tensors(value: Any) -> bool:
