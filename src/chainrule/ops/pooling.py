@@ -32,19 +32,22 @@ class MaxPool(Primitive):
 
     formula = False
     forward = lambda xp, x, *, over: sliding.largest(x, over)
-    vjp_x = lambda xp, g, x, over: _to_largest(g, xp.stop(x), over=over)
+    vjp_x = lambda xp, g, out, x, over: _to_largest(g, xp.stop(x), xp.stop(out), over=over)
     jvp_x = lambda xp, t, x, over: read(xp, t, _places(x, over=over), len(over))
     samples = [((_SPACED,), {"over": (_ROW, _PLANE)}), (([_SPACED[0][0]],), {"over": (_PLANE,)})]
 
 
 class ToLargest(Primitive):
-    """The transpose of :class:`MaxPool` at x: each number put where its window's largest entry is."""
+    """The transpose of :class:`MaxPool` at x: each number put where its window's largest entry, ``best``, is."""
 
     formula = False
-    forward = lambda xp, y, x, *, over: sliding.to_largest(y, x, over)
+    forward = lambda xp, y, x, best, *, over: sliding.to_largest(y, x, best, over)
     vjp_y = lambda xp, g, x, over: read(xp, g, _places(x, over=over), len(over))
     linear = ("y",)
-    samples = [(((1, 3, 2), [[row[:4] for row in _SPACED[0]]]), {"over": (_ROW, _PLANE)})]
+    samples = [
+        (((1, 3, 2), _SPACED, [[[3.1, 2.3], [5.0, 4.4], [6.1, 4.4]]]), {"over": (_ROW, _PLANE)}),
+        (((1, 6, 2), _SPACED, [[[0.1, 2.3], [3.1, 0.4], [5.0, 1.4], [0.2, 4.4], [6.1, 1.1], [2.2, 3.6]]]), {"over": (_PLANE,)}),
+    ]  # fmt: skip
 
 
 class MaxPoolPlaces(Primitive):

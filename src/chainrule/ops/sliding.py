@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.layout import scratch
+
 Key = Any  # a slice, or an array of positions where they are not evenly spaced
 
 
@@ -158,22 +160,32 @@ def places(x: Any, windows: Sequence[Axis]) -> Any:
     return np.take(steps.ravel(), number) + _joined([axis.origins for axis in windows], size)
 
 
-def to_largest(g: Any, x: Any, windows: Sequence[Axis]) -> Any:
-    """Each number of g put where :func:`places` says that its window's largest entry is; else 0."""
+def to_largest(g: Any, x: Any, best: Any, windows: Sequence[Axis]) -> Any:
+    """Each number of g put where :func:`places` says that its window's entry ``best``, the largest, is; else 0."""
     steps = list(product(*[axis.each for axis in windows]))
     even = all(axis.apart for axis in windows) and all(
         isinstance(k, slice) for step in steps for e in step for k in e[:2]
     )
-    if not even or (x.dtype.kind == "f" and bool(np.isnan(np.max(x, initial=0)))):
+    if not even or g.dtype.itemsize > 8 or (x.dtype.kind == "f" and bool(np.isnan(np.max(best, initial=0)))):
         return _added(g, places(x, windows), tuple([axis.size for axis in windows]))
-    best, found = largest(x, windows), np.zeros(x.shape, g.dtype)
-    free = np.ones(best.shape, bool)  # the windows whose largest entry has not come yet
+    covered = math.prod(int(axis.counts.sum()) for axis in windows) == math.prod(axis.size for axis in windows)
+    found: Any = (np.empty if covered else np.zeros)(x.shape, g.dtype)
+    whole = f"i{g.dtype.itemsize}"  # numbers as their bits, so that 0 is what is left of any number
+    bits, given = found.view(whole), np.ascontiguousarray(g).view(whole)
+    room = scratch(np.int8, best.shape, best.shape, (best.size * g.dtype.itemsize,))
+    here, free, mask = room[0].view(bool), room[1].view(bool), room[2].view(whole).reshape(best.shape)
+    free[...] = True  # the windows whose largest entry has not come yet
     for step in steps:
         has, where = ((..., *keys) for keys in zip(*[e[:2] for e in step], strict=True))
-        here = x[where] == best[has]
-        here &= free[has]
-        free[has] ^= here
-        np.multiply(g[has], here, out=found[where])
+        one, left, m = here[has], free[has], mask[has]
+        if step is steps[-1] and one.size == best.size:
+            one = left  # as it must be somewhere
+        else:
+            np.equal(x[where], best[has], one)
+            np.logical_and(one, left, one)
+            np.logical_xor(left, one, left)
+        np.negative(one.view(np.int8), m)
+        np.bitwise_and(given[has], m, bits[where])
     return found
 
 
