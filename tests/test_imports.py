@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 import sys
 
@@ -52,3 +53,22 @@ import chainrule
 assert state() == before
 """
     loaded_by(code)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators have ways of their own")
+def test_freed_memory_is_used_again() -> None:
+    code = """
+import resource
+import chainrule as torch
+x = torch.ones(500_000, requires_grad=True)
+def step():
+    (x.sin() * x.exp() + x.tanh()).sum().backward()
+    x.grad = None
+for _ in range(3):
+    step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(5):
+    step()
+assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < 500, "fresh pages in each step"
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -167,3 +167,11 @@ def test_windows_at_random_places(own_generator: torch.Generator) -> None:
 def test_errors_in_pytorchs_words(call: Any, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         call(torch.ones(2, 3, 8, 8))
+
+
+def test_an_infinite_cotangent_reaches_the_largest_entry_alone() -> None:
+    x = torch.tensor([[[1.0, 5.0, 2.0], [3.0, 5.0, 9.0], [0.0, 0.0, 7.0]]], requires_grad=True)
+    for ceil, wanted in ((False, [0, math.inf, 0, 0, 0, 0, 0, 0, 0]), (True, [0, math.inf, 0, 0, 0, 1, 2, 0, 3])):
+        y = F.max_pool2d(x, 2, ceil_mode=ceil)
+        g = torch.tensor([[[math.inf, 1.0], [2.0, 3.0]]])[:, : y.shape[1], : y.shape[2]]
+        assert torch.autograd.grad(y, x, g)[0].flatten().tolist() == wanted

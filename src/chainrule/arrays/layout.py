@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 from typing import Any
@@ -35,6 +36,18 @@ def empty_like(a: Array, dtype: Any = None) -> Array:
                 at = j
     whole = np.empty([a.shape[axis] for axis in order], a.dtype if dtype is None else dtype)
     return whole.transpose(np.argsort(order))
+
+
+def _keep_pages() -> None:
+    """Let glibc keep freed memory, up to 64 MiB, where it would give it back to the system and get fresh pages again.
+
+    It keeps twice the largest block that it has seen come and go; what it sees here is as large as it takes note of.
+    """
+    with contextlib.suppress(MemoryError):
+        np.empty(2**25 - 2**13, np.uint8)
+
+
+_keep_pages()
 
 
 class _Own(threading.local):
