@@ -32,6 +32,10 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "addcdiv addcmul lerp",
         "addcdiv addcmul lerp lerp_",
     ),
+    "columns": (
+        "",
+        "",
+    ),
     "convolution": (
         "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
         "",
