@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import argparse
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -171,19 +172,44 @@ def swept(of: Callable[[Any], Callable[[], Any]], T: Any) -> Callable[[], Any] |
     return lambda: first().backward(ones)
 
 
-def rows(smoke: bool) -> Iterator[Row]:
-    """The figures; at size 10, once, for ``smoke``."""
+def rows(smoke: bool, only: Collection[str] = (), sizes: Collection[int] = (10, 1_000_000)) -> Iterator[Row]:
+    """The figures, of the operations named ``only`` if any are; at size 10, once, for ``smoke``.
+
+    Each library runs on as many threads as it takes by itself, unless ``--threads`` said otherwise: PyTorch on all
+    cores, NumPy on one but for products of matrices.
+    """
     import torch
 
     import chainrule
 
-    for n, goal in ((10, 1.0),) if smoke else ((10, 1.0), (1_000_000, 1 / 1.5)):
+    for n in (10,) if smoke else sizes:
         for name, of in tasks(n):
+            if only and name.partition(",")[0] not in only:
+                continue
             reason = why(name, n)
-            goal_ = 0 if reason else goal
+            goal = 0 if reason else 1.0 if n == 10 else 1 / 1.5
             rounds = (1, 0.0) if smoke else (7, 0.01)
             times = race({"ours": of(chainrule), "torch": of(torch)}, *rounds)
-            yield Row(f"{name}, n = {n:,}", times["ours"], times["torch"], goal_, reason)
-            if n == 10 and (ours := swept(of, chainrule)) and (theirs := swept(of, torch)):
+            yield Row(f"{name}, n = {n:,}", times["ours"], times["torch"], goal, reason)
+            if (ours := swept(of, chainrule)) and (theirs := swept(of, torch)):
                 times = race({"ours": ours, "torch": theirs}, *rounds)
-                yield Row(f"{name}, and backward", times["ours"], times["torch"], goal_, reason)
+                yield Row(f"{name}, and backward", times["ours"], times["torch"], goal, reason)
+
+
+def main() -> None:
+    """``python benchmarks/operations.py [names...] [--n 1000000] [--threads 1]``: some of the figures."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--n", type=int, default=1_000_000)
+    parser.add_argument("--threads", type=int, help="of PyTorch; all cores unless given")
+    options = parser.parse_args()
+    if options.threads:
+        import torch
+
+        torch.set_num_threads(options.threads)
+    for row in rows(False, options.names, (options.n,)):
+        print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()

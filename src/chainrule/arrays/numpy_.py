@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import sys
 from operator import attrgetter
@@ -294,22 +293,6 @@ def _divisor(x: Any, y: Any) -> Any:
     return y
 
 
-def erf(x: Any) -> Any:
-    return _erf()(x)
-
-
-@functools.cache
-def _erf() -> Any:
-    """SciPy's error function; without SciPy Python's own, entry by entry."""
-    from ..extras import scipy_special
-
-    try:
-        return scipy_special("erf").erf
-    except ImportError:
-        each = np.frompyfunc(math.erf, 1, 1)
-        return lambda x: np.asarray(each(x), x.dtype)[()]
-
-
 def sign(x: Any) -> Any:
     """PyTorch's: 0 for nan, and for a complex number its direction."""
     kind = x.dtype.kind
@@ -397,10 +380,10 @@ def strided(x: Any, size: tuple[int, ...], stride: tuple[int, ...], shift: int, 
 
 
 def __getattr__(name: str) -> Any:
-    """NumPy's own, for what few operations need, and SciPy's special functions."""
-    if name != "special":
+    """NumPy's own, for what few operations need, and the special functions."""
+    if name not in ("special", "erf", "gelu", "gelu_slope"):
         return getattr(np, name)
-    from ..extras import scipy_special
+    from . import numpy_special as special
 
-    globals()[name] = found = scipy_special("this function")
+    globals()[name] = found = special if name == "special" else getattr(special, name)
     return found

@@ -7,9 +7,32 @@ from typing import Any
 
 import numpy as np
 
+from . import layout
+
 ROOM = 1 << 15  # entries that are worked on together, so that they stay near the processor
+FEW = 1 << 12  # entries, up to which fewer calls are worth more than fewer passes
 _BITS: Any = {np.dtype("float32"): np.int32, np.dtype("float64"): np.int64, np.dtype("int64"): np.int64}
 _add: Any = np.add.reduce
+
+
+def by_blocks(kernel: Any, arrays: tuple[Any, ...], spare: tuple[Any, ...] = ()) -> Any:
+    """What ``kernel(*arrays, out, *work)`` writes to ``out``, block by block; ``spare`` are the dtypes of the arrays it works in.
+
+    The arrays are of one shape, and the result has their dtype and lies in memory as the first does.
+    """
+    x = arrays[0]
+    if not x.flags.c_contiguous:
+        order = layout.slowest_first(x)
+        turned = tuple([np.ascontiguousarray(a.transpose(order)) for a in arrays])
+        return by_blocks(kernel, turned, spare).transpose(np.argsort(order))
+    out = np.empty(x.shape, x.dtype)
+    flat = [a.reshape(-1) for a in (*arrays, out)]
+    n = x.size
+    room = min(n, ROOM)
+    work = [a.view(d)[:room] for d, a in zip(spare, layout.scratch(np.float64, *[(room,)] * len(spare)), strict=True)]
+    for i in range(0, n, ROOM):
+        kernel(*[a[i : i + ROOM] for a in flat], *([w[: n - i] for w in work] if n - i < room else work))
+    return out
 
 
 def standardise(x: Any, v: Any = None, *, axis: tuple[int, ...], eps: float) -> Any:

@@ -103,10 +103,19 @@ def mish_slope(xp: Any, x: Any) -> Any:
 class Gelu(Unit):
     """``x`` times the normal distribution's probability of a value below x."""
 
-    forward = lambda xp, x: x * 0.5 * (1 + xp.erf(x * (1 / ROOT_2)))
-    d_x = lambda xp, x: 0.5 * (1 + xp.erf(x * (1 / ROOT_2))) + x * xp.exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
+    forward = lambda xp, x: xp.gelu(x) if hasattr(xp, "gelu") else x * below(xp, x)
+    d_x = lambda xp, x: xp.gelu_slope(x) if hasattr(xp, "gelu_slope") else below(xp, x) + x * density(xp, x)
     real_only = no_kernel("GeluKernelImpl")
     samples = sample()
+
+
+def below(xp: Any, x: Any) -> Any:
+    """The normal distribution's probability of a value below x."""
+    return 0.5 * (1 + xp.erf(x * (1 / ROOT_2)))
+
+
+def density(xp: Any, x: Any) -> Any:
+    return xp.exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
 
 
 class GeluTanh(Unit):
