@@ -38,6 +38,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import reference
 
 import chainrule as torch
 from chainrule import primitive, printing
@@ -281,9 +282,11 @@ def test_measured_figures_agree() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_links_lead_somewhere(page: Path) -> None:
     text = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    made = {ROOT / "docs" / path for path in reference.pages()}  # when the pages are built
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
         if "://" not in target:
-            assert (page.parent / target).exists(), f"{name(page)}: {target}"
+            path = (page.parent / target).resolve()
+            assert path.exists() or path in made, f"{name(page)}: {target}"
 
 
 def rooms() -> dict[str, int]:

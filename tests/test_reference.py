@@ -5,20 +5,15 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-import sys
 import types
 from pathlib import Path
 
 import pytest
+import reference
 
 import chainrule as torch
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tools"))
-import reference
-
-sys.path.pop(0)
-
 PAGES = reference.pages()
 ANCHORS = re.findall(r"#(chainrule[\w.]*\w) \}|id='(chainrule[\w.]*)'", "\n".join(PAGES.values()))
 FOUND = [a or b for a, b in ANCHORS]

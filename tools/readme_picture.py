@@ -55,7 +55,7 @@ def main() -> None:
         (low, RED, "torch.func.vmap(torch.func.grad(f))"),
     ):
         axes.text(0, 1.03, text, transform=axes.transAxes, va="bottom", color=colour, **code)
-    top.text(at + 0.42, height + 0.06, f"f(x).backward()\nx.grad  # {x.grad}", va="bottom", color="#8a5d0c", **code)
+    top.text(at + 0.42, height + 0.06, f"f(x).backward()\nx.grad  # {x.grad!s}", va="bottom", color="#8a5d0c", **code)
     low.text(at - 0.14, slope, f"{slope:.4f}", ha="right", va="center", color=INK, **code)
     top.set_ylim(-1.05, 1.5)
     top.set_yticks([-1, 0, 1])
