@@ -263,6 +263,12 @@ def test_pages_are_level(page: Path) -> None:
     assert figures[0] == figures[1]
 
 
+def test_every_page_has_a_chinese_one() -> None:
+    for page in PAGES[len(READMES) + 1 :]:
+        made = page.read_text(encoding="utf-8").startswith("<!-- Made by ")
+        assert made or page in CHINESE or page in CHINESE.values(), f"{name(page)} is to be translated"
+
+
 @pytest.mark.parametrize("page", CHINESE, ids=name)
 def test_chinese_paragraphs_are_one_line(page: Path) -> None:
     """A browser shows a line break as a space, and between Chinese characters there is none."""
