@@ -6,9 +6,13 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from .. import __version__
+from .colour import paint
+
+if TYPE_CHECKING:
+    from ..explain.expression import ExpressionError
 
 COMMANDS: Final = {
     "run": "run a PyTorch script, unchanged and without PyTorch",
@@ -39,7 +43,12 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the program with the message."""
-        self.exit(2, f"{self.prog}: {message}\n")
+        self.exit(2, f"{paint(f'{self.prog}:', 'bad', sys.stderr)} {message}\n")
+
+    def refuse(self, error: ExpressionError) -> NoReturn:
+        """End the program with the place in a formula that cannot be read."""
+        line, _, caret = error.caret().partition("\n")
+        self.error(f"{error}\n{line}\n{paint(caret, 'bad', sys.stderr)}")
 
 
 def say(message: str) -> None:

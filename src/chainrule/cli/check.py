@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from .colour import paint
 from .target import Target, TargetError, parser, run
 
 EPILOG: Final = """\
@@ -50,8 +51,13 @@ def _check(chosen: argparse.Namespace, target: Target) -> int:
                 found[name] = "pass" if test(target.function, inputs) else "fail"
         except RuntimeError as error:
             found[name] = f"fail: {str(error).strip()}"
-    print(json.dumps(found, indent=2) if chosen.json else "\n".join(f"{k}: {v}" for k, v in found.items()))
+    print(json.dumps(found, indent=2) if chosen.json else "\n".join(f"{k}: {_painted(v)}" for k, v in found.items()))
     return int(any(v != "pass" for v in found.values()))
+
+
+def _painted(outcome: str) -> str:
+    verdict, colon, why = outcome.partition(":")
+    return paint(verdict, "good" if verdict == "pass" else "bad") + colon + why
 
 
 def _value(target: Target, point: Sequence[float]) -> float:

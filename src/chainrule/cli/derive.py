@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..explain.expression import Expression, ExpressionError
 from ..explain.parsing import parse, parse_assignments
 from . import Parser, say
+from .colour import paint
 
 if TYPE_CHECKING:
     from .partials import Orders, Partial
@@ -59,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
 
             say(f"saved {draw(formula, at, chosen.order, chosen.plot)}")
     except ExpressionError as error:
-        parser.error(f"{error}\n{error.caret()}")
+        parser.refuse(error)
     except (NoAnswerError, OSError, ImportError) as error:
         parser.error(str(error))
     print(_as_json(formula, at, value, found) if chosen.json else _as_text(formula, at, value, found))
@@ -140,9 +141,10 @@ def _verdict(partial: Partial) -> str:
     check = partial.check
     if check.verdict == "kink":
         sides = f"{number(check.left)} on the left, {number(check.right)} on the right"
-        return f"a kink: the slope is {sides}; the value given is PyTorch's convention"
+        return f"{paint('a kink', 'caution')}: the slope is {sides}; the value given is PyTorch's convention"
     words = {
-        "agrees": "agrees with", "differs": "DIFFERS from", "unclear": "lost in rounding beside",
+        "agrees": paint("agrees with", "good"), "differs": paint("DIFFERS from", "bad"),
+        "unclear": paint("lost in rounding beside", "caution"),
     }[check.verdict]  # fmt: skip
     kind = "relative" if check.relative else "absolute"
     return f"{words} the finite difference {number(check.estimate)} ({kind} error {check.error:.1e})"

@@ -10,6 +10,7 @@ from typing import Final
 
 from .. import __version__
 from . import Parser
+from .colour import paint
 
 EXTRAS: Final = {
     "llvmlite": ("fast", "compiled programs"), "scipy": ("special", "special functions"),
@@ -37,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
     for name, version in optional.items():
         extra, purpose = EXTRAS[name]
         missing = f"not installed: {purpose} need it; pip install 'chainrule[{extra}]'"
-        print(f"{name:12} {missing if version is None else version}")
+        print(f"{name:12} {paint(missing, 'caution') if version is None else version}")
     return 0
 
 

@@ -7,10 +7,14 @@ import html
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from . import say
+from .colour import paint
 from .target import Target, parser, run
+
+if TYPE_CHECKING:
+    from ..explain import Explanation
 
 EPILOG: Final = """\
 examples:
@@ -47,8 +51,22 @@ def _explain(chosen: argparse.Namespace, target: Target) -> int:
     elif chosen.json:
         print(json.dumps(e.as_dict(), indent=2, ensure_ascii=False))
     else:
-        print(e.latex() if chosen.latex else e)
+        print(e.latex() if chosen.latex else _painted(e))
     return int(any(row.verdict == "differs" for row in e.evidence))
+
+
+def _painted(e: Explanation) -> str:
+    """The text, with its headings and the verdicts that need a look in colour."""
+    from ..explain.text import evidence
+
+    rows = dict(zip(evidence(e, e.language)[2:], e.evidence, strict=True))  # below a heading and the columns' names
+    lines = str(e).splitlines()
+    for i, line in enumerate(lines):
+        if i and not lines[i - 1]:
+            lines[i] = paint(line, "heading")
+        elif line in rows and rows[line].verdict in ("differs", "kink"):
+            lines[i] = paint(line, "bad" if rows[line].verdict == "differs" else "caution")
+    return "\n".join(lines)
 
 
 def _picture(e: Any) -> str:

@@ -71,7 +71,7 @@ def run(made: Parser, argv: Sequence[str], work: Callable[[argparse.Namespace, T
     try:
         return work(chosen, read((chosen.what or "0").strip(), getattr(chosen, "at", [])))
     except ExpressionError as error:
-        made.error(f"{error}\n{error.caret()}")
+        made.refuse(error)
     except (TargetError, MissingExtra, OSError, ValueError, TypeError, RuntimeError) as error:
         made.error("\n".join([str(error), *getattr(error, "__notes__", ())]))
     finally:
