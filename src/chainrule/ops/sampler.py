@@ -11,89 +11,201 @@ from typing import Any
 import numpy as np
 
 from ..errors import explained, scalar_type
+from ..lanes import general
+from ..primitive import Primitive
 from ..tensor import Tensor, wrap
-from .kinds import export, export_all, public
-from .places import Gather
+from .kinds import export, export_all, no_kernel
 from .resampling import cubic_weights
-from .whole import whole
+from .taps import _against, _spread, _taps
 
-where = public["where"]
-_gather = Gather()
-
+GRID: Any = [[[[0.3, -0.2], [-0.71, 0.55]], [[1.4, 0.1], [-0.1, -1.3]]]]
 _MODES, _PADDINGS = ("bilinear", "nearest", "bicubic"), ("zeros", "border", "reflection")
 
 
-def _unnormalised(g: Tensor, n: int, align: bool) -> Tensor:
-    """-1 to 1 as positions among n points: of the outermost points, or of their outer edges."""
-    return (g + 1) * ((n - 1) / 2) if align else ((g + 1) * n - 1) * 0.5
+def _clipped(xp: Any, at: Any, slope: Any, n: int) -> Any:
+    """Kept among the points; with slope 0 where that moves them, and at the ends, as in PyTorch."""
+    kept = xp.where(at <= 0, xp.zeros_like(at), xp.where(at >= n - 1, xp.zeros_like(at) + (n - 1), at))
+    return kept, slope * xp.astype((at > 0) & (at < n - 1), at.dtype)
 
 
-def _clipped(at: Tensor, n: int) -> Tensor:
-    """Kept among the points; without a gradient where that moves them, and at the ends, as in PyTorch."""
-    low, high = wrap(np.zeros((), at._dtype)), wrap(np.asarray(n - 1, at._dtype))
-    return where(at <= 0, low, where(at >= n - 1, high, at))  # type: ignore[no-any-return]
-
-
-def _reflected(at: Tensor, n: int, align: bool) -> Tensor:
+def _reflected(xp: Any, at: Any, slope: Any, n: int, align: bool) -> Any:
     """Mirrored at the outermost points, or at their outer edges, as often as it takes."""
     low, span = (0.0, n - 1) if align else (-0.5, n)
     if not span:
-        return at * 0
-    far = (at - low).abs()
-    extra = far % span
-    turned = (far / span).floor() % 2 == 1
-    return where(turned, span - extra, extra) + low  # type: ignore[no-any-return]
+        return xp.zeros_like(at), xp.zeros_like(at)
+    away = at - low
+    sign = xp.where(away < 0, -xp.ones_like(at), xp.ones_like(at))
+    turns = xp.floor(away * sign / span)
+    turned = turns % 2 == 1
+    extra = away * sign - turns * span
+    return xp.where(turned, span - extra, extra) + low, slope * sign * xp.where(
+        turned, -xp.ones_like(at), xp.ones_like(at)
+    )
 
 
-def _inside(at: Tensor, n: int, padding: str, align: bool) -> Tensor:
+def _inside(xp: Any, at: Any, slope: Any, n: int, padding: str, align: bool) -> Any:
+    """Positions that the padding leaves or moves, and their slopes."""
     if padding == "zeros":
-        return at
-    return _clipped(_reflected(at, n, align) if padding == "reflection" else at, n)
+        return at, slope
+    if padding == "reflection":
+        at, slope = _reflected(xp, at, slope, n, align)
+    return _clipped(xp, at, slope, n)
 
 
-def _points(x: Tensor, at: Sequence[Tensor]) -> Tensor:
-    """The values of x (n, channels, ...) at whole positions (n, m) along each axis, 0 where there is no point."""
-    size = x._shape[2:]
-    place: Any = 0
-    there: Any = None
-    for a, n in zip(at, size, strict=True):
-        a = a.detach()
-        fits = (a >= 0) & (a < n)
-        there = fits if there is None else there & fits
-        place = place * n + where(fits, a, wrap(np.zeros((), a._dtype)))
-    index = place.long().unsqueeze(1)
-    values: Tensor = _gather(x.reshape(*x._shape[:2], math.prod(size)), index, axis=-1)
-    return where(there.unsqueeze(1), values, wrap(np.zeros((), x._dtype)))  # type: ignore[no-any-return]
+def _hats(t: Any) -> Any:
+    return [1 - t, t], [-1, 1]
 
 
-def _sampled(x: Tensor, grid: Tensor, mode: str, padding: str, align: bool) -> Tensor:
-    rank = x.ndim - 2
-    shape = (*x._shape[:2], *grid._shape[1:-1])
-    flat = grid.reshape(grid._shape[0], math.prod(grid._shape[1:-1]), rank)
-    size = x._shape[2:]
-    at = [_unnormalised(flat[:, :, rank - 1 - d], n, align) for d, n in enumerate(size)]  # the last axis comes first
+def _cubics(t: Any, a: float = -0.75) -> Any:
+    """What the four points around count at the part ``t`` of the way from the second to the third; and the slopes."""
+
+    def near(x: Any) -> Any:
+        return (3 * (a + 2) * x - 2 * (a + 3)) * x
+
+    def far(x: Any) -> Any:
+        return (3 * a * x - 10 * a) * x + 8 * a
+
+    return cubic_weights(t, a), [far(t + 1), near(t), -near(1 - t), -far(2 - t)]
+
+
+def _along(xp: Any, g: Any, n: int, mode: str, padding: str, align: bool) -> Any:
+    """Along one axis of n points, for the coordinates g: the neighbours, what they count, and the slopes of that."""
+    scale = (n - 1) / 2 if align else n / 2
+    at, slope = (g + 1) * scale, scale
+    if not align:
+        at = at - 0.5
     if mode != "bicubic":
-        at = [_inside(a, n, padding, align) for a, n in zip(at, size, strict=True)]
+        at, slope = _inside(xp, at, slope, n, padding, align)
     if mode == "nearest":
-        return _points(x, [a.round() for a in at]).reshape(*shape)
-    low = [a.detach().floor() for a in at]
-    part = [a - b for a, b in zip(at, low, strict=True)]
-    taps = [cubic_weights(t) if mode == "bicubic" else [1 - t, t] for t in part]
+        return [xp.round(xp.stop(at))], None, None
+    low = xp.floor(xp.stop(at))
+    counts, slopes = (_cubics if mode == "bicubic" else _hats)(at - low)
     first = -1 if mode == "bicubic" else 0
-    total: Any = None
-    for entry in itertools.product(*[range(len(t)) for t in taps]):
-        weight: Any = None
-        for t, k in zip(taps, entry, strict=True):
-            weight = t[k] if weight is None else weight * t[k]
-        places = [b + (k + first) for b, k in zip(low, entry, strict=True)]
-        if mode == "bicubic":
-            places = [_inside(p, n, padding, align) for p, n in zip(places, size, strict=True)]
-        value = _points(x, places) * weight.unsqueeze(1)
-        total = value if total is None else total + value
-    return total.reshape(*shape)  # type: ignore[no-any-return]
+    places = [low + (k + first) for k in range(len(counts))]
+    if mode == "bicubic":
+        places = [_inside(xp, p, 1, n, padding, align)[0] for p in places]
+    return places, counts, [s * slope for s in slopes]
 
 
-_by_rank = {4: whole("GridSampler2DBackward0")(_sampled), 5: whole("GridSampler3DBackward0")(_sampled)}
+def _neighbours(xp: Any, grid: Any, size: Any, mode: str, padding: str, align: bool) -> Any:
+    """For grid (..., m, rank) the places (..., k, m) in the flattened points, and along each axis which of the taps each is,
+    what that counts (..., m), and the slopes."""
+    rank, total = len(size), math.prod(size)
+    parts = [
+        _along(xp, xp.getitem(grid, (..., rank - 1 - d)), n, mode, padding, align) for d, n in enumerate(size)
+    ]  # the last axis comes first
+    steps = [math.prod(size[d + 1 :]) for d in range(rank)]
+    lines = [
+        [_step(xp, p, n, step, total) for p in places] for (places, *_), n, step in zip(parts, size, steps, strict=True)
+    ]
+    chosen = list(itertools.product(*[range(len(p[0])) for p in parts]))
+    at = []
+    for entry in chosen:
+        place: Any = 0
+        for line, k in zip(lines, entry, strict=True):
+            place = line[k] + place
+        at.append(place)
+    index = xp.stack(at, axis=-2)
+    return xp.where(index < total, index, xp.zeros_like(index) + total), chosen, parts
+
+
+def _step(xp: Any, p: Any, n: int, step: int, outside: int) -> Any:
+    there = (p >= 0) & (p < n)
+    return xp.astype(xp.where(there, p, xp.zeros_like(p) + 2.0 * outside), np.int64) * step
+
+
+def _product(counts: Any) -> Any:
+    total = counts[0]
+    for c in counts[1:]:
+        total = total * c
+    return total
+
+
+def _weights(xp: Any, grid: Any, chosen: Any, parts: Any, axis: int | None = None) -> Any:
+    """What each neighbour counts, or the slope of that in the position along ``axis``: (..., k, m)."""
+    if parts[0][1] is None:
+        one = xp.ones_like(xp.getitem(grid, (..., 0)))
+        return xp.stack([one if axis is None else one * 0], axis=-2)
+    return xp.stack(
+        [_product([p[2 if d == axis else 1][k] for d, (p, k) in enumerate(zip(parts, entry, strict=True))])
+         for entry in chosen], axis=-2,
+    )  # fmt: skip
+
+
+def _flat(xp: Any, x: Any, rank: int) -> Any:
+    """Without the last ``rank`` axes but for one, that they become."""
+    shape = tuple(x.shape)
+    return xp.reshape(x, (*shape[: len(shape) - rank], math.prod(shape[len(shape) - rank :])))
+
+
+def _points(xp: Any, grid: Any) -> Any:
+    """grid (..., m, rank), with all positions along one axis."""
+    rank, shape = grid.shape[-1], tuple(grid.shape)
+    lead = shape[: len(shape) - 1 - rank]
+    return xp.reshape(grid, (*lead, math.prod(shape[len(lead) : -1]), rank))
+
+
+def _taken(xp: Any, x: Any, grid: Any, how: Any, value: Any) -> Any:
+    """Samples of ``value``, which lies as x does, at the grid's places."""
+    rank = grid.shape[-1]
+    points = _points(xp, grid)
+    at, chosen, parts = _neighbours(xp, points, x.shape[-rank:], *how)
+    out = _taps(_flat(xp, value, rank), _weights(xp, points, chosen, parts), at)
+    return xp.reshape(out, (*x.shape[:-rank], *grid.shape[-1 - rank : -1]))
+
+
+def _back(xp: Any, g: Any, x: Any, grid: Any, how: Any, wanted: Any) -> Any:
+    rank = grid.shape[-1]
+    points, size = _points(xp, grid), tuple(x.shape[-rank:])
+    at, chosen, parts = _neighbours(xp, points, size, *how)
+    flat = _flat(xp, g, rank)
+    of_x = of_grid = None
+    if wanted[0]:
+        of_x = _spread(flat, _weights(xp, points, chosen, parts), at, size=math.prod(size))
+        of_x = xp.reshape(of_x, tuple(x.shape))
+    if wanted[1]:
+        shares = _against(flat, _flat(xp, x, rank), at)
+        slopes = [xp.sum(shares * _weights(xp, points, chosen, parts, d), axis=-2) for d in range(rank)[::-1]]
+        of_grid = xp.reshape(xp.stack(slopes, axis=-1), tuple(grid.shape))
+    return of_x, of_grid
+
+
+def _moving(xp: Any, t: Any, x: Any, grid: Any, how: Any) -> Any:
+    """The tangent that the grid's tangent makes."""
+    rank = grid.shape[-1]
+    points, moves = _points(xp, grid), _points(xp, t)
+    at, chosen, parts = _neighbours(xp, points, x.shape[-rank:], *how)
+    w: Any = 0
+    for d in range(rank):
+        move = xp.expand_dims(xp.getitem(moves, (..., rank - 1 - d)), axis=-2)
+        w = _weights(xp, points, chosen, parts, d) * move + w
+    out = _taps(_flat(xp, x, rank), w, at)
+    return xp.reshape(out, (*x.shape[:-rank], *grid.shape[-1 - rank : -1]))
+
+
+class GridSampler(Primitive):
+    """x (..., channels, *points) at the places of a grid (..., *out, rank): (..., channels, *out)."""
+
+    forward = lambda xp, x, grid, *, how: _taken(xp, x, grid, how, x)
+    vjp_all = lambda xp, g, x, grid, how, wanted: _back(xp, g, x, grid, how, wanted)
+    jvp_x = lambda xp, t, x, grid, how: _taken(xp, x, grid, how, t)
+    jvp_grid = lambda xp, t, x, grid, how: _moving(xp, t, x, grid, how)
+    depends = lambda xp, x, grid, out_shape: _dependence(xp, x, grid, out_shape)
+    formula = False
+    real_only = no_kernel("grid_sampler_2d_cpu")
+    samples = [
+        (((1, 2, 3, 4), GRID), {"how": how})
+        for how in (("bilinear", "zeros", False), ("bicubic", "reflection", True), ("nearest", "border", False))
+    ]
+
+
+def _dependence(xp: Any, x: Any, grid: Any, out_shape: Any) -> Any:
+    rank = grid.shape[-1]
+    lead = xp.sum(x, axis=tuple(range(-rank, 0)), keepdims=True)
+    return xp.broadcast_to(lead + xp.expand_dims(xp.sum(grid, axis=-1), axis=-1 - rank), out_shape)
+
+
+_by_rank = {4: GridSampler("GridSampler2DBackward0"), 5: GridSampler("GridSampler3DBackward0")}
 
 
 def _check(x: Tensor, grid: Tensor, mode: str) -> None:
@@ -157,7 +269,7 @@ def grid_sample(
             f"'{padding_mode}'"
         )
     _check(input, grid, mode)
-    return _by_rank[input.ndim](input, grid, mode, padding_mode, _aligned(align_corners))
+    return general(_by_rank[input.ndim], (input, grid), params={"how": (mode, padding_mode, _aligned(align_corners))})  # type: ignore[no-any-return]
 
 
 def _aligned(align: bool | None) -> bool:
@@ -176,7 +288,8 @@ def grid_sampler(
     """:func:`grid_sample` with its modes as numbers.  Source: ``torch.grid_sampler``."""
     mode = _MODES[interpolation_mode]
     _check(input, grid, mode)
-    return _by_rank[input.ndim](input, grid, mode, _PADDINGS[padding_mode], align_corners)
+    how = mode, _PADDINGS[padding_mode], align_corners
+    return general(_by_rank[input.ndim], (input, grid), params={"how": how})  # type: ignore[no-any-return]
 
 
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
