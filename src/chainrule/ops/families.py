@@ -237,6 +237,10 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "as_strided as_strided_copy as_strided_scatter empty_permuted empty_strided resize_as_",
         "as_strided as_strided_ as_strided_scatter new_empty_strided resize_ resize_as_ storage_offset",
     ),
+    "taps": (
+        "",
+        "",
+    ),
     "truths": (
         "bitwise_left_shift bitwise_right_shift frexp gcd heaviside isclose isfinite isinf isneginf isposinf "
         "lcm logical_and logical_not logical_or logical_xor nan_to_num positive signbit true_divide",
