@@ -27,6 +27,7 @@ from .memory import Pool
 from .native import lazily, native
 from .plan import Call, Line, Loop, Step
 from .program import Equation, Names, Program, Var, signature
+from .windows import direct_source
 
 _FRESH = frozenset(
     "Matmul Mv Dot Cat Stack Sum Prod Amax Amin PutAdd Put PutAlong Gather CumSum ArgMax ArgMin All Any_".split()  # noqa: SIM905
@@ -212,7 +213,7 @@ class Driver:
         return "".join(found)
 
     def call(self, eq: Equation, i: int) -> None:
-        source = indexed_source(eq) if self.native else None
+        source = (indexed_source(eq) or direct_source(eq)) if self.native else None
         if source is not None:
             self.indexed(eq, source, i)
             return
@@ -237,7 +238,7 @@ class Driver:
             self.lines.append(f"{' = '.join(self.names[v] for v in gone)} = None")
 
     def indexed(self, eq: Equation, source: Source, i: int) -> None:
-        """A kernel that reads or adds at places, and NumPy in its stead where one is none."""
+        """A kernel of one equation, and NumPy in its stead where it finds what it does not know."""
         kernel = self.hold(f"loop{len(self.kernels)}", native(source.text))
         self.kernels.append(source)
         arrays = [self.array(v) for v in eq.vars]
@@ -246,7 +247,11 @@ class Driver:
         out = self.names[eq.out]
         function = self.hold(f"{eq.name.lower()}{i}", functools.partial(eq.prim.forward, numpy_, **eq.params))
         given = ", ".join([*args, f"{out}_", *map(str, source.lengths)])
-        self.lines += [f"if {kernel}({given}):", f"    np.copyto({out}, {function}({', '.join(arrays)}))"]
+        if source.cost > threads.WORTH and source.blocks > 1:
+            call = f"share({kernel}, {source.blocks}, ({given}))"
+        else:
+            call = f"{kernel}({f'0, {source.blocks}, ' if source.cost else ''}{given})"
+        self.lines += [f"if {call}:", f"    np.copyto({out}, {function}({', '.join(arrays)}))"]
 
     def direct(self, eq: Equation, args: list[str], i: int) -> str | None:
         """The commonest calls as NumPy's own, without a function between."""

@@ -1,6 +1,7 @@
 """Lower: a kernel's source, which is plain Python with declared types, as LLVM instructions.
 
-A kernel knows numbers, flat arrays of them, slices, ``for`` over ranges, and choices without branches.  That
+A kernel knows numbers, flat arrays of them, slices, ``for`` over ranges, and choices without branches; and vectors
+of n numbers: ``get(array, index, n)``, ``spread(number, n)``, ``fma(x, y, z)`` and ``put(array, index, vector)``.  That
 is little enough that its types need not be inferred: parameters declare theirs, and all else follows in
 order.  Numba would make the same of it, and take ten times as long.
 """
@@ -113,6 +114,9 @@ class _Kernel:
             case ast.Assign([ast.Subscript(ast.Name(array), index)], value):
                 target = self.names[array]
                 self.builder.store(self.stored(self.number(value)), self.place(target, index))
+            case ast.Expr(ast.Call(ast.Name("put"), [ast.Name(array), index, value])):
+                target = self.names[array]
+                self.builder.store(self.number(value).raw, self.place(target, index)).align = _size(target)
             case ast.For(ast.Name(name), ast.Call(_, bounds), body):
                 *first, last = [self.number(b) for b in bounds]
                 self.loop(name, first[0] if first else self.integer(0), last, body)
@@ -202,6 +206,20 @@ class _Kernel:
                 return self.compare(_COMPARE[type(op)], self.number(left), self.number(right))
             case ast.IfExp(test, body, otherwise):
                 return self.choose(self.number(test), self.number(body), self.number(otherwise))
+            case ast.Call(ast.Name("get"), [ast.Name(array), index, ast.Constant(n)]):
+                source = self.names[array]
+                raw = b.load(self.place(source, index), typ=ir().VectorType(type_of(source.dtype), n))
+                raw.align = _size(source)
+                return Number(raw, source.dtype)
+            case ast.Call(ast.Name("spread"), [value, ast.Constant(n)]):
+                x = self.number(value)
+                none, places = (
+                    ir().VectorType(x.raw.type, n)(ir().Undefined),
+                    ir().VectorType(ir().IntType(32), n)(None),
+                )
+                return Number(
+                    b.shuffle_vector(b.insert_element(none, x.raw, ir().IntType(32)(0)), none, places), x.dtype
+                )
             case ast.Call(ast.Name(name), arguments):
                 return self.call(name, [self.number(a) for a in arguments])
             case ast.Call(ast.Attribute(ast.Name("np"), name), [argument]):
@@ -214,7 +232,7 @@ class _Kernel:
 
     def name(self, name: str) -> Number:
         where, dtype = self.names[name]
-        return Number(self.builder.load(where, typ=type_of(dtype)), dtype)
+        return Number(self.builder.load(where, typ=where.allocated_type), dtype)
 
     def place(self, a: Array, index: ast.expr) -> Any:
         kind = stored_type(a.dtype)
@@ -277,6 +295,13 @@ class _Kernel:
             kit = Kit(b, args[-1].dtype)
             build = mathlib.build if name.startswith("fast_") else lanes.build
             return Number(build(name, kit, [Value(b, a.raw) for a in args]).raw, x.dtype)
+        if name == "fma":  # two operations where the machine has no such one
+            kind = x.raw.type
+            suffix = f"{'f32' if x.dtype == 'float32' else 'f64'}"
+            wide = f"v{kind.count}" if isinstance(kind, ir().VectorType) else ""
+            return Number(
+                b.call(self.outside(f"llvm.fmuladd.{wide}{suffix}", kind, [kind] * 3), [a.raw for a in args]), x.dtype
+            )
         if name == "min":
             return self.choose(self.compare("<", *args), *args)
         if name == "abs" and not is_float(x):
@@ -296,6 +321,10 @@ class _Kernel:
         """A function of Python or of the C library."""
         found = self.module.globals.get(name)
         return found or ir().Function(self.module, ir().FunctionType(result, arguments), name)
+
+
+def _size(a: Array) -> int:
+    return np.dtype(a.dtype).itemsize
 
 
 def is_float(x: Number) -> bool:

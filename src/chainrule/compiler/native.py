@@ -110,6 +110,11 @@ def _llvm() -> Any:
     return llvm
 
 
+def features() -> dict[str, bool]:
+    """What this machine's processor has, by LLVM's names."""
+    return _llvm().get_host_cpu_features()  # type: ignore[no-any-return]
+
+
 @functools.cache
 def _situation() -> bytes:
     """What compiled code depends on beside its source."""
