@@ -379,7 +379,7 @@ def test_places_that_an_array_names(native: Any) -> None:
     take = native(lambda x, k: torch.gather(x, 0, k))
     x = torch.arange(5.0)
     assert take(x, torch.tensor([4, 0])).tolist() == [4.0, 0.0]
-    with pytest.raises(IndexError, match="index 5 is out of bounds"):
+    with pytest.raises(RuntimeError, match="index 5 is out of bounds"):
         take(x, torch.tensor([5, 0]))
     many = torch.zeros(100_000, dtype=torch.int64)
     equal(compiled(torch.full((2, 1), 0.1), many), f(torch.full((2, 1), 0.1), many), 1e-3)  # eager adds in float32

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy import (
@@ -206,12 +206,26 @@ def put(x: Any, value: Any, key: tuple[Any, ...]) -> Any:
     return out
 
 
+_UNSIGNED: Final[dict[int, Any]] = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+OUTSIDE: Final = "index {i} is out of bounds for dimension {at} with size {n}"
+
+
+def beyond(index: Any, n: int) -> Any:
+    """Whether some index is not from 0 to ``n - 1``."""
+    return index.size and np.maximum.reduce(index.view(_UNSIGNED[index.itemsize]), None) >= n  # negative ones are large
+
+
+def _inside(index: Any, n: int, at: int) -> None:
+    if beyond(index, n):
+        raise RuntimeError(OUTSIDE.format(i=int(index[(index < 0) | (index >= n)].flat[0]), at=at, n=n))
+
+
 def take_along_axis(x: Any, indices: Any, *, axis: int) -> Any:
+    n = x.shape[axis]
+    _inside(indices, n, axis % x.ndim)
     if x.ndim == 1:
         return x[indices]
-    n = x.shape[axis]
-    last = axis == -1 or axis == x.ndim - 1
-    if not last or not indices.size or indices.min() < 0 or indices.max() >= n:
+    if axis not in (-1, x.ndim - 1) or not indices.size:
         return np.take_along_axis(x, indices, axis=axis)
     rows = np.arange(0, x.size, n).reshape(*x.shape[:-1], 1)  # one index is much quicker than several
     return np.take(x.reshape(-1), indices + rows)
@@ -336,10 +350,9 @@ def view_as_complex(x: Any) -> Any:
 
 def put_along_axis(x: Any, index: Any, axis: int, size: int) -> Any:
     """Zeros with ``x`` added at ``index`` along ``axis``, there of length ``size``."""
+    _inside(index, size, axis % x.ndim)
     x, index = np.moveaxis(x, axis, -1), np.moveaxis(np.broadcast_to(index, x.shape), axis, -1)
     lead = x.shape[:-1]
-    if index.min(initial=0) < 0:
-        index = np.where(index < 0, index + size, index)
     n = math.prod(lead) * size
     rows = np.arange(0, n, size).reshape(*lead, 1) if size else index  # one index is much quicker than several
     out = put_add(x.ravel(), ((index + rows).ravel(),), (n,), True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,8 +26,10 @@ class JaxRunner:
         self._read = [i for i, v in enumerate(program.inputs) if v in needed]
         inner = Program([program.inputs[i] for i in self._read], program.constants, program.equations, program.outputs)
 
-        def whole(*arrays: Any) -> list[Any]:
-            return inner.evaluate(arrays, compute, self._jax.numpy.asarray)
+        def whole(*arrays: Any) -> tuple[list[Any], Any]:
+            wrong: list[Any] = []
+            found = inner.evaluate(arrays, _noting(wrong), self._jax.numpy.asarray)
+            return found, functools.reduce(operator.or_, wrong, False)
 
         self._jitted = self._jax.jit(whole)
         with self._wide():  # traced now, so that what JAX refuses is known
@@ -39,8 +44,24 @@ class JaxRunner:
 
     def run(self, *arrays: Any) -> tuple[Any, ...]:
         with self._wide():
-            found = self._jitted(*[arrays[i] for i in self._read])
+            found, wrong = self._jitted(*[arrays[i] for i in self._read])
+        if wrong:
+            self.program.evaluate(arrays, compute)  # by NumPy, which raises
         return tuple([_given(x, a) for x, a in zip(found, self.program.outputs, strict=True)])
+
+
+def _noting(wrong: list[Any]) -> Callable[..., Any]:
+    """How JAX computes a primitive; whether an index is out of range, which it would not say, is added to ``wrong``."""
+
+    def run(prim: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        if prim.name not in ("Gather", "PutAlong", "Within"):
+            return compute(prim, args, params)
+        index = args[-1]
+        n = params.get("n") or params.get("size") or args[0].shape[params["axis"]]
+        wrong.append(((index < (-n if params.get("wraps") else 0)) | (index >= n)).any())
+        return compute(prim, args, params) if prim.name != "Within" else index + n * (index < 0)
+
+    return run
 
 
 def _given(x: Any, a: Atom) -> Any:

@@ -11,6 +11,7 @@ from ..modes import no_grad
 from ..primitive import Primitive, bind
 from ..tensor import Tensor, wrap
 from .kinds import export, public
+from .places import within
 from .scatter import positions
 from .whole import whole
 
@@ -73,6 +74,7 @@ def flat_rows(index: Any, rank: int, rows: int) -> Any:
 
 def looked_up(weight: Any, index: Any, rank: int) -> Any:
     rows = weight.shape[-2]
+    within(index, rows, 0, IndexError, "index out of range in self\nThe table has {n} rows; the index has {i}.")
     return np.take(weight.reshape(-1, weight.shape[-1]), flat_rows(index, rank, rows), 0)
 
 
@@ -140,11 +142,7 @@ def _index(index: Tensor, rows: int, function: str) -> Any:
             )
         )
     a = index._a
-    if type(a) is np.ndarray and a.size and (a.min() < 0 or a.max() >= rows):
-        if function == "embedding":
-            raise explained(
-                IndexError(f"index out of range in self\nThe table has {rows} rows; the index has {a.max()}.")
-            )
+    if function == "embedding_bag" and type(a) is np.ndarray and a.size and (a.min() < 0 or a.max() >= rows):
         at = int(np.flatnonzero((a < 0) | (a >= rows))[0])
         raise RuntimeError(f"Index {at} of input takes value {a.flat[at]} which is not in the valid range [0, {rows})")
     return a

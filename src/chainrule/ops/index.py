@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ..arrays import namespace as ns
-from ..arrays.namespace import is_numpy
 from ..modes import current
 from ..outputs import EXACT, takes_out
 from ..primitive import Primitive, bind, table
@@ -16,7 +15,7 @@ from ..recording import record_one
 from ..tensor import Tensor
 from .keys import Key, batch_place, in_turn, index_error, normal_key
 from .kinds import attach, export
-from .places import Chosen, add, computed, read, write
+from .places import BEYOND, Chosen, add, computed, read, within, write
 
 _rows = np.array([2, 0, 2])
 
@@ -180,26 +179,11 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False,
                 f"Size does not match at dimension {i} expected index {list(index.shape)} to be no larger than self "
                 f"{list(input.shape)} apart from dimension {at}"
             )
-    if (beyond := outside(index, input._shape[at])) is not None:
-        raise RuntimeError(f"index {beyond} is out of bounds for dimension {at} with size {input._shape[at]}")
     if len(index._shape) > 1 and any(
         i != at and n != m for i, (n, m) in enumerate(zip(index._shape, input._shape, strict=True))
     ):
         input = input[tuple(slice(0, n) if i != at else slice(None) for i, n in enumerate(index._shape))]
     return _gather(input, index, axis=at - input.ndim)  # type: ignore[no-any-return]
-
-
-_UNSIGNED: dict[int, Any] = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
-
-
-def outside(index: Tensor, size: int) -> int | None:
-    """The first index that is not from 0 to ``size - 1``, where there are numbers to look at."""
-    a = index._a
-    if (
-        not is_numpy(a) or not a.size or np.maximum.reduce(a.view(_UNSIGNED[a.itemsize]), None) < size
-    ):  # as unsigned, negative ones are large
-        return None
-    return int(a[(a < 0) | (a >= size)].flat[0])
 
 
 @takes_out("index_select(): self and result must have the same scalar type")
@@ -212,12 +196,12 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None =
         raise IndexError("index_select(): Index is supposed to be a vector")
     if index._dtype not in (np.int32, np.int64):
         raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
-    if outside(index, input._shape[input._dim(dim)] if input.ndim else 1) is not None:
-        raise IndexError("index out of range in self")
     if not input.ndim:
         return index_select(input.reshape(1), dim, index).reshape(())
-    index = index if index.ndim else index.reshape(1)
-    key = (*(slice(None),) * input._dim(dim), index)
+    at = input._dim(dim)
+    wrong = (RuntimeError, "INDICES element is out of DATA bounds, id={i} axis_dim={n}") if at else BEYOND
+    index = within(index if index.ndim else index.reshape(1), input._shape[at], at, *wrong)
+    key = (*(slice(None),) * at, index)
     parts, _ = normal_key(key, input._shape)
     if computed(parts):
         return read(input, parts)

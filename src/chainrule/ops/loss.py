@@ -15,6 +15,7 @@ from ..primitive import Primitive, bind, promote
 from ..tensor import Tensor
 from .activation import log_softmax
 from .kinds import no_kernel, only_floats
+from .places import within
 from .reduce import count, kept
 from .whole import whole
 
@@ -229,6 +230,9 @@ def nll_loss(
     return _nll_whole["NllLoss" if rank == 1 else "NllLoss2D"](input, target, weight, ignore_index, reduction)
 
 
+CLASSES = "There are {n} classes, from 0 on."
+
+
 def _nll_loss(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str) -> Tensor:
     only_floats("nll_loss_out_frame", input)
     constants("nll_loss_forward", weight=weight)
@@ -249,12 +253,7 @@ def _nll_loss(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index
     if flat._rank == 2 and isinstance(flat._a, np.ndarray):
         if ignored._a.all():  # the mean is 0 / 0, but nothing depends on the input
             logp = logp.masked_fill(ignored.unsqueeze(-1), 0.0)
-        bad = (flat._a != ignore_index) & ((flat._a < 0) | (flat._a >= classes))
-        if bad.any():
-            raise explained(
-                IndexError(f"Target {int(flat._a[bad][0])} is out of bounds.\nClasses are 0 to {classes - 1}.")
-            )
-    safe = flat.masked_fill(ignored, 0)
+    safe = within(flat.masked_fill(ignored, 0), classes, 0, IndexError, f"Target {{i}} is out of bounds.\n{CLASSES}")
     if weight is None:
         w = (~ignored).to(input.dtype)
     else:

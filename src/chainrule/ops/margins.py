@@ -6,12 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..arrays.namespace import is_numpy
-from ..errors import explained
 from ..tensor import Tensor, wrap
 from .kinds import only_floats
-from .loss import _reduction, constants, legacy_reduction
+from .loss import CLASSES, _reduction, constants, legacy_reduction
 from .losses import _mean, _softplus
+from .places import within
 from .units import pairwise_distance
 from .whole import whole
 
@@ -92,19 +91,13 @@ def multi_margin_loss(
     n, classes = x._shape
     if target.ndim > 1 or target.numel() != n:
         raise RuntimeError(f"inconsistent target size, expected {n} but got {list(target.shape)}")
-    y = target.reshape(n, 1)
-    _within(y, classes, 0)
+    y = within(target.reshape(n, 1), classes, 0, RuntimeError, f"target out of range\n{CLASSES}")
     each = (x - x.gather(1, y) + margin).relu()
     each = each * each if p == 2 else each
     if weight is not None:
         each = each * weight[y]
     each = each.scatter(1, y, 0).sum(1) / classes
     return _mean(each if target.ndim else each.reshape(()), reduction)
-
-
-def _within(target: Tensor, classes: int, least: int) -> None:
-    if is_numpy(target._a) and ((target._a < least) | (target._a >= classes)).any():
-        raise explained(RuntimeError(f"target out of range\nClasses are {least} to {classes - 1}."))
 
 
 @whole("MultilabelMarginLossBackward0")
@@ -132,9 +125,9 @@ def multilabel_margin_loss(
     if input.numel() != target.numel():
         raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}")
     x = input.reshape(1, -1) if input.ndim < 2 else input
-    y = target.reshape(x._shape)
     classes = x._shape[1]
-    _within(y, classes, -1)
+    words = "argument #2 'target' is out of range\nClasses count from 0, and -1 ends the list."
+    y = within(target.reshape(x._shape) + 1, classes + 1, 0, RuntimeError, words) - 1
     listed = (y >= 0).long().cumprod(1) > 0
     place = y.masked_fill(~listed, 0)
     right = (listed.unsqueeze(2) & (place.unsqueeze(2) == wrap(np.arange(classes)))).any(1)

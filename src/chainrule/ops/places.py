@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 
 from ..arrays import namespace as ns
+from ..arrays.namespace import is_numpy
+from ..arrays.numpy_ import OUTSIDE, beyond
+from ..errors import explained
 from ..primitive import Primitive, bind
 from ..tensor import Tensor, wrap
-from .keys import Key
+from .keys import Key, hidden
 
 
 class Gather(Primitive):
@@ -83,21 +86,43 @@ def along_last(index: Any) -> Key:
     return (*np.ogrid[tuple([slice(n) for n in index.shape])][:-1], index)
 
 
-class Within(Primitive):
-    """Indices counted from 0 on; an error if one is not below ``n``.  ``at``: the dimension that it is about."""
+BEYOND = IndexError, "index out of range in self"
 
-    forward = lambda xp, x, *, n, at: _within(xp, x, n, at)
+
+class Within(Primitive):
+    """Indices from 0 on; where one is not below ``n``, or is negative unless those count from the end, ``error(words)``.
+
+    ``at`` is the dimension that it is about.
+    """
+
+    forward = lambda xp, x, *, n, at, error, words, wraps: _within(xp, x, n, at, error, words, wraps)
     differentiable = False
     formula = False
-    samples = [(([0, -1, 2],), {"n": 3, "at": 0})]
+    samples = [(([0, -1, 2],), {"n": 3, "at": 0, "error": IndexError, "words": OUTSIDE, "wraps": True})]
+
+    def batch_params(self, size: int, params: dict[str, Any]) -> dict[str, Any]:
+        return {**params, "at": params["at"] + 1}
 
 
-def _within(xp: Any, x: Any, n: int, at: int) -> Any:
-    wrong = (x < -n) | (x >= n)
+def _within(xp: Any, x: Any, n: int, at: int, error: type[Exception], words: str, wraps: bool) -> Any:
+    if is_numpy(x) and not beyond(x, n):
+        return x
+    wrong = (x < (-n if wraps else 0)) | (x >= n)
     if bool(xp.any(wrong)):
-        found = np.asarray(x)[np.asarray(wrong)].flat[0]
-        raise IndexError(f"index {found} is out of bounds for dimension {at} with size {n}")
+        i = int(np.asarray(x)[np.asarray(wrong)].flat[0])
+        raise explained(error(words.format(i=i, n=n, at=at)))
     return xp.where(x < 0, x + n, x)
+
+
+def within(
+    index: Any, n: int, at: int = 0, error: type[Exception] = IndexError, words: str = OUTSIDE, wraps: bool = False
+) -> Any:
+    """:class:`Within` of an array or a tensor: now, where numbers are known, or when they will be."""
+    if isinstance(index, Tensor) and hidden(index):
+        return _within_bounds(index, n=n, at=at, error=error, words=words, wraps=wraps)
+    a = index._a if isinstance(index, Tensor) else index
+    found = _within(np, a, n, at, error, words, wraps)
+    return index if found is a else wrap(found) if isinstance(index, Tensor) else found
 
 
 _within_bounds, _read, _added = Within(), Gather("IndexBackward0"), PutAlong("IndexPutBackward0")
@@ -136,7 +161,7 @@ def places(shape: tuple[int, ...], key: Key) -> Tensor:
             axis += 1
         else:
             index = k if isinstance(k, Tensor) else wrap(k)
-            unknown = unknown + _within_bounds(index.long(), n=n, at=dim) * stride
+            unknown = unknown + within(index.long(), n, dim, wraps=True) * stride
         dim += 1
     tail = rank - first - len(together)
     return unknown.reshape(*unknown.shape, *(1,) * tail) + wrap(known)  # type: ignore[no-any-return]

@@ -21,7 +21,7 @@ from ..transforms import batches
 from .index import GetItem, Put, PutAdd, put_add
 from .keys import hidden, normal_key
 from .kinds import export, export_all, public
-from .places import add, along_last, computed, places
+from .places import BEYOND, OUTSIDE, add, along_last, computed, places, within
 from .pointwise import not_of_complex
 from .whole import whole
 
@@ -40,18 +40,6 @@ def positions(name: str, index: Tensor) -> Any:
             f"{name}(): Expected dtype int32/int64 for index" + ("" if "_" not in name else f" but got: {kind}")
         )
     return index if hidden(index) else index._own().astype(np.int64, copy=False)
-
-
-def in_range(index: Any, n: int, dim: int, error: type[Exception] = RuntimeError) -> Any:
-    """``index`` from 0 on; PyTorch's error if an entry is not below n."""
-    if isinstance(index, Tensor):
-        return index  # looked at when its numbers are there
-    if not index.size or (index.min() >= 0 and index.max() < n):
-        return index
-    outside = (index < -n) | (index >= n)
-    if outside.any():
-        raise error(f"index {int(index[outside].flat[0])} is out of bounds for dimension {dim} with size {n}")
-    return np.where(index < 0, index + n, index)
 
 
 def along(index: Any, dim: int, dims: int) -> tuple[Any, ...]:
@@ -84,7 +72,7 @@ def _scattered(name: str, x: Tensor, dim: int, index: Tensor, src: Any) -> tuple
             src = src[tuple(slice(0, n) for n in where.shape)]
     if not math.prod(where.shape):
         return x, None, None
-    key = along(in_range(where, x._shape[at], at), at, x.ndim)
+    key = along(within(where, x._shape[at], at, RuntimeError), at, x.ndim)
     return x, key, src
 
 
@@ -307,11 +295,13 @@ def scatter_reduce(
 # --- whole slices ----------------------------------------------------------------------------------------------------
 
 
-def _rows(name: str, x: Tensor, dim: int, index: Tensor) -> tuple[Tensor, Any, int]:
+def _rows(
+    name: str, x: Tensor, dim: int, index: Tensor, error: type[Exception], words: str, wraps: bool = False
+) -> tuple[Tensor, Any, int]:
     where = positions(name, index).reshape(-1)
     at = x._dim(dim)
     x = x if x.ndim else x.reshape(1)
-    where = in_range(where, x._shape[at], at, IndexError)
+    where = within(where, x._shape[at], at, error, words, wraps)
     return x, (*(slice(None),) * at, where, ...), at
 
 
@@ -324,7 +314,7 @@ def index_add(
 
     Source: ``torch.index_add``.
     """
-    x, key, at = _rows("index_add_", input, dim, index)
+    x, key, at = _rows("index_add_", input, dim, index, *((RuntimeError, OUTSIDE) if input.ndim == 2 else BEYOND))
     if source.ndim and source._shape[at] != index.numel():
         raise RuntimeError(
             f"index_add_(): Number of indices ({index.numel()}) should be equal to source.size(dim): "
@@ -347,7 +337,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: T
 
     Source: ``torch.index_copy``.
     """
-    x, key, at = _rows("index_copy_", input, dim, index)
+    x, key, at = _rows("index_copy_", input, dim, index, IndexError, f"index_copy_(): {OUTSIDE}")
     if source.ndim and source._shape[at] != index.numel():
         raise IndexError(
             f"index_copy_(): Number of indices ({index.numel()}) should be equal to source.size(dim) ({source._shape[at]})"
@@ -365,7 +355,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
 
     Source: ``torch.index_fill``.
     """
-    x, key, _ = _rows("index_fill_", input, dim, index)
+    x, key, _ = _rows("index_fill_", input, dim, index, IndexError, OUTSIDE, wraps=True)
     what = value.to(x.dtype) if isinstance(value, Tensor) else wrap(np.asarray(value, x._dtype))
     if what.ndim:
         raise RuntimeError(
@@ -396,7 +386,7 @@ def index_reduce(
     """
     if reduce not in ("prod", "mean", "amax", "amin"):
         raise RuntimeError(f"reduce argument must be either prod, mean, amax or amin, got {reduce}.")
-    x, key, _ = _rows("index_reduce_", input, dim, index)
+    x, key, _ = _rows("index_reduce_", input, dim, index, *BEYOND)
     source = source if source.ndim else source.reshape(1)
     return _shaped(_reduced(_index_reduce, x, source, key, reduce, include_self), input)
 
@@ -434,9 +424,8 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
             "put_(): Expected source and index to have the same number of elements, but got "
             f"source.numel() = {source.numel()}, index.numel() = {index.numel()}"
         )
-    where = positions("put_", index).reshape(-1)
     flat, n = input.reshape(-1), input.numel()
-    _inside(where, n)
+    where = within(positions("put_", index).reshape(-1), n, 0, *_TAKEN)
     key = (where, ...)
     if accumulate:
         added = _put_add(source.reshape(-1), key=key, shape=(n,), repeats=True)
@@ -444,12 +433,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
     return _put_at(flat, source.reshape(-1), key=key).reshape(input._shape)  # type: ignore[no-any-return]
 
 
-def _inside(where: Any, n: int) -> None:
-    if isinstance(where, Tensor) or not where.size or (where.min() >= 0 and where.max() < n):
-        return
-    outside = (where < -n) | (where >= n)
-    if outside.any():
-        raise IndexError(f"out of range: tried to access index {int(where[outside][0])} on a tensor of {n} elements.")
+_TAKEN = IndexError, "out of range: tried to access index {i} on a tensor of {n} elements.", True
 
 
 @takes_out("take(): self and out expected to have the same dtype, but got self.dtype = {result} and out.dtype = {out}")
@@ -458,8 +442,7 @@ def take(input: Tensor, index: Tensor, *, out: Tensor | None = None) -> Tensor:
 
     Source: ``torch.take``.
     """
-    where = positions("take", index)
-    _inside(where, input.numel())
+    where = within(positions("take", index), input.numel(), 0, *_TAKEN)
     if isinstance(where, Tensor):
         return input.reshape(-1)[where]
     return _take(input.reshape(-1), key=(where, ...))  # type: ignore[no-any-return]
