@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import errors
+from ..arrays.numpy_ import OUTSIDE
 from ..errors import explained
 from ..lanes import check_broadcast
 from ..outputs import EXACT, takes_out
@@ -21,7 +22,7 @@ from ..transforms import batches
 from .index import GetItem, Put, PutAdd, put_add
 from .keys import hidden, normal_key
 from .kinds import export, export_all, public
-from .places import BEYOND, OUTSIDE, add, along_last, computed, places, within
+from .places import BEYOND, add, along_last, computed, places, within
 from .pointwise import not_of_complex
 from .whole import whole
 
