@@ -41,7 +41,7 @@ def repeat(name: str, count: int | str, body: list[str]) -> list[str]:
     return [f"for {name} in range(one * {count}):", *indent(body)]
 
 
-def copy(count: int, assignment: str) -> list[str]:
+def copied(count: int, assignment: str) -> list[str]:
     """Entries in a row copied, which it may write out."""
     return [f"for j in range({count}):", *indent([assignment])]
 
@@ -100,7 +100,7 @@ class _Sizes:
         row = [
             f"xs = x_[(({sample}) * {self.channels} + c) * {self.h * self.w} + i * {self.w} :]",
             f"fs = full[c * {self.plane} + (i + {self.ph}) * {self.wide} + {self.pw} :]",
-            *copy(self.w, "fs[j] = xs[j]"),
+            *copied(self.w, "fs[j] = xs[j]"),
         ]
         return repeat("c", self.channels, repeat("i", self.h, row))
 
@@ -137,7 +137,7 @@ def _forward(grid: Grid, dtype: str, groups: int, channels: int, outs: int, bias
         ]
         back = [
             f"ys = out_[((n * {groups} + g) * {outs} + {first} + r) * {s.m * s.n} + i * {s.n} :]",
-            f"zs = sums[r * {length} + i * {s.wide} :]", *copy(s.n, "ys[j] = zs[j]"),
+            f"zs = sums[r * {length} + i * {s.wide} :]", *copied(s.n, "ys[j] = zs[j]"),
         ]  # fmt: skip
         return [
             *repeat("tile", length // tile, [f"t = tile * {tile}", *lines]),

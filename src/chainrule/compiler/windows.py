@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import product
 
 from ..ops.sliding import Axis
 from . import scalar
-from .direct import convolution, indent, kernel, repeat
+from .direct import convolution, kernel, repeat
 from .emit import Source
 from .program import Equation
 
@@ -21,46 +20,69 @@ def _even(axis: Axis) -> bool:
 
 
 class _Planes:
-    """Planes with windows; one axis counts as two."""
+    """Planes with windows; one axis counts as two.  What is done along the rows is done for all of them in one go, where
+    windows fill them: rows are short."""
 
-    def __init__(self, over: tuple[Axis, ...]) -> None:
-        last = over[-1]
-        self.m, self.h, down, rows = 1, 1, 0, [0]
+    def __init__(self, over: tuple[Axis, ...], dtype: str) -> None:
+        last, self.dtype = over[-1], dtype
+        self.m, self.h, self.down, self.rows = 1, 1, 1, [0]
         if len(over) > 1:
             first = over[0]
-            self.m, self.h, down, rows = first.out, first.size, first.full[0].step, [key.start for key in first.full]
-        self.n, self.w, self.right = last.out, last.size, last.full[0].step
-        self.places = [i * self.w + key.start for i, key in product(rows, last.full)]
-        self.row = f"n * {self.h * self.w} + i * {down * self.w}"
-        self.result = f"(n * {self.m} + i) * {self.n}"
+            self.m, self.h, self.down, self.rows = (
+                first.out,
+                first.size,
+                first.full[0].step,
+                [k.start for k in first.full],
+            )
+        self.n, self.w, self.right, self.places = last.out, last.size, last.full[0].step, [k.start for k in last.full]
+        self.zero = f"np.{dtype}(0.0)"
 
-    def entry(self, name: str, place: int) -> str:
-        return f"{name}[q + {place}]"
+    def along(self, rows: int, body: list[str]) -> list[str]:
+        """``body`` for window t, which begins at q, of so many rows."""
+        if self.n * self.right == self.w:
+            return repeat("t", rows * self.n, [f"q = t * {self.right}", *body])
+        line = [f"q = i * {self.w} + j * {self.right}", f"t = i * {self.n} + j", *body]
+        return repeat("i", rows, repeat("j", self.n, line))
 
-    def over(self, arrays: list[str], body: list[str]) -> list[str]:
-        """``body`` for the windows of a plane, with each array from the row on."""
-        starts = [f"{a}s = {a}_[{self.row if a in 'xz' else self.result} :]" for a in arrays]
-        line = [f"q = j * {self.right}", *body]
-        return repeat("i", self.m, [*starts, f"for j in range({self.n}):", *indent(line)])
+    def largest(self, name: str, entries: list[str]) -> list[str]:
+        first, *rest = entries
+        return [f"{name} = {first}", *[f"{name} = largest_{self.dtype}({name}, {e})" for e in rest]]
+
+    def kernel(self, names: str, scratch: list[str], body: list[str]) -> str:
+        """``body`` for each plane of the arrays, of which x and z are those with windows."""
+        starts = [f"{a} = {a}_[n * {self.h * self.w if a in 'xz' else self.m * self.n} :]" for a in names]
+        return kernel([*names], self.dtype, ["far = False", *scratch], "n", [*starts, *body], "far")
 
 
 def _largest(over: tuple[Axis, ...], dtype: str) -> str:
-    p = _Planes(over)
-    first, *rest = [p.entry("xs", place) for place in p.places]
-    body = [f"v = {first}", *[f"v = largest_{dtype}(v, {e})" for e in rest], "ys[j] = v"]
-    return kernel(["x", "y"], dtype, [], "n", p.over(["x", "y"], body))
+    p = _Planes(over, dtype)
+    down = [*p.largest("v", [f"x[i * {p.down * p.w} + {a * p.w} + j]" for a in p.rows]), f"h[i * {p.w} + j] = v"]
+    right = [*p.largest("v", [f"h[q + {b}]" for b in p.places]), "y[t] = v"]
+    body = [*repeat("i", p.m, repeat("j", p.w, down)), *p.along(p.m, right)]
+    return p.kernel("xy", [f"h = np.empty({p.m * p.w}, np.{dtype})"], body)
 
 
 def _to_largest(over: tuple[Axis, ...], dtype: str) -> str:
-    p, zero = _Planes(over), f"np.{dtype}(0.0)"
-    body = ["v = bs[j]", "g = gs[j]", "far = far | (v != v)", "free = True"]
+    """Of equal entries the first in a row, and of equal rows the first, which is the first in all."""
+    p = _Planes(over, dtype)
+    size = p.h * p.n
+    down = [f"v = b[i * {p.n} + j]", f"c = g[i * {p.n} + j]", "far = far | (v != v)", "free = True"]
+    for a in p.rows:
+        spot = f"(i * {p.down} + {a}) * {p.n} + j"
+        down += [f"here = free & (h[{spot}] == v)", f"k[{spot}] = c if here else {p.zero}", "free = free & (not here)"]
+    right = ["v = h[t]", "c = k[t]", "free = True"]
     for place in p.places:
-        body.append(f"here = {p.entry('xs', place)} == v")
-        body.append(f"{p.entry('zs', place)} = g if free & here else {zero}")
-        body.append("free = free & (not here)")
-    size = p.h * p.w
-    plane = [] if len(p.places) * p.m * p.n == size else repeat("i", size, [f"z_[n * {size} + i] = {zero}"])
-    return kernel(["g", "x", "b", "z"], dtype, ["far = False"], "n", plane + p.over(["g", "x", "b", "z"], body), "far")
+        right += [
+            f"here = free & (x[q + {place}] == v)",
+            f"z[q + {place}] = c if here else {p.zero}",
+            "free = free & (not here)",
+        ]
+    body = p.along(p.h, [*p.largest("v", [f"x[q + {place}]" for place in p.places]), "h[t] = v"])
+    body += repeat("i", p.m, repeat("j", p.n, down))
+    if len(p.places) * p.n < p.w:
+        body += repeat("i", p.h * p.w, [f"z[i] = {p.zero}"])
+    scratch = [f"{name} = np.empty({size}, np.{dtype})" for name in "hk"] + repeat("i", size, [f"k[i] = {p.zero}"])
+    return p.kernel("gxbz", scratch, [*body, *p.along(p.h, right)])
 
 
 def _sums(dtype: str, lead: int, count: int, inner: int) -> str:
