@@ -8,5 +8,5 @@ from typing import Any
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     if page.file.locale_alternate_of == "zh" and page.file.locale == "en":
-        return re.sub(r"^# .*$", r"\g<0>\n\n*本页由程序生成，只有英文。*", markdown, count=1, flags=re.MULTILINE)
+        return re.sub(r"^# .*$", r"\g<0>\n\n> 本页由程序生成，只有英文。", markdown, count=1, flags=re.MULTILINE)
     return markdown
