@@ -23,7 +23,6 @@ from numpy import (
     conj,
     cos,
     cosh,
-    cumulative_sum,
     e,
     equal,
     exp,
@@ -69,6 +68,7 @@ from numpy import (
 
 from ..extras import load
 from . import attention, gates, layout
+from . import numpy_many as many
 from .numpy_linear import (
     adjugate,
     eig_parts,
@@ -86,7 +86,23 @@ from .numpy_linear import (
     svdvals,
     triangular,
 )
-from .numpy_many import affine, fmod, standardise, where
+from .numpy_many import (
+    affine,
+    between,
+    copysign,
+    fmod,
+    hypot,
+    leaky,
+    logaddexp,
+    nan_replaced,
+    prod_of_many,
+    sigmoid,
+    softplus,
+    standardise,
+    sum_of_many,
+    sum_of_squares,
+    where,
+)  # fmt: skip
 from .numpy_order import middle, most_frequent, order, running_logsumexp, running_place, top
 
 asarray = np.asarray
@@ -103,11 +119,11 @@ _max: Any
 _min: Any
 _add, _mul, _max, _min = np.add.reduce, np.multiply.reduce, np.maximum.reduce, np.minimum.reduce
 maximum, minimum, pow, full, ones = np.maximum, np.minimum, np.power, np.full, np.ones
-copysign, sum_dtype = np.copysign, None
+sum_dtype, cumulative_sum = None, many.running_sum
 
 
 def sum(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
-    return _add(x, axis, None, None, keepdims)
+    return sum_of_many(x, axis, keepdims) if x.size > 2**14 else _add(x, axis, None, None, keepdims)
 
 
 def sum_product(x: Any, y: Any, *, axis: Any) -> Any:
@@ -116,7 +132,7 @@ def sum_product(x: Any, y: Any, *, axis: Any) -> Any:
 
 
 def prod(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
-    return _mul(x, axis, None, None, keepdims)
+    return prod_of_many(x, axis, keepdims) if x.size > 2**14 else _mul(x, axis, None, None, keepdims)
 
 
 def max(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:
@@ -248,28 +264,6 @@ lstm, lstm_back = gates.lstm_numpy, gates.lstm_back_numpy
 attend, attend_back = attention.attend_numpy, attention.attend_back_numpy
 
 
-def sigmoid(x: Any) -> Any:
-    """``1 / (1 + exp(-x))``: exp of a large number overflows to inf, whose reciprocal is the 0 that is meant."""
-    if type(x) is not np.ndarray or not x.ndim or x.dtype.kind != "f":
-        return 1 / (1 + np.exp(-x))
-    out = np.negative(x)
-    np.exp(out, out=out)
-    out += 1
-    return np.reciprocal(out, out=out)
-
-
-def softplus(x: Any) -> Any:
-    """``log(1 + exp(x))``, in a form that cannot overflow."""
-    if type(x) is not np.ndarray or not x.ndim:
-        return np.maximum(x, 0, dtype=x.dtype) + np.log1p(np.exp(-np.abs(x)))
-    out = np.abs(x)
-    np.negative(out, out=out)
-    np.exp(out, out=out)
-    np.log1p(out, out=out)
-    out += np.maximum(x, 0, dtype=x.dtype)
-    return out
-
-
 def peak(x: Any, *, axis: Any) -> Any:
     """What to take off x before ``exp`` so that it cannot overflow.  The result must not depend on it."""
     if not x.size:
@@ -284,19 +278,12 @@ def relu(x: Any) -> Any:
 
 
 def floor_divide(x: Any, y: Any) -> Any:
-    return np.floor_divide(x, _divisor(x, y))
+    return many.floor_divide(x, _divisor(x, y))
 
 
 def remainder(x: Any, y: Any) -> Any:
     """With the sign of y, but for a zero, which keeps that of x."""
-    if type(x) is np.ndarray and x.size >= 512 and x.dtype == np.float32:
-        out = fmod(x, y)
-        out += where((out != 0) & (np.signbit(out) != np.signbit(y)), y, np.float32(-0.0))
-        return out
-    out = np.remainder(x, _divisor(x, y))
-    if out.dtype.kind == "f" and np.count_nonzero(out) < out.size:
-        return np.where(out == 0, np.copysign(out, x), out)[()]
-    return out
+    return many.remainder(x, _divisor(x, y))
 
 
 def _divisor(x: Any, y: Any) -> Any:
@@ -316,8 +303,9 @@ def sign(x: Any) -> Any:
         return complex(x.real / size, x.imag / size)
     if kind == "b":
         return x
-    s = np.sign(x)
-    return np.fmax(s, 0) + np.fmin(s, 0) if kind == "f" else s  # each of the two is 0 for nan
+    if kind != "f":
+        return np.sign(x)
+    return (np.greater(x, 0).view(np.int8) - np.less(x, 0).view(np.int8)).astype(x.dtype)
 
 
 def complex(x: Any, y: Any) -> Any:

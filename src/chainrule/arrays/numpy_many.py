@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -13,6 +14,7 @@ ROOM = 1 << 15  # entries that are worked on together, so that they stay near th
 FEW = 1 << 12  # entries, up to which fewer calls are worth more than fewer passes
 _BITS: Any = {np.dtype("float32"): np.int32, np.dtype("float64"): np.int64, np.dtype("int64"): np.int64}
 _add: Any = np.add.reduce
+_mul: Any = np.multiply.reduce
 
 
 def by_blocks(kernel: Any, arrays: tuple[Any, ...], spare: tuple[Any, ...] = ()) -> Any:
@@ -89,15 +91,20 @@ def _standardise_any(x: Any, v: Any, axis: tuple[int, ...], eps: float) -> Any:
 
 def where(condition: Any, x: Any, y: Any) -> Any:
     """``np.where``, which guesses at each entry what comes next; for many floats by bits, ten times as quick."""
-    if type(condition) is np.ndarray and condition.size > 4096 and condition.dtype == bool:
-        kinds = {v.dtype for v in (x, y) if type(v) is np.ndarray}
+    if type(condition) is np.ndarray and condition.size > FEW and condition.dtype == bool:
+        kinds = {v.dtype for v in (x, y) if isinstance(v, (np.ndarray, np.floating))}
         if len(kinds) == 1 and (bits := _BITS.get(d := kinds.pop())) is not None:
-            parts = [_as_bits(v, d, bits, condition) for v in (x, y)]
-            if condition.flags.c_contiguous and parts[0] is not None and parts[1] is not None:
+            yes, no = [_as_bits(v, d, bits, condition) for v in (x, y)]
+            if condition.flags.c_contiguous and yes is not None and no is not None:
                 chosen = condition.view(np.int8).astype(bits)
+                if type(yes) is not np.ndarray and not yes:
+                    chosen -= 1
+                    chosen &= no
+                    return chosen.view(d)
                 np.negative(chosen, out=chosen)  # all bits, or none
-                chosen &= parts[0] ^ parts[1]
-                chosen ^= parts[1]
+                chosen &= yes ^ no
+                if type(no) is np.ndarray or no:
+                    chosen ^= no
                 return chosen.view(d)
     return np.where(condition, x, y)
 
@@ -109,27 +116,243 @@ def _as_bits(v: Any, d: Any, bits: Any, like: Any) -> Any:
     return d.type(v).view(bits) if type(v) in (float, int) or type(v) is d.type else None
 
 
+def many(x: Any, y: Any) -> bool:
+    """Whether x and y are so many floats that blocks of them are worth the trouble."""
+    return (
+        type(x) is type(y) is np.ndarray and x.size > FEW and x.shape == y.shape and x.dtype == y.dtype and x.dtype in _BITS
+        and x.dtype.kind == "f"
+    )  # fmt: skip
+
+
+def between(x: Any, low: Any, high: Any) -> Any:
+    """x, but not below ``low`` nor above ``high``; None is no bound."""
+    if x.size > FEW and x.dtype.kind == "f":
+        bounds = -math.inf if low is None else low, math.inf if high is None else high
+        if type(bounds[0]) in (int, float) and type(bounds[1]) in (int, float) and bounds[0] <= bounds[1]:
+            return x.clip(*bounds)  # one pass, and quicker than a maximum
+    if low is not None:
+        x = np.maximum(low, x)
+    return x if high is None else np.minimum(high, x)
+
+
+def nan_replaced(x: Any, nan: float) -> Any:
+    """x, which nobody else needs, with a number for each nan."""
+    bad = np.isnan(x)
+    if bad.any():
+        x = np.where(bad, x.dtype.type(nan), x)
+    return x
+
+
+def logaddexp(x: Any, y: Any) -> Any:
+    return by_blocks(_logaddexp_block, (x, y), (x.dtype,)) if many(x, y) else np.logaddexp(x, y)
+
+
+def _logaddexp_block(x: Any, y: Any, out: Any, w: Any) -> None:
+    np.subtract(x, y, out=w)
+    np.abs(w, out=w)
+    np.negative(w, out=w)
+    np.exp(w, out=w)
+    np.log1p(w, out=w)
+    np.maximum(x, y, out=out)
+    out += w
+    _again(np.logaddexp, np.isnan(out), out, x, y)  # inf - inf
+
+
+def hypot(x: Any, y: Any) -> Any:
+    return by_blocks(_hypot_block, (x, y), (x.dtype,)) if many(x, y) else np.hypot(x, y)
+
+
+def _hypot_block(x: Any, y: Any, out: Any, w: Any) -> None:
+    np.multiply(x, x, out=w)
+    np.multiply(y, y, out=out)
+    out += w
+    low, high = np.finfo(x.dtype).tiny / np.finfo(x.dtype).eps, math.inf
+    if low < out.min() and out.max() < high:
+        np.sqrt(out, out=out)
+        return
+    beyond = ~((out > low) & (out < high))
+    np.sqrt(out, out=out)
+    _again(np.hypot, beyond, out, x, y)
+
+
+def _again(f: Any, where: Any, out: Any, *arrays: Any) -> None:
+    """NumPy's own function where a quicker way does not hold."""
+    if where.any():
+        out[where] = f(*[a[where] for a in arrays])
+
+
+def copysign(x: Any, y: Any) -> Any:
+    return by_blocks(_copysign_block, (x, y), (x.dtype,)) if many(x, y) else np.copysign(x, y)
+
+
+def _copysign_block(x: Any, y: Any, out: Any, w: Any) -> None:
+    bits = _BITS[x.dtype]
+    sign = np.iinfo(bits).min
+    to, spare = out.view(bits), w.view(bits)
+    np.bitwise_and(x.view(bits), ~sign, out=to)
+    np.bitwise_and(y.view(bits), sign, out=spare)
+    to |= spare
+
+
+def sum_of_many(x: Any, axis: Any, keepdims: bool) -> Any:
+    """The sum, of dense rows by einsum, which adds three times as quickly as NumPy's sum, and a thousand at a time."""
+    rank = x.ndim
+    axes = tuple(range(rank)) if axis is None else tuple([a % rank for a in (axis if type(axis) is tuple else (axis,))])
+    if axes != tuple(range(rank - len(axes), rank)) or x.dtype.kind != "f" or not axes or not x.flags.c_contiguous:
+        return _add(x, axis, None, None, keepdims)
+    lead = x.shape[: rank - len(axes)]
+    n = math.prod(x.shape[rank - len(axes) :])
+    rows = x.reshape(-1, n)
+    if n <= _ROW:
+        out = np.einsum("ij->i", rows)
+    else:
+        cut = n - n % _ROW
+        out = _add(np.einsum("ijk->ij", rows[:, :cut].reshape(len(rows), -1, _ROW)), 1) + _add(rows[:, cut:], 1)
+    return out.reshape(lead + (1,) * len(axes) if keepdims else lead)[()]
+
+
+_ROW = 1024
+
+
+def prod_of_many(x: Any, axis: Any, keepdims: bool) -> Any:
+    """The product; of all of many dense floats in lanes, which do not wait for each other."""
+    if (axis is None or len(axis) == x.ndim) and x.dtype.kind == "f" and x.flags.c_contiguous:
+        flat = x.reshape(-1)
+        cut = x.size - x.size % _ROW
+        lanes = _mul(flat[:cut].reshape(-1, _ROW), 0)
+        return (_mul(lanes) * _mul(flat[cut:])).reshape((1,) * x.ndim if keepdims else ())[()]
+    return _mul(x, axis, None, None, keepdims)
+
+
+def running_sum(x: Any, *, axis: int) -> Any:
+    """The cumulative sum; of many floats by products with triangular matrices, which do not wait for each other."""
+    n = x.shape[axis] if x.ndim else 0
+    width = 16
+    if (
+        x.size <= FEW
+        or x.dtype not in _BITS
+        or x.dtype.kind != "f"
+        or not x.flags.c_contiguous
+        or axis % x.ndim != x.ndim - 1
+    ):
+        return np.cumulative_sum(x, axis=axis)
+    if n % width:
+        if x.size != n:
+            return np.cumulative_sum(x, axis=axis)
+        wide = np.zeros(-(-n // width) * width, x.dtype)
+        wide[:n] = x.reshape(-1)
+        return running_sum(wide, axis=0)[:n].reshape(x.shape)
+    rows = x.reshape(-1, n // width, width)
+    out = rows.reshape(-1, width).dot(np.triu(np.ones((width, width), x.dtype))).reshape(rows.shape)
+    before = running_sum(out[:, :, -1].astype(np.float64), axis=-1)
+    if not np.isfinite(before[:, -1]).all():  # 0 times inf is nan
+        return np.cumulative_sum(x, axis=axis)
+    np.add(out[:, 1:], before[:, :-1, None], out=out[:, 1:], casting="same_kind")
+    return out.reshape(x.shape)
+
+
 def fmod(x: Any, y: Any) -> Any:
-    """``np.fmod``; of many float32 by float64, where a quotient below 2**28 has no more digits than fit, so that it is exact."""
-    a = x if type(x) is np.ndarray else y
-    if type(a) is not np.ndarray or a.size < 512 or a.dtype != np.float32:
-        return np.fmod(x, y)
-    if [v for v in (x, y) if type(v) is np.ndarray and (v.dtype != np.float32 or v.shape != a.shape)]:
-        return np.fmod(x, y)
-    out = np.empty_like(a, order="C")
-    flat, xs, ys = out.reshape(-1), _flat(x), _flat(y)
-    for i in range(0, flat.size, ROOM):
-        part = slice(i, i + ROOM)
-        b, c = (v[part] if type(v) is np.ndarray else np.float32(v) for v in (xs, ys))
-        p, q = np.float64(b), np.float64(c)
-        whole = np.trunc(p / q)
-        r = np.float32(p - whole * q)
-        beyond = ~(np.abs(whole) < 2**28) | (r != r)
-        flat[part] = np.copysign(r, b)
-        if beyond.any():
-            np.fmod(b, c, out=flat[part], where=beyond)
+    return _stepped(np.fmod, np.trunc, x, y)
+
+
+def remainder(x: Any, y: Any) -> Any:
+    return _stepped(_remainder, np.floor, x, y)
+
+
+def _remainder(x: Any, y: Any) -> Any:
+    out = np.remainder(x, y)
+    if out.dtype.kind == "f" and np.count_nonzero(out) < out.size:
+        return np.where(out == 0, np.copysign(out, x), out)[()]
     return out
 
 
-def _flat(v: Any) -> Any:
-    return v.reshape(-1) if type(v) is np.ndarray else v
+def floor_divide(x: Any, y: Any) -> Any:
+    return _stepped(np.floor_divide, np.floor, x, y)
+
+
+def _stepped(f: Any, whole: Any, x: Any, y: Any) -> Any:
+    """``f``; of many float32 by float64, where a quotient below 2**24 has no more digits than fit, so that it is exact."""
+    a = x if type(x) is np.ndarray else y
+    if type(a) is not np.ndarray or a.size < 512 or a.dtype != np.float32:
+        return f(x, y)
+    arrays = [v if type(v) is np.ndarray else np.broadcast_to(np.float32(v), a.shape) for v in (x, y)]
+    if [v for v in arrays if v.dtype != np.float32 or v.shape != a.shape]:
+        return f(x, y)
+    return by_blocks(functools.partial(_stepped_block, f, whole), tuple(arrays), (np.float64,) * 3)
+
+
+def _stepped_block(f: Any, whole: Any, x: Any, y: Any, out: Any, p: Any, q: Any, w: Any) -> None:
+    np.copyto(p, x)
+    np.copyto(q, y)
+    np.divide(p, q, out=w)
+    whole(w, out=w)
+    beyond = None if w.min() > -(2.0**24) and w.max() < 2.0**24 else ~(np.abs(w) < 2.0**24)
+    if f is np.floor_divide:
+        np.copyto(out, w, casting="same_kind")
+        bad = np.isinf(y)
+    else:
+        w *= q
+        p -= w
+        np.copyto(out, p, casting="same_kind")
+        zero = np.flatnonzero(out == 0)  # has the sign of x
+        out[zero] = np.copysign(out[zero], x[zero])
+        bad = np.isnan(out)  # 0 times inf
+    _again(f, bad if beyond is None else bad | beyond, out, x, y)
+
+
+def sigmoid(x: Any) -> Any:
+    """``1 / (1 + exp(-x))``: exp of a large number overflows to inf, whose reciprocal is the 0 that is meant."""
+    if type(x) is not np.ndarray or not x.ndim or x.dtype.kind != "f":
+        return 1 / (1 + np.exp(-x))
+    if x.size > FEW and x.dtype in _BITS:
+        return by_blocks(_sigmoid_block, (x,))
+    out = np.negative(x)
+    np.exp(out, out=out)
+    out += 1
+    return np.reciprocal(out, out=out)
+
+
+def _sigmoid_block(x: Any, out: Any) -> None:
+    np.negative(x, out=out)
+    np.expm1(out, out=out)  # quicker than exp
+    out += 2
+    np.divide(1, out, out=out)
+
+
+def softplus(x: Any) -> Any:
+    """``log(1 + exp(x))``, in a form that cannot overflow."""
+    if type(x) is not np.ndarray or not x.ndim:
+        return np.maximum(x, 0, dtype=x.dtype) + np.log1p(np.exp(-np.abs(x)))
+    if x.size > FEW and x.dtype.kind == "f" and x.dtype in _BITS:
+        return by_blocks(_softplus_block, (x,), (x.dtype,))
+    out = np.abs(x)
+    np.negative(out, out=out)
+    np.exp(out, out=out)
+    np.log1p(out, out=out)
+    out += np.maximum(x, 0, dtype=x.dtype)
+    return out
+
+
+def _softplus_block(x: Any, out: Any, w: Any) -> None:
+    np.abs(x, out=out)
+    np.negative(out, out=out)
+    np.exp(out, out=out)
+    np.log1p(out, out=out)
+    out += np.clip(x, 0, math.inf, out=w)
+
+
+def sum_of_squares(x: Any, axis: Any, keepdims: bool) -> Any:
+    rank = x.ndim
+    if x.size > FEW and len(axis) == rank and x.dtype.kind == "f" and x.flags.c_contiguous:
+        flat = x.reshape(-1)
+        cut = x.size - x.size % _ROW
+        rows, rest = flat[:cut].reshape(-1, _ROW), flat[cut:]
+        return (_add(np.vecdot(rows, rows)) + np.vecdot(rest, rest)).reshape((1,) * rank if keepdims else ())[()]
+    return _add(x * x, axis, None, None, keepdims)
+
+
+def leaky(x: Any, slope: float) -> Any:
+    if x.size > FEW and 0 < slope <= 1 and x.dtype.kind == "f":
+        out = x * slope
+        return np.maximum(x, out, out=out)
+    return where(x > 0, x, x * slope)

@@ -61,14 +61,25 @@ class Softplus(Elementwise):
     composite = True
     real_only = no_kernel("softplus_cpu")
     forward = lambda xp, x, *, beta, threshold: softplus_forward(xp, x, beta, threshold)
-    d_x = lambda xp, x, beta, threshold: xp.where(x * beta > threshold, xp.ones_like(x), xp.sigmoid(x * beta))
+    d_x = lambda xp, x, beta, threshold: softplus_slope(xp, x if beta == 1 else x * beta, threshold)
     samples = [(args, {"beta": beta, "threshold": 0.75}) for (args, _), beta in zip(ONE, (1.0, 0.5, 2.0), strict=True)]
 
 
 def softplus_forward(xp: Any, x: Any, beta: float, threshold: float) -> Any:
     if beta == 1:
-        return xp.where(x > threshold, x, xp.softplus(x))
+        linear = x > threshold
+        return xp.softplus(x) if none(xp, linear) else xp.where(linear, x, xp.softplus(x))
     return xp.where(x * beta > threshold, x, xp.softplus(x * beta) / beta)
+
+
+def softplus_slope(xp: Any, x: Any, threshold: float) -> Any:
+    linear = x > threshold
+    return xp.sigmoid(x) if none(xp, linear) else xp.where(linear, xp.ones_like(x), xp.sigmoid(x))
+
+
+def none(xp: Any, mask: Any) -> bool:
+    """Whether numbers, which may be looked at, say that the mask holds nowhere."""
+    return hasattr(xp, "between") and not xp.any(mask)
 
 
 Log1pExp()

@@ -87,6 +87,8 @@ class Clamp(Primitive):
 
 
 def clamped(xp: Any, x: Any, min: Any, max: Any) -> Any:
+    if hasattr(xp, "between"):
+        return xp.between(x, min, max)
     if min is not None:
         x = xp.maximum(min, x)
     return x if max is None else xp.minimum(max, x)

@@ -90,6 +90,8 @@ class Norm(Reduction):
 def norm_forward(xp: Any, x: Any, axis: tuple[int, ...], keepdims: bool, order: float) -> Any:
     over_axis: Any = {"axis": axis, "keepdims": keepdims}
     if order == 2:
+        if hasattr(xp, "sum_of_squares") and x.dtype.kind != "c":
+            return xp.sqrt(xp.sum_of_squares(x, **over_axis))
         return xp.sqrt(xp.sum(paired(xp, x, x), **over_axis))
     size = xp.abs(x)
     if order in (math.inf, -math.inf):

@@ -32,6 +32,8 @@ _LARGEST = {name: float(np.finfo(name).max) for name in ("float32", "float64")}
 
 
 def replaced(xp: Any, x: Any, nan: float, posinf: float, neginf: float) -> Any:
+    if hasattr(xp, "nan_replaced") and posinf == -neginf == _LARGEST.get(dtype_of(x).name):
+        return xp.nan_replaced(xp.between(x, neginf, posinf), nan)
     x = xp.where(x != x, xp.zeros_like(x) + nan, x)
     if posinf == -neginf == _LARGEST.get(dtype_of(x).name):
         return xp.minimum(xp.maximum(x, neginf), posinf)

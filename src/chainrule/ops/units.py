@@ -13,6 +13,7 @@ from ..primitive import Elementwise, Primitive
 from ..random import drawing
 from ..tensor import Tensor
 from ..writes import compute_into
+from .choice import clamped
 from .joining import broadcast_tensors
 from .kinds import export, no_kernel, public
 from .random import at, nested
@@ -37,18 +38,26 @@ def marked(xp: Any, mask: Any, like: Any, inside: Any = 1.0, outside: Any = 0.0)
     if outside == 0 or (inside == 0 and outside == 1):
         at = xp.astype(mask, like.dtype)
         return 1 - at if outside else at if inside == 1 else at * inside
-    one = xp.ones_like(like)
-    return xp.where(mask, one * inside, one * outside)
+    return xp.where(mask, filled(xp, like, inside), filled(xp, like, outside))
+
+
+def filled(xp: Any, like: Any, value: float) -> Any:
+    """A number in every entry; of NumPy's ``where`` one number will do."""
+    return like.dtype.type(value) if hasattr(xp, "between") else xp.ones_like(like) * value
+
+
+def times(x: Any, factor: float) -> Any:
+    return x if factor == 1 else x * factor
 
 
 class Elu(Unit):
     """``scale * x`` above 0, ``scale * alpha * (exp(input_scale x) - 1)`` below."""
 
     forward = lambda xp, x, *, alpha, scale, input_scale: xp.where(
-        x > 0, x * scale, xp.expm1(x * input_scale) * (alpha * scale)
+        x > 0, times(x, scale), times(xp.expm1(times(x, input_scale)), alpha * scale)
     )
     d_x = lambda xp, x, alpha, scale, input_scale: xp.where(
-        x > 0, xp.ones_like(x) * scale, xp.exp(x * input_scale) * (alpha * scale * input_scale)
+        x > 0, filled(xp, x, scale), times(xp.exp(times(x, input_scale)), alpha * scale * input_scale)
     )
     real_only = no_kernel("elu_cpu")
     samples = sample(alpha=1.2, scale=1.5, input_scale=0.8)
@@ -57,7 +66,7 @@ class Elu(Unit):
 class LeakyRelu(Unit):
     """x above 0, ``slope * x`` below."""
 
-    forward = lambda xp, x, *, slope: xp.where(x > 0, x, x * slope)
+    forward = lambda xp, x, *, slope: xp.leaky(x, slope) if hasattr(xp, "leaky") else xp.where(x > 0, x, x * slope)
     d_x = lambda xp, x, slope: marked(xp, x > 0, x, 1.0, slope)
     real_only = no_kernel("leaky_relu_cpu")
     samples = sample(slope=0.1)
@@ -140,17 +149,21 @@ def gelu_tanh_slope(xp: Any, x: Any) -> Any:
 class Hardtanh(Unit):
     """x kept between ``low`` and ``high``; at the bounds the slope is 0."""
 
-    forward = lambda xp, x, *, low, high: xp.astype(xp.minimum(high, xp.maximum(low, x)), x.dtype)
+    forward = lambda xp, x, *, low, high: of_dtype(xp, clamped(xp, x, low, high), x.dtype)
     d_x = lambda xp, x, low, high: marked(xp, (x > low) & (x < high), x)
     floats = False
     real_only = no_kernel("hardtanh_cpu")
     samples = sample(low=-1.0, high=1.5)
 
 
+def of_dtype(xp: Any, x: Any, dtype: Any) -> Any:
+    return x if x.dtype == dtype else xp.astype(x, dtype)
+
+
 class Hardsigmoid(Unit):
     """``x / 6 + 1/2`` kept between 0 and 1."""
 
-    forward = lambda xp, x: xp.minimum(xp.maximum(x + 3, 0), 6) / 6
+    forward = lambda xp, x: clamped(xp, x + 3, 0, 6) / 6
     d_x = lambda xp, x: marked(xp, (x > -3) & (x < 3), x, 1 / 6)
     real_only = no_kernel("hardsigmoid")
     samples = sample()
@@ -159,8 +172,8 @@ class Hardsigmoid(Unit):
 class Hardswish(Unit):
     """``x * hardsigmoid(x)``."""
 
-    forward = lambda xp, x: x * xp.minimum(xp.maximum(x + 3, 0), 6) / 6
-    d_x = lambda xp, x: xp.where(x <= -3, 0 * x, xp.where(x >= 3, 0 * x + 1, x / 3 + 0.5))
+    forward = lambda xp, x: x * clamped(xp, x + 3, 0, 6) / 6
+    d_x = lambda xp, x: xp.where(x <= -3, filled(xp, x, 0.0), xp.where(x >= 3, filled(xp, x, 1.0), x * (1 / 3) + 0.5))
     real_only = no_kernel("hardswish")
     samples = sample()
 
@@ -168,7 +181,7 @@ class Hardswish(Unit):
 class Hardshrink(Unit):
     """x outside of ``[-lambd, lambd]``, 0 inside."""
 
-    forward = lambda xp, x, *, lambd: xp.where((x >= -lambd) & (x <= lambd), xp.zeros_like(x), x)
+    forward = lambda xp, x, *, lambd: xp.where((x >= -lambd) & (x <= lambd), filled(xp, x, 0.0), x)
     d_x = lambda xp, x, lambd: marked(xp, (x >= -lambd) & (x <= lambd), x, 0.0, 1.0)
     real_only = no_kernel("hardshrink_cpu")
     samples = sample(lambd=0.5)
@@ -177,7 +190,7 @@ class Hardshrink(Unit):
 class Softshrink(Unit):
     """x moved towards 0 by ``lambd``, 0 within that."""
 
-    forward = lambda xp, x, *, lambd: x - xp.minimum(xp.maximum(x, -lambd), lambd)
+    forward = lambda xp, x, *, lambd: x - clamped(xp, x, -lambd, lambd)
     d_x = lambda xp, x, lambd: marked(xp, (x >= -lambd) & (x <= lambd), x, 0.0, 1.0)
     real_only = no_kernel("softshrink_cpu")
     samples = sample(lambd=0.5)

@@ -1,0 +1,119 @@
+"""Operations on many entries, which go another way than few, give what they give for few at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as torch
+from chainrule.nn import functional as F
+
+N, PIECE = 3 * 4096 + 5, 100
+INF, NAN = float("inf"), float("nan")
+SPECIAL = [0.0, -0.0, INF, -INF, NAN, 1e-45, -1e-45, 3e38, -3e38, 1e-30, 3.0, -3.0, 6.0, 25.0, 1.0, -1.0, 0.5]
+
+
+def numbers(seed: int, dtype: Any = np.float32) -> Any:
+    """Numbers of all sizes; each special one meets each other one if two such arrays are taken together."""
+    rng = np.random.default_rng(seed)
+    met = np.repeat(SPECIAL, len(SPECIAL)) if seed else np.tile(SPECIAL, len(SPECIAL))
+    wide = np.exp(rng.uniform(-60, 60, 2000)) * rng.choice([-1, 1], 2000)
+    return np.concatenate([rng.standard_normal(N - len(met) - 2000) * 4, wide, met]).astype(dtype)
+
+
+POINTWISE: dict[str, Callable[..., Any]] = {
+    "clamp": lambda x: x.clamp(-1, 2),
+    "clamp, one bound": lambda x: x.clamp(min=0.5),
+    "relu6": F.relu6,
+    "hardsigmoid": F.hardsigmoid,
+    "hardswish": F.hardswish,
+    "hardshrink": F.hardshrink,
+    "softshrink": F.softshrink,
+    "leaky_relu": F.leaky_relu,
+    "leaky_relu, steep": lambda x: F.leaky_relu(x, 1.5),
+    "elu": F.elu,
+    "selu": F.selu,
+    "celu": lambda x: F.celu(x, 0.7),
+    "softplus": F.softplus,
+    "softplus, beta": lambda x: F.softplus(x, 2.0),
+    "sigmoid": torch.sigmoid,
+    "silu": F.silu,
+    "nan_to_num": torch.nan_to_num,
+    "sign": torch.sign,
+    "where": lambda x: torch.where(x > 1, x, 0.0),
+    "where, swapped": lambda x: torch.where(x > 1, 0.0, x),
+    "where, two numbers": lambda x: torch.where(x > 1, 2.0, -0.5),
+    "fmod": lambda x: torch.fmod(x, 0.7),
+    "remainder": lambda x: torch.remainder(x, -0.7),
+}
+PAIRED: dict[str, Callable[..., Any]] = {
+    "logaddexp": torch.logaddexp,
+    "hypot": torch.hypot,
+    "copysign": torch.copysign,
+    "fmod": torch.fmod,
+    "remainder": torch.remainder,
+    "floor_divide": lambda x, y: torch.floor_divide(x.detach(), y.detach()),
+}
+
+
+def by_pieces(f: Callable[..., Any], arrays: list[Any], piece: int) -> tuple[Any, Any]:
+    """The values and the slopes, of ``piece`` entries at a time."""
+    values, slopes = [], []
+    for i in range(0, N, piece):
+        xs = [torch.from_numpy(a[i : i + piece].copy()).requires_grad_() for a in arrays]
+        y = f(*xs)
+        values.append(y.detach().numpy())
+        if y.requires_grad:
+            y.backward(torch.ones_like(y))
+            slopes.append(np.stack([x.grad.numpy() for x in xs], 1))
+    return np.concatenate(values), np.concatenate(slopes or [np.zeros(0)])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("f", "count"),
+    [*[(f, 1) for f in POINTWISE.values()], *[(f, 2) for f in PAIRED.values()]],
+    ids=[*POINTWISE, *[f"{n}, two" for n in PAIRED]],
+)
+def test_pointwise(f: Callable[..., Any], count: int, dtype: Any) -> None:
+    arrays = [numbers(seed, dtype) for seed in range(count)]
+    (many, steep), (few, gentle) = by_pieces(f, arrays, N), by_pieces(f, arrays, PIECE)
+    near = 4e-7 if dtype == np.float32 else 2e-15
+    np.testing.assert_allclose(many, few, rtol=near, atol=near if f is torch.logaddexp else 1e-37)
+    np.testing.assert_array_equal(np.signbit(many)[many == 0], np.signbit(few)[many == 0])
+    np.testing.assert_allclose(steep, gentle, rtol=4 * near, atol=near)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(N,), (5, 2500), (3, 1600), (4, 1, 5000)])
+def test_reductions_and_running_ones(shape: Any, dtype: Any) -> None:
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal(shape).astype(dtype) + dtype(0.1)
+    x = torch.from_numpy(a)
+    near = 2e-6 if dtype == np.float32 else 1e-14
+    exact = a.astype(np.longdouble)
+    scale = float(np.abs(a).sum())
+    for dims in (None, -1, tuple(range(-a.ndim, 0))):
+        np.testing.assert_allclose(x.sum(dims), exact.sum(dims), atol=near * scale / 100)
+        np.testing.assert_allclose(x.mean(dims), exact.mean(dims), atol=near)
+        np.testing.assert_allclose(x.nansum(dims), exact.sum(dims), atol=near * scale / 100)
+        np.testing.assert_allclose(torch.linalg.vector_norm(x, dim=dims), (exact**2).sum(dims) ** 0.5, rtol=near)
+    assert x.sum(-1, keepdim=True).shape == (*shape[:-1], 1)
+    np.testing.assert_allclose(x.cumsum(-1), exact.cumsum(-1), atol=near * scale / 10)
+    ones = np.exp(rng.uniform(-1e-3, 1e-3, shape)).astype(dtype)
+    np.testing.assert_allclose(torch.from_numpy(ones).prod(), ones.astype(np.longdouble).prod(), rtol=10 * near)
+
+
+def test_what_is_not_finite_stays_where_it_is() -> None:
+    a = numbers(0)[np.isfinite(numbers(0)) & (np.abs(numbers(0)) < 1e6)]
+    for value in (INF, -INF, NAN):
+        a[9000] = value
+        x = torch.from_numpy(a)
+        np.testing.assert_array_equal(x.cumsum(0).numpy()[9000:], np.cumsum(a)[9000:])
+        np.testing.assert_array_equal(np.isfinite(x.cumsum(0).numpy()[:9000]), True)
+        np.testing.assert_equal(x.sum().item(), value)
+        expected = np.nansum(a.astype(np.float64))
+        np.testing.assert_allclose(x.nansum().item(), expected, rtol=1e-4)
