@@ -107,6 +107,15 @@ def test_a_lazy_model_becomes_an_ordinary_one() -> None:
     assert [type(p) for p in model.parameters()] == [nn.Parameter] * 6
 
 
+def test_a_kind_of_lazy_layer_becomes_what_that_would() -> None:
+    class Named(nn.LazyLinear):
+        pass
+
+    layer = Named(2)
+    layer(torch.zeros(1, 3))
+    assert type(layer) is nn.Linear
+
+
 def test_a_lazy_layer_of_ones_own() -> None:
     class Scale(nn.lazy.LazyModuleMixin):
         def __init__(self) -> None:

@@ -53,7 +53,7 @@ def _roots(outputs: tuple[Any, ...], grads: Any, create_graph: bool) -> list[tup
         raise RuntimeError(f"got {len(outputs)} tensors and {len(given)} gradients")
     for i, y in enumerate(outputs):
         if not y._rg or type(y._node) is Nowhere:
-            raise explained(RuntimeError(errors.no_grad_fn(i, y)), "no graph", y)
+            raise explained(RuntimeError(errors.no_grad_fn(i)), "no graph", y)
     return [(edge_of(y), g) for y, g in zip(outputs, cotangents, strict=True)]
 
 
@@ -109,13 +109,9 @@ def _dual(outputs: Sequence[Any]) -> bool:
 
 
 def backward(
-    tensors: Any,
-    grad_tensors: Any = None,
-    retain_graph: bool | None = None,
-    create_graph: bool = False,
-    grad_variables: Any = None,
-    inputs: Any = None,
-) -> None:
+    tensors: Any, grad_tensors: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
+    grad_variables: Any = None, inputs: Any = None,
+) -> None:  # fmt: skip
     """Add the gradients of ``tensors`` into ``.grad`` of the leaves (or ``inputs``) they depend on.
 
     ``grad_tensors`` are the weights of the elements of each tensor, of its shape; None stands for ones and
@@ -184,16 +180,10 @@ def sweep_numbers(y: Tensor, g: Any, keep: bool) -> None:
 
 
 def grad(
-    outputs: Any,
-    inputs: Any,
-    grad_outputs: Any = None,
-    retain_graph: bool | None = None,
-    create_graph: bool = False,
-    only_inputs: bool = True,
-    allow_unused: bool | None = None,
-    is_grads_batched: bool = False,
-    materialize_grads: bool = False,
-) -> Any:
+    outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool | None = None,
+    create_graph: bool = False, only_inputs: bool = True, allow_unused: bool | None = None,
+    is_grads_batched: bool = False, materialize_grads: bool = False,
+) -> Any:  # fmt: skip
     """The gradients of the weighted sum of ``outputs`` with respect to each of ``inputs``, as a tuple.
 
     Of ``inputs`` given by name, in a dictionary, the gradients come by name.
@@ -277,7 +267,7 @@ def _grad_of_one(y: Tensor, x: Tensor, g: Any, keep: bool) -> Tensor | None:
     root = y if y._node is None else y._node
     target = x if x._node is None else edge_of(x)
     if type(root) is Nowhere:
-        raise explained(RuntimeError(errors.no_grad_fn(0, y)), "no graph", y)
+        raise explained(RuntimeError(errors.no_grad_fn(0)), "no graph", y)
     sweep = engine.Sweep(numpy_, fit, wrap, keep, False)
     sweep.targets = {target}
     if target._seq:

@@ -65,14 +65,9 @@ def tensor(
 
 
 def new_tensor(
-    self: Tensor,
-    data: Any,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
+    self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
     pin_memory: bool = False,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """A tensor that holds a copy of ``data``, of this one's dtype unless ``dtype`` says another."""
     if isinstance(data, Tensor):
         warnings.warn(f"{_COPIES}tensor.new_tensor(sourceTensor).", UserWarning, stacklevel=2)

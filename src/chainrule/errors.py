@@ -124,7 +124,7 @@ def _op_name(node: Any) -> str:
     return operation + digit.strip("0") if backward and (digit.isdigit() or not digit) else name
 
 
-def no_grad_fn(index: int, tensor: Any) -> str:
+def no_grad_fn(index: int) -> str:
     why = (
         "It was computed from tensors that do not require grad, or inside no_grad(), or passed through detach(), "
         ".item() or .numpy(), which cut the graph."

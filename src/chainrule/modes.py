@@ -28,17 +28,10 @@ class Mode:
                  "within")  # fmt: skip
 
     def __init__(
-        self,
-        enabled: bool = True,
-        inference: bool = False,
-        hooks: Hooks | None = None,
-        refusal: str | None = None,
-        before_write: Callable[[Any], None] | None = None,
-        anomaly: bool | None = None,
-        within: Any = None,
-        masks: bool = False,
-        cache: Any = None,
-    ) -> None:
+        self, enabled: bool = True, inference: bool = False, hooks: Hooks | None = None, refusal: str | None = None,
+        before_write: Callable[[Any], None] | None = None, anomaly: bool | None = None, within: Any = None,
+        masks: bool = False, cache: Any = None,
+    ) -> None:  # fmt: skip
         self.enabled, self.inference, self.hooks, self.refusal = enabled, inference, hooks, refusal
         self.before_write, self.cache = before_write, cache
         self.anomaly, self.within, self.masks = anomaly, within, masks

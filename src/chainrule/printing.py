@@ -28,13 +28,9 @@ _PROFILES: dict[str, dict[str, float]] = {
 
 
 def set_printoptions(
-    precision: int | None = None,
-    threshold: float | None = None,
-    edgeitems: int | None = None,
-    linewidth: int | None = None,
-    profile: str | None = None,
-    sci_mode: bool | None = None,
-) -> None:
+    precision: int | None = None, threshold: float | None = None, edgeitems: int | None = None,
+    linewidth: int | None = None, profile: str | None = None, sci_mode: bool | None = None,
+) -> None:  # fmt: skip
     """Set how tensors are printed; ``None`` leaves an option as it is.
 
     ``sci_mode`` is the exception: every call sets it, and ``None`` means "choose by the values".
@@ -214,15 +210,9 @@ def _with_suffixes(text: str, suffixes: list[str], indent: int) -> str:
 
 
 def format_tensor(
-    a: Array,
-    *,
-    default_dtype_name: str = "float32",
-    requires_grad: bool = False,
-    grad_fn_name: str | None = None,
-    tangent: str | None = None,
-    prefix: str = "tensor(",
-    lazy: bool = False,
-) -> str:
+    a: Array, *, default_dtype_name: str = "float32", requires_grad: bool = False, grad_fn_name: str | None = None,
+    tangent: str | None = None, prefix: str = "tensor(", lazy: bool = False,
+) -> str:  # fmt: skip
     """Return the whole ``repr`` of a tensor that holds ``a``, of any shape.
 
     The dtype is shown where the digits and ``default_dtype_name`` do not already tell it, the shape

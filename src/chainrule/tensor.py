@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes, errors, transforms
-from .arrays.namespace import is_array, is_numpy, namespace
+from .arrays.namespace import is_numpy, namespace
 from .errors import explained
 from .holder import Holder, ground
 from .meta import Inference, meta
@@ -437,15 +437,6 @@ def wrap(a: Any, rank: int = 2) -> Tensor:
 def lower(a: Any) -> Tensor:
     """What a transform's array held, as the Tensor it was outside."""
     return a if isinstance(a, Tensor) else wrap(a)
-
-
-def as_tensor_like(value: Any, t: Tensor) -> Tensor:
-    """A user's value, beside a tensor, as a tensor."""
-    if isinstance(value, Tensor):
-        return value
-    if is_array(value):
-        return wrap(value)
-    return wrap(np.asarray(value))
 
 
 from . import backward as _backward  # noqa: E402  at the end: they need Tensor

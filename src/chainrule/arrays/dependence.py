@@ -66,14 +66,9 @@ def make(a: Any, rank: int, pattern: Pattern) -> Dependence:
 
 
 def union(
-    prim: Primitive,
-    args: list[Any],
-    mine: list[bool],
-    patterns: list[Pattern],
-    params: dict[str, Any],
-    out: Any,
+    prim: Primitive, args: list[Any], mine: list[bool], patterns: list[Pattern], params: dict[str, Any], out: Any,
     rank: int,
-) -> Pattern:
+) -> Pattern:  # fmt: skip
     """What the entries of ``out`` depend on, if those of ``args`` depend on ``patterns``."""
     if not prim.differentiable or all(p is None for p in patterns):
         return None

@@ -119,7 +119,7 @@ _max: Any
 _min: Any
 _add, _mul, _max, _min = np.add.reduce, np.multiply.reduce, np.maximum.reduce, np.minimum.reduce
 maximum, minimum, pow, full, ones = np.maximum, np.minimum, np.power, np.full, np.ones
-sum_dtype, cumulative_sum = None, many.running_sum
+cumulative_sum = many.running_sum
 
 
 def sum(x: Any, *, axis: Any = None, keepdims: Any = False) -> Any:

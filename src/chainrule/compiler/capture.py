@@ -346,14 +346,10 @@ def thin(a: Any) -> Any:
 
 
 def capture(
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    tensors: Sequence[Tensor],
-    faithful: bool,
-    kind: type[Capture] = Capture,
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], tensors: Sequence[Tensor],
+    faithful: bool, kind: type[Capture] = Capture,
     standing_in: Callable[[Callable[[str, float], Any]], AbstractContextManager[None]] | None = None,
-) -> Captured:
+) -> Captured:  # fmt: skip
     """Run ``function`` and say what it did with ``tensors``, as a ``kind`` of capture writes it down.
 
     ``standing_in(make)`` puts what ``make`` gives in the place of numbers that may be others in each call.

@@ -154,7 +154,7 @@ def _recorded(
     else:
         raise TypeError(f"explain takes a tensor or a function, not {type(what).__name__}")
     if not isinstance(y, Tensor) or not y._rg:
-        raise explained(RuntimeError(errors.no_grad_fn(0, y)), "no graph", y)
+        raise explained(RuntimeError(errors.no_grad_fn(0)), "no graph", y)
     if y._dtype.kind == "c":
         raise TypeError("explain is for real numbers: take z.abs(), z.real or z.imag of the result")
     tape = read(y, names, inputs + [t for t in asked if isinstance(t, Tensor)])

@@ -168,13 +168,13 @@ def _backward(outputs: Sequence[Any], roots: Sequence[tuple[Any, Any]]) -> Float
             continue
         for item in tape.swept:
             arrived = item.arrived[0] if isinstance(item.arrived, list) else item.arrived
-            for a, left in zip(item.args, item.left, strict=False):
+            for left in item.left:
                 if left is not None and is_finite(arrived) and not is_finite(left):
-                    return _of_step(item, a, arrived, left)
+                    return _of_step(item, arrived, left)
     return None
 
 
-def _of_step(item: Item, a: Item, arrived: Any, left: Any) -> FloatingPointError:
+def _of_step(item: Item, arrived: Any, left: Any) -> FloatingPointError:
     op, at = name_of(item), _first_wrong(left)
     here = at if np.shape(arrived) == np.shape(left) else ()
     g = _entry(arrived, here)

@@ -55,13 +55,9 @@ class Plot:
 
 
 def plot(
-    f: Callable[..., Any],
-    range: Sequence[Any] | None = None,
-    *,
-    orders: Sequence[int] = (0, 1, 2),
-    at: Any = None,
+    f: Callable[..., Any], range: Sequence[Any] | None = None, *, orders: Sequence[int] = (0, 1, 2), at: Any = None,
     lang: Language | None = None,
-) -> Plot:
+) -> Plot:  # fmt: skip
     """Draw a function of one variable with its derivatives, or one of two variables with its gradients.
 
     ``f`` takes 0-d tensors and gives one.  ``range`` is ``(low, high)``, by default around ``at`` or -3 to 3; for two

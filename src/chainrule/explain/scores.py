@@ -112,13 +112,9 @@ class Sensitivity:
 
 
 def sensitivity(
-    f: Callable[..., Any],
-    *point: Any,
-    sd: Any = None,
-    covariance: Any = None,
-    baseline: Any = 0.0,
+    f: Callable[..., Any], *point: Any, sd: Any = None, covariance: Any = None, baseline: Any = 0.0,
     lang: Language | None = None,
-) -> Sensitivity:
+) -> Sensitivity:  # fmt: skip
     """How much each input of ``f`` matters at a point, by four scores, and what their uncertainty makes of the result.
 
     ``f``, a function or a module, takes numbers or tensors, as ``point`` has them, and gives one number; entries of tensors

@@ -19,7 +19,7 @@ from ..errors import explained
 from ..holder import ground
 from ..node import Node, Nowhere, Port
 from ..primitive import Primitive, bind
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor
 from .names import Line, Names
 
 Values = dict["Item", Any]
@@ -311,13 +311,3 @@ def _tensor(item: Item) -> Any:
     from ..graph import GradientEdge
 
     return GradientEdge(item.edge.public, item.edge.number if isinstance(item.edge, Port) else 0)
-
-
-def one_step(item: Item, place: int, values: Sequence[Any], lift: Callable[[Any], Any] = lambda a: a) -> Any:
-    """The derivative of the sum of one step's result with respect to an argument, by its own rule."""
-    args = [wrap(lift(v)) if not number_like(v) else v for v in values]
-    x = args[place] = args[place] if isinstance(args[place], Tensor) else wrap(lift(np.asarray(values[place])))
-    x._rg = True
-    out = item.apply(args)
-    (found,) = backward.grad(out, x, ones_like(out), allow_unused=True)
-    return None if found is None else found._a

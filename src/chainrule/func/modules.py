@@ -17,14 +17,9 @@ _MISSING: Any = object()  # stands for what a module does not have under a name
 
 
 def functional_call(
-    module: Module,
-    parameter_and_buffer_dicts: State | Sequence[State],
-    args: Any = None,
-    kwargs: dict[str, Any] | None = None,
-    *,
-    tie_weights: bool = True,
-    strict: bool = False,
-) -> Any:
+    module: Module, parameter_and_buffer_dicts: State | Sequence[State], args: Any = None,
+    kwargs: dict[str, Any] | None = None, *, tie_weights: bool = True, strict: bool = False,
+) -> Any:  # fmt: skip
     """What ``module(*args, **kwargs)`` gives with other tensors in place of its parameters and buffers.
 
     ``parameter_and_buffer_dicts`` is a dictionary of tensors by dotted path, or several whose names differ; the module

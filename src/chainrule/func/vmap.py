@@ -20,13 +20,9 @@ _COPIES = "tensor.expand(n, ...) repeats one that has no such dimension"
 
 
 def vmap(
-    func: Callable[..., Any],
-    in_dims: Any = 0,
-    out_dims: Any = 0,
-    randomness: str = "error",
-    *,
+    func: Callable[..., Any], in_dims: Any = 0, out_dims: Any = 0, randomness: str = "error", *,
     chunk_size: int | None = None,
-) -> Callable[..., Any]:
+) -> Callable[..., Any]:  # fmt: skip
     """``func`` over a dimension of its arguments, without a loop.
 
     ``in_dims`` says which dimension of each positional argument holds the samples, None for an argument that is the

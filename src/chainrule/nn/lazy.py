@@ -88,7 +88,12 @@ class LazyModuleMixin(Module):
 
 
 class _Lazy(LazyModuleMixin):
-    """A layer of the library's own, which is drawn anew when its shape is known."""
+    """A layer of the library's own, which is drawn anew when its shape is known, and becomes one of its last base."""
+
+    def __init_subclass__(cls) -> None:
+        kind: Any = cls.__bases__[-1]
+        if not issubclass(kind, _Lazy):
+            cls.cls_to_become = kind
 
     def _shapeless(self, weight: bool, bias: bool, device: Any, dtype: Any) -> None:
         for name, wanted in (("weight", weight), ("bias", bias)):
@@ -123,8 +128,6 @@ class LazyLinear(_Lazy, Linear):
     >>> layer
     Linear(in_features=3, out_features=4, bias=True)
     """
-
-    cls_to_become = Linear
 
     def __init__(self, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
         super().__init__(0, 0, False)
@@ -184,8 +187,6 @@ class LazyConv1d(_LazyConvForward, Conv1d):
     torch.Size([2, 4, 6])
     """
 
-    cls_to_become = Conv1d
-
 
 class LazyConv2d(_LazyConvForward, Conv2d):
     """:class:`Conv2d` whose ``in_channels`` are those of the first input.
@@ -197,8 +198,6 @@ class LazyConv2d(_LazyConvForward, Conv2d):
     torch.Size([2, 4, 6, 6])
     """
 
-    cls_to_become = Conv2d
-
 
 class LazyConv3d(_LazyConvForward, Conv3d):
     """:class:`Conv3d` whose ``in_channels`` are those of the first input.
@@ -209,8 +208,6 @@ class LazyConv3d(_LazyConvForward, Conv3d):
     >>> torch.nn.LazyConv3d(4, 3)(torch.zeros(2, 5, 8, 8, 8)).shape
     torch.Size([2, 4, 6, 6, 6])
     """
-
-    cls_to_become = Conv3d
 
 
 class _LazyConvTranspose(_LazyConv, _ConvTranspose):
@@ -236,8 +233,6 @@ class LazyConvTranspose1d(_LazyConvTranspose, ConvTranspose1d):
     torch.Size([2, 4, 10])
     """
 
-    cls_to_become = ConvTranspose1d
-
 
 class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
     """:class:`ConvTranspose2d` whose ``in_channels`` are those of the first input.
@@ -249,8 +244,6 @@ class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
     torch.Size([2, 4, 10, 10])
     """
 
-    cls_to_become = ConvTranspose2d
-
 
 class LazyConvTranspose3d(_LazyConvTranspose, ConvTranspose3d):
     """:class:`ConvTranspose3d` whose ``in_channels`` are those of the first input.
@@ -261,8 +254,6 @@ class LazyConvTranspose3d(_LazyConvTranspose, ConvTranspose3d):
     >>> torch.nn.LazyConvTranspose3d(4, 3)(torch.zeros(2, 5, 8, 8, 8)).shape
     torch.Size([2, 4, 10, 10, 10])
     """
-
-    cls_to_become = ConvTranspose3d
 
 
 class _LazyNorm(_Lazy, _NormBase):
@@ -299,8 +290,6 @@ class LazyBatchNorm1d(_LazyNorm, BatchNorm1d):
     torch.Size([2, 5])
     """
 
-    cls_to_become = BatchNorm1d
-
 
 class LazyBatchNorm2d(_LazyNorm, BatchNorm2d):
     """:class:`BatchNorm2d` whose ``num_features`` are those of the first input.
@@ -311,8 +300,6 @@ class LazyBatchNorm2d(_LazyNorm, BatchNorm2d):
     >>> torch.nn.LazyBatchNorm2d()(torch.zeros(2, 5, 3, 3)).shape
     torch.Size([2, 5, 3, 3])
     """
-
-    cls_to_become = BatchNorm2d
 
 
 class LazyBatchNorm3d(_LazyNorm, BatchNorm3d):
@@ -325,8 +312,6 @@ class LazyBatchNorm3d(_LazyNorm, BatchNorm3d):
     torch.Size([2, 5, 3, 3, 3])
     """
 
-    cls_to_become = BatchNorm3d
-
 
 class LazyInstanceNorm1d(_LazyNorm, InstanceNorm1d):
     """:class:`InstanceNorm1d` whose ``num_features`` are those of the first input.
@@ -337,8 +322,6 @@ class LazyInstanceNorm1d(_LazyNorm, InstanceNorm1d):
     >>> torch.nn.LazyInstanceNorm1d()(torch.zeros(2, 5, 3)).shape
     torch.Size([2, 5, 3])
     """
-
-    cls_to_become = InstanceNorm1d
 
 
 class LazyInstanceNorm2d(_LazyNorm, InstanceNorm2d):
@@ -351,8 +334,6 @@ class LazyInstanceNorm2d(_LazyNorm, InstanceNorm2d):
     torch.Size([2, 5, 3, 3])
     """
 
-    cls_to_become = InstanceNorm2d
-
 
 class LazyInstanceNorm3d(_LazyNorm, InstanceNorm3d):
     """:class:`InstanceNorm3d` whose ``num_features`` are those of the first input.
@@ -363,5 +344,3 @@ class LazyInstanceNorm3d(_LazyNorm, InstanceNorm3d):
     >>> torch.nn.LazyInstanceNorm3d()(torch.zeros(2, 5, 3, 3, 3)).shape
     torch.Size([2, 5, 3, 3, 3])
     """
-
-    cls_to_become = InstanceNorm3d

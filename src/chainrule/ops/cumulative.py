@@ -178,14 +178,9 @@ def cummin(input: Tensor, dim: int, *, out: Any = None) -> Any:
 
 @takes_out(SCALAR_TYPE)
 def diff(
-    input: Tensor,
-    n: int = 1,
-    dim: int = -1,
-    prepend: Tensor | None = None,
-    append: Tensor | None = None,
-    *,
+    input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None, *,
     out: Tensor | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """The differences of neighbours along ``dim``, taken ``n`` times.
 
     Source: ``torch.diff``.

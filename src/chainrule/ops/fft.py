@@ -400,14 +400,9 @@ def _several(dim: Any) -> Any:
 
 @takes_out(EXACT)
 def fftfreq(
-    n: int,
-    d: float = 1.0,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
+    n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
     out: Tensor | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """The frequencies of :func:`fft`'s entries, in cycles per unit, for samples that are ``d`` apart.
 
     Source: ``torch.fft.fftfreq``.
@@ -421,14 +416,9 @@ def fftfreq(
 
 @takes_out(EXACT)
 def rfftfreq(
-    n: int,
-    d: float = 1.0,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
+    n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
     out: Tensor | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """The frequencies of :func:`rfft`'s entries.
 
     Source: ``torch.fft.rfftfreq``.

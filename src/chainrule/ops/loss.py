@@ -333,12 +333,9 @@ def binary_cross_entropy(
 
 
 def binary_cross_entropy_with_logits(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    reduction: str = "mean",
+    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean",
     pos_weight: Tensor | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """:func:`binary_cross_entropy` of ``sigmoid(input)``, without overflow for any real scores.
 
     Source: ``torch.nn.functional.binary_cross_entropy_with_logits``.

@@ -180,9 +180,6 @@ def geometric_(self: Tensor, p: float, *, generator: Generator | None = None) ->
     return _fill(self, "geometric_", lambda shape: g.geometric(shape, self._dtype, p))
 
 
-_UNBOUNDED: Any = object()
-
-
 def random_(self: Tensor, *bounds: Any, generator: Generator | None = None, **named: Any) -> Tensor:
     """Filled with random integers: ``random_(to)`` from 0 to ``to - 1``, ``random_(from, to)`` from ``from``.
 

@@ -190,14 +190,9 @@ def _tensor(x: Any, name: str) -> Tensor:
 
 @takes_out(ANY)
 def sum(
-    input: Tensor,
-    dim: Any = None,
-    keepdim: bool = False,
-    *,
-    dtype: Any = None,
-    axis: Any = None,
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None,
     out: Tensor | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """The sum of all elements, or over ``dim`` (an int or several).
 
     ``keepdim`` leaves the summed dimensions with length 1.  Integers are summed as int64.
@@ -211,14 +206,9 @@ def sum(
 
 @takes_out("mean.dtype_out(): input types can't be cast to the desired output type {out}")
 def mean(
-    input: Tensor,
-    dim: Any = None,
-    keepdim: bool = False,
-    *,
-    dtype: Any = None,
-    axis: Any = None,
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None,
     out: Tensor | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """The mean of all elements, or over ``dim``; floating or complex only.
 
     Source: ``torch.mean``.

@@ -84,15 +84,9 @@ def _shaped(found: Tensor, input: Tensor) -> Tensor:
 
 @takes_out(EXACT)
 def scatter(
-    input: Tensor,
-    dim: int,
-    index: Tensor,
-    src: Any = None,
-    *,
-    value: Any = None,
-    reduce: str | None = None,
+    input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None,
     out: Tensor | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """A copy of ``input`` with ``src`` (or the number ``value``) at the places that ``index`` names along ``dim``.
 
     Where two entries go to one place, one of them is there.  ``reduce="add"`` or ``"multiply"`` combines instead.
@@ -270,15 +264,9 @@ def _most(d: Any) -> Any:
 @whole("ScatterReduceBackward0")
 @takes_out(EXACT)
 def scatter_reduce(
-    input: Tensor,
-    dim: int,
-    index: Tensor,
-    src: Tensor,
-    reduce: str,
-    *,
-    include_self: bool = True,
+    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True,
     out: Tensor | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """``input`` with the entries of ``src`` combined into the places that ``index`` names along ``dim``.
 
     ``reduce`` is "sum", "prod", "mean", "amax" or "amin"; without ``include_self`` the places' own entries do not count.
@@ -370,15 +358,9 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
 @whole("IndexReduceBackward0")
 @takes_out(EXACT)
 def index_reduce(
-    input: Tensor,
-    dim: int,
-    index: Tensor,
-    source: Tensor,
-    reduce: str,
-    *,
-    include_self: bool = True,
+    input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True,
     out: Tensor | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """``input`` with the slices of ``source`` combined into the places that ``index`` names along ``dim``.
 
     ``reduce`` is "prod", "mean", "amax" or "amin"; without ``include_self`` the places' own entries do not count.

@@ -20,12 +20,9 @@ def _values(x: Tensor) -> Any:
 
 
 def unique(
-    input: Tensor,
-    sorted: bool = True,
-    return_inverse: bool = False,
-    return_counts: bool = False,
+    input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False,
     dim: int | None = None,
-) -> Any:
+) -> Any:  # fmt: skip
     """Each value once, in rising order; on request where each entry has gone, and how often each value was there.
 
     Source: ``torch.unique``.

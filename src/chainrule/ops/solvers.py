@@ -244,14 +244,9 @@ _Triangular = return_type("triangular_solve", "solution", "cloned_coefficient")
 @whole("TriangularSolveBackward0")
 @takes_out(EXACT)
 def triangular_solve(
-    input: Tensor,
-    A: Tensor,
-    upper: bool = True,
-    transpose: bool = False,
-    unitriangular: bool = False,
-    *,
+    input: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False, *,
     out: Any = None,
-) -> Any:
+) -> Any:  # fmt: skip
     """(solution, copy of ``A``) of a triangular system with right side ``input``.
 
     Source: ``torch.triangular_solve``.

@@ -125,14 +125,9 @@ Norm()
 
 @takes_out(CASTS)
 def var(
-    input: Tensor,
-    dim: Any = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    *,
-    correction: float | None = None,
-    out: Tensor | None = None,
-) -> Tensor:
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
+    correction: float | None = None, out: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """The variance of all elements or over ``dim``, divided by n - ``correction`` (1 unless told).
 
     Source: ``torch.var``.
@@ -162,14 +157,9 @@ def _spread_of(
 
 @takes_out(CASTS)
 def std(
-    input: Tensor,
-    dim: Any = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    *,
-    correction: float | None = None,
-    out: Tensor | None = None,
-) -> Tensor:
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
+    correction: float | None = None, out: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """The standard deviation: the square root of :func:`var`.
 
     Source: ``torch.std``.

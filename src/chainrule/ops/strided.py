@@ -148,13 +148,9 @@ def _described(name: str, x: Tensor, size: Any, stride: Any, offset: int | None)
 
 @takes_out(EXACT)
 def as_strided_copy(
-    input: Tensor,
-    size: Sequence[int],
-    stride: Sequence[int],
-    storage_offset: int | None = None,
-    *,
+    input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None, *,
     out: Tensor | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """``as_strided`` with memory of its own.
 
     Source: ``torch.as_strided_copy``.
@@ -206,14 +202,14 @@ def empty_strided(
     """
     shape, steps = _checked("empty_strided", size, stride, 0)
     n = 1 + sum((m - 1) * s for m, s in zip(shape, steps, strict=True)) if math.prod(shape) else 0
-    return _laid("empty", np.zeros(n, _float(dtype)), shape, steps, requires_grad)
+    return _laid(np.zeros(n, _float(dtype)), shape, steps, requires_grad)
 
 
 def _float(dtype: Any) -> np.dtype[Any]:
     return dtypes.default_float() if dtype is None else dtypes.to_numpy(dtype)
 
 
-def _laid(name: str, memory: Any, shape: tuple[int, ...], steps: tuple[int, ...], requires_grad: bool) -> Tensor:
+def _laid(memory: Any, shape: tuple[int, ...], steps: tuple[int, ...], requires_grad: bool) -> Tensor:
     found = wrap(layout.view(memory, shape, tuple([s * memory.itemsize for s in steps])))
     return found.requires_grad_() if requires_grad else found
 

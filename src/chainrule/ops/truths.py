@@ -46,13 +46,9 @@ _nan_to_num = NanToNum()
 
 @takes_out("nan_to_num: dtype of out: {out} should be same as input: {result}")
 def nan_to_num(
-    input: Tensor,
-    nan: float = 0.0,
-    posinf: float | None = None,
-    neginf: float | None = None,
-    *,
+    input: Tensor, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None, *,
     out: Tensor | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """nan replaced by ``nan``, and the infinities by ``posinf`` and ``neginf``: the largest numbers unless given.
 
     Source: ``torch.nan_to_num``.

@@ -30,13 +30,9 @@ class Workers:
     """A few processes; the one that has worked last is asked first, since it remembers formulas."""
 
     def __init__(
-        self,
-        command: Sequence[str] = COMMAND,
-        *,
-        count: int = COUNT,
-        seconds: float = SECONDS,
+        self, command: Sequence[str] = COMMAND, *, count: int = COUNT, seconds: float = SECONDS,
         starting: float = STARTING,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.command, self.seconds, self.starting = command, seconds, starting
         self.free = asyncio.Semaphore(count)
         self.idle = [_Worker(self) for _ in range(count)]
