@@ -274,6 +274,7 @@ class TestFonts:
 
         usual = [entry for entry in font_manager.fontManager.ttflist if entry.name == "DejaVu Sans"]
         monkeypatch.setattr(font_manager.fontManager, "ttflist", usual)
+        monkeypatch.setattr(font_manager, "findSystemFonts", list)
         fonts.family.cache_clear()
         with mpl.rc_context():
             yield fonts
@@ -293,6 +294,14 @@ class TestFonts:
         names = {entry.name for entry in entries if entry.fname == "/fonts/wqy.ttc"}
         assert {"SimHei", "Microsoft YaHei", "PingFang SC"} <= names
         assert len(entries) == len({(entry.name, entry.fname, entry.style, entry.weight) for entry in entries})
+
+    def test_one_that_matplotlib_has_not_listed_yet_is_found(self, fonts, monkeypatch: pytest.MonkeyPatch) -> None:
+        from matplotlib import font_manager, get_data_path
+
+        new = f"{get_data_path()}/fonts/ttf/DejaVuSansMono.ttf"
+        monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [new])
+        monkeypatch.setattr(fonts, "_has_chinese", new.__eq__)
+        assert fonts.prepare() == "DejaVu Sans Mono"
 
     def test_without_one_there_is_one_line_for_all_missing_glyphs(self, fonts) -> None:
         import matplotlib as mpl

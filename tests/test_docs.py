@@ -248,15 +248,19 @@ def test_no_python_block_is_left_out() -> None:
 
 @pytest.mark.parametrize("page", CHINESE, ids=name)
 def test_pages_are_level(page: Path) -> None:
-    """A Chinese page has the English one's code, headings, lists, tables with their figures, pictures and links."""
+    """A Chinese page has the English one's code, names, headings, paragraphs, lists, figures of tables, pictures, links."""
     texts = re.compile(r"'[^']*'|\"[^\"]*\"| --lang \w+")
     for one, other in zip(blocks(page), blocks(CHINESE[page]), strict=True):
         marks = [(b.language, b.needs, b.file, b.source, texts.sub("", code_of(b))) for b in (one, other)]
         assert marks[0] == marks[1], one.where
     one, other = (BLOCK.sub("", p.read_text(encoding="utf-8")) for p in (page, CHINESE[page]))
+    one, other = (re.sub(r"\.zh(-CN)?(?=\.)", "", text) for text in (one, other))  # in links and pictures
     for what in (r"^(#+) ", r"^( *(?:-|\d+\.)) ", r"^(\|)", r"!\[[^]]*\]\(([^)]*)\)"):
         assert re.findall(what, one, re.MULTILINE) == re.findall(what, other, re.MULTILINE), what
-    links = [sorted(re.findall(r"\]\(([^)#\s]*)", re.sub(r"\.zh(-CN)?\.md", ".md", text))) for text in (one, other)]
+    assert len(re.findall(r"\n\s*\n", one)) == len(re.findall(r"\n\s*\n", other)), "paragraphs"
+    words = [{" ".join(w.split()) for w in re.findall(r"(?<!`)`([^`]+)`", text)} for text in (one, other)]
+    assert words[0] == words[1]
+    links = [sorted(re.findall(r"\]\(([^)#\s]*)", text)) for text in (one, other)]
     assert links[0] == links[1]
     rows = [re.findall(r"^\|.*", text, re.MULTILINE) for text in (one, other)]
     figures = [[sorted(re.findall(r"\d+(?:[.,]\d+)*", row)) for row in r] for r in rows]

@@ -42,12 +42,23 @@ _MISSING: Final = re.compile(r"Glyph (\d+) .*missing from font")
 @cache
 def family() -> str | None:
     """The family of a font on this machine that has Chinese characters, or None."""
-    manager = load("matplotlib.font_manager", "explain", "drawing").fontManager
-    installed = {entry.name for entry in manager.ttflist}
+    fonts = load("matplotlib.font_manager", "explain", "drawing")
+    manager = fonts.fontManager
+    found = _chinese(manager.ttflist)
+    if found is None:  # matplotlib keeps its list of fonts, and one may have been installed since
+        for path in sorted({*fonts.findSystemFonts()} - {entry.fname for entry in manager.ttflist}):
+            if _has_chinese(path):
+                manager.addfont(path)
+        found = _chinese(manager.ttflist)
+    return found
+
+
+def _chinese(entries: list[Any]) -> str | None:
+    installed = {entry.name for entry in entries}
     for name in FAMILIES:
         if name in installed:
             return name
-    for entry in manager.ttflist:
+    for entry in entries:
         if not entry.name.startswith(_LAST_RESORT) and _has_chinese(entry.fname):
             return str(entry.name)
     return None
