@@ -78,9 +78,6 @@ from ..ops.pooling import (
     max_pool1d,
     max_pool2d,
     max_pool3d,
-    max_unpool1d,
-    max_unpool2d,
-    max_unpool3d,
 )
 from ..ops.random import fresh
 from ..ops.resampling import interpolate, upsample, upsample_bilinear, upsample_nearest
@@ -112,6 +109,7 @@ from ..ops.units import (
     tanhshrink,
     threshold,
 )  # fmt: skip
+from ..ops.unpooling import max_unpool1d, max_unpool2d, max_unpool3d
 from ..random import drawing
 from ..tensor import Tensor
 from ..transforms import batches

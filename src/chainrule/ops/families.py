@@ -254,6 +254,10 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "celu cosine_similarity hardshrink pairwise_distance prelu rrelu selu threshold",
         "hardshrink prelu",
     ),
+    "unpooling": (
+        "",
+        "",
+    ),
     "weight_norm": (
         "norm_except_dim",
         "",
