@@ -19,6 +19,11 @@ from .emit import Source
 from .program import Equation
 
 _MOST = 1 << 20  # entries of a sample with zeros around it: more would not stay in the cache
+_CHAIN = 512  # products added up one by one, before the sum goes to others
+_TURNED, _WORTH = (
+    1 << 14,
+    2048,
+)  # weights that are laid in another order at no cost worth mention; windows that make up for more
 
 
 @cache
@@ -157,6 +162,7 @@ def _weights(grid: Grid, dtype: str, samples: int, channels: int, outs: int) -> 
     vectors = 2 if s.many and outs > s.lanes else 1
     lanes = s.lanes * vectors
     most = 24 // vectors if s.many else 12
+    each = max(_CHAIN // s.n, 1)
     step = min(range(most // 2, most + 1), key=lambda k: (-(-s.places // k), k))  # as few passes as there can be
     body = [*s.start(0), *s.zero("turn", s.m * s.n * lanes), f"sums = np.empty({s.places * lanes}, np.{dtype})"]
 
@@ -173,10 +179,12 @@ def _weights(grid: Grid, dtype: str, samples: int, channels: int, outs: int) -> 
             ]
         return [
             *[f"q{k} = at[{first} + {k}]" for k in range(count)],
-            *[f"{names[k][v]} = spread(np.{dtype}(0.0), {s.lanes})" for k, v, _ in spots],
-            *repeat("i", s.m, repeat("j", s.n, inner)),
-            *[f"put(sums, {spot}, get(sums, {spot}, {s.lanes}) + {names[k][v]})" for k, v, spot in spots],
-        ]
+            *repeat("chunk", -(-s.m // each), [
+                *[f"{names[k][v]} = spread(np.{dtype}(0.0), {s.lanes})" for k, v, _ in spots],
+                f"for i in range(chunk * {each}, min(chunk * {each} + {each}, {s.m})):", *indent(repeat("j", s.n, inner)),
+                *[f"put(sums, {spot}, get(sums, {spot}, {s.lanes}) + {names[k][v]})" for k, v, spot in spots],
+            ]),
+        ]  # fmt: skip
 
     whole, rest = divmod(s.places, step)
     turn = [
@@ -209,7 +217,8 @@ def convolution(eq: Equation) -> Source | None:
             return None
         text, blocks = _weights(grid, d.name, x.shape[0], x.shape[1], y.shape[1])
         return Source(text, "", list(eq.vars), [], [eq.out], [], blocks, cost=cost)
-    if not one_apart:
+    weights = math.prod(y.shape)
+    if not one_apart or (weights > _TURNED and x.shape[0] * math.prod(grid.out) < _WORTH):
         return None
     if eq.name == "ConvolutionTranspose":
         padding = tuple(r - 1 - p for r, p in zip(grid.reach, grid.padding, strict=True))
