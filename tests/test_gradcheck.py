@@ -16,6 +16,7 @@ from chainrule.autograd import gradcheck
 from chainrule.autograd.gradcheck import GradcheckError
 from chainrule.primitive import Primitive
 from op_cases import cases, primitives
+from wrong_rules import plant
 
 __all__ = ["T"]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch's about its own parts
@@ -313,9 +314,7 @@ OPERATIONS = {"Exp": lambda x: x.exp(), "Mul": lambda x: x * x, "Sum": lambda x:
 def test_planted_in_backward(name: str, factor: float, monkeypatch: pytest.MonkeyPatch) -> None:
     node = primitive.table[name].node
     right = node.pulls[0]
-    wrong = (lambda xp, g, s, p: right(xp, g, s, p) * factor,)
-    for attribute in ("pulls", "alone"):
-        monkeypatch.setattr(node, attribute, wrong)
+    plant(monkeypatch, node, [lambda xp, g, s, p: right(xp, g, s, p) * factor])
     x = vec(torch, 0.7, 1.9)
     f = OPERATIONS[name]
     assert gradcheck(f, x, raise_exception=False) is (abs(factor - 1) <= 0.001)
@@ -364,10 +363,9 @@ def test_strict_on_every_operation(name: str, monkeypatch: pytest.MonkeyPatch) -
     slopes = torch.autograd.grad(f(*xs).sum(), xs, allow_unused=True)
     if not any(g is not None and g.abs().sum() > 1e-3 for g in slopes):
         return  # what is 0 is not made wrong by a factor
-    rules = {attribute: getattr(node, attribute) for attribute in ("pulls", "alone")}
+    right = node.pulls
     for fast, error in ((False, 1e-6), (True, 1e-5)):  # one number for all slopes may happen to be small
-        for attribute, pulls in rules.items():
-            monkeypatch.setattr(node, attribute, tuple([slightly_wrong(pull, error) for pull in pulls]))
+        plant(monkeypatch, node, [slightly_wrong(pull, error) for pull in right])
         if (whole := case.prim.whole) is not None:  # one rule for all arguments
             monkeypatch.setattr(case.prim, "whole", each_slightly_wrong(whole, error))
         assert not gradcheck(f, xs, fast_mode=fast, **options)

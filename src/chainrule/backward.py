@@ -154,6 +154,7 @@ def backward(
     _run(sweep, roots, deposit, outputs)
 
 
+_ndarray = np.ndarray
 _ONES: dict[Any, Any] = {np.float32: np.float32(1), np.float64: np.float64(1)}
 
 
@@ -165,7 +166,7 @@ def one(y: Tensor) -> Any:
         return found
     if a.dtype.kind == "c":
         return None
-    if type(a) is not np.ndarray:
+    if type(a) is not _ndarray:
         return type(a)(1)
     if not a.shape:
         return _ONES.get(a.dtype.type) or a.dtype.type(1)

@@ -22,14 +22,11 @@ from .node import Box, Extra, Node, Nowhere, Several, check_versions
 running: ContextVar[Sweep | None] = ContextVar("chainrule.sweep", default=None)  # the one whose hook is called
 
 
+_NOTHING: dict[Any, Any] = {}
+
+
 class Sweep:
     """How one reverse sweep is to run.  ``fit(xp, g, shape, dtype)`` undoes broadcasting and casts."""
-
-    targets: set[Any] | None = None  # the edges whose cotangents are asked for; None: every leaf's
-    recorded: bool | None = True  # if the rules get Tensors, whether that is to be recorded; None: as it is outside
-    wanted: set[Any] | None = None  # nodes worth visiting; None: all
-    watch: Any = None  # in anomaly mode, who looks at what rules give and is told of errors
-    capture: dict[Any, Any] = {}  # the cotangents of the targets that are nodes
 
     def __init__(self, xp: Any, fit: Any, wrap: Callable[[Any], Any], keep: bool, create_graph: bool) -> None:
         self.xp = xp
@@ -38,6 +35,11 @@ class Sweep:
         self.keep = keep
         self.create_graph = create_graph
         self.shared: set[int] = set()  # ids of arrays that somebody outside the sweep holds
+        self.targets: set[Any] | None = None  # the edges whose cotangents are asked for; None: every leaf's
+        self.recorded: bool | None = True  # if the rules get Tensors, whether to record; None: as it is outside
+        self.wanted: set[Any] | None = None  # nodes worth visiting; None: all
+        self.watch: Any = None  # in anomaly mode, who looks at what rules give and is told of errors
+        self.capture: dict[Any, Any] = _NOTHING  # the cotangents of the targets that are nodes
 
     def show(self, g: Any, of: Any = None) -> Any:
         """A cotangent, if it is known of which tensor, as hooks are shown it."""
@@ -114,11 +116,11 @@ class Sweep:
                             saved = node.unpack(saved)
                         if not keep:
                             node.saved = node.tensors = None
-                    params, several, place = node.params, None, node.place
-                    if careful or (extra is not None and not extra.plain) or not node.pulls:
+                    params, alone, several = node.params, node.alone, None
+                    if careful or (extra is not None and not extra.plain):
                         several = cotangents(self, node, extra, g, saved)
-                    elif place is not None:  # one edge, and most often the way goes on there
-                        gi = node.alone[0](xp, g, saved, params)
+                    elif alone is not None:  # one edge, and most often the way goes on there
+                        gi = alone(xp, g, saved, params)
                         seq = -node.next._seq
                         if seq and gi is not None and (not heap or seq < heap[0]):
                             node, g = node.next, gi
@@ -127,7 +129,9 @@ class Sweep:
                             leaves[node.next] = leaves[node.next] + gi if node.next in leaves else gi
                             break
                         several = [gi]
-                    edges, pulls = (node.next, node.pulls) if place is None else ((node.next,), ())
+                    elif not (pulls := node.pulls):
+                        several = cotangents(self, node, extra, g, saved)
+                    edges = node.next if alone is None else (node.next,)
                     follow = follow_g = None
                     for i, edge in enumerate(edges):
                         if edge is None:

@@ -39,13 +39,13 @@ def reachable(edges: Sequence[Any], targets: Any) -> set[Any] | None:
     if len(edges) == 1:  # a chain to a leaf needs no bookkeeping
         node = edges[0]
         while node._seq and node not in targets:
-            if node.place is None:
-                live = [e for e in node.next if e is not None]
+            ahead = node.next
+            if type(ahead) is tuple:
+                live = [e for e in ahead if e is not None]
                 if len(live) != 1:
                     break
-                (node,) = live
-            else:
-                node = node.next
+                (ahead,) = live
+            node = ahead
         if not node._seq and node in targets:
             return None
     seen = {e for e in edges if e._seq}

@@ -20,6 +20,7 @@ from .tensor import wrap
 # NumPy drops the GIL inside large additions, so two threads adding into one .grad would lose terms.  Reentrant,
 # so that a signal handler with a backward of its own need not wait for the one that it interrupts.
 _locks = tuple(threading.RLock() for _ in range(64))
+_lock = threading.RLock()  # for those that had no gradient: nothing is added, a name is set
 _ndarray = np.ndarray
 
 
@@ -75,7 +76,15 @@ def deposit(sweep: Any, totals: dict[Any, Any]) -> None:
         if leaf._rg:  # it may have been told otherwise since
             old = leaf._grad
             ready.append((leaf, g, old, _replacement(sweep, leaf, g, old)))
-    for leaf, g, old, new in ready:
+    late = []
+    with _lock:
+        for item in ready:
+            leaf, g, old, new = item
+            if new is not None and leaf._grad is old:
+                leaf._grad = new
+            else:
+                late.append(item)
+    for leaf, g, old, new in late:
         with _locks[id(leaf) >> 6 & 63]:
             if leaf._grad is not old:  # another thread, or a hook, was there first
                 old = leaf._grad

@@ -65,7 +65,7 @@ class Node:
     prim: ClassVar[Any] = None
     place: ClassVar[int | None] = None
     requires_grad: ClassVar[bool] = True  # PyTorch's nodes have it
-    alone: ClassVar[tuple[Any, ...]] = ()  # the one pull, where ``place`` says which
+    alone: ClassVar[Any] = None  # the one of ``pulls`` that is called, where ``place`` says which
     shown: ClassVar[tuple[int, ...] | None] = None  # the arguments for which PyTorch's node has an edge, if not all
 
     def __init__(self, next: Any, saved: Any, tensors: Any, params: Any, extra: Extra | None) -> None:

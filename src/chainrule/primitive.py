@@ -58,7 +58,7 @@ def _adapt(rule: Any, prim: Primitive, first: str, around: str = "{}") -> Any:
 
 def alone(node: type[Node], place: int) -> type[Node]:
     """The same kind of node for when only the argument at ``place`` can have an edge."""
-    return type(node.__name__, (node,), {"__slots__": (), "place": place, "alone": (node.pulls[place],)})
+    return type(node.__name__, (node,), {"__slots__": (), "place": place, "alone": staticmethod(node.pulls[place])})
 
 
 def _one_of(whole: Any, place: int, count: int) -> Any:
@@ -344,7 +344,7 @@ class Elementwise(Primitive):
 def conj(xp: Any, z: Any) -> Any:
     if type(z) is complex:
         return z.conjugate()  # a Python number still, which leaves complex64 as it is
-    if type(z) is np.ndarray and z.dtype.kind != "c":
+    if type(z) is _ndarray and z.dtype.kind != "c":
         return z  # most often
     return xp.conj(z) if hasattr(z, "dtype") and dtype_of(z).kind == "c" else z
 
@@ -399,13 +399,14 @@ def bind(prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any]) -> An
     return top._interpret(prim, arrays, params)
 
 
+_ndarray = np.ndarray
 _NUMBERS = frozenset([int, float, bool, complex])  # Python's own, which have no dtype
 
 
 def refuse(prim: Primitive, arrays: tuple[Any, ...]) -> None:
     for a in arrays:
         under = a._a if type(a) is Tensor else a  # most often NumPy's, which says at once
-        d = under.dtype if type(under) is np.ndarray else None if type(a) in _NUMBERS else dtype_of(a)
+        d = under.dtype if type(under) is _ndarray else None if type(a) in _NUMBERS else dtype_of(a)
         if d is not None and d.kind in prim.refused:
             assert prim.real_only is not None
             raise errors.not_of_complex(prim.real_only, d)

@@ -29,16 +29,25 @@ def interpret(self: Tensor, prim: Primitive, arrays: tuple[Any, ...], params: di
         a = self._a
         compute = _computed if _unusual else compute_numpy
         return record_one(prim, self, a, params, compute(prim, (a,), params))
-    inner, wanted, ours = [], [], rank == 2
+    inner: list[Any] = []
+    ahead: list[Any] = []
+    wanted: list[bool] = []
+    ours = rank == 2
+    mode = _mode()
+    recording = mode.grad and prim.differentiable
     for a in arrays:
+        edge = None
         if isinstance(a, Tensor) and a._rank == rank:
-            wanted.append(a._rg)
+            if recording and a._rg:
+                edge = a._node
+                if edge is None:
+                    edge = a
             a = a._a
-        else:
-            wanted.append(False)
         if type(a) is not _ndarray:
             ours = False
         inner.append(a)
+        ahead.append(edge)
+        wanted.append(edge is not None)
     if prim.view and isinstance(inner[0], np.generic):
         inner[0] = self._own()  # a view must share memory, which a NumPy scalar cannot
     within = tuple(inner)
@@ -46,7 +55,7 @@ def interpret(self: Tensor, prim: Primitive, arrays: tuple[Any, ...], params: di
         raw = _computed(prim, within, params, compute_numpy if ours else bind)
     else:
         raw = compute_numpy(prim, within, params) if ours else bind(prim, within, params)
-    return record(prim, rank, arrays, within, params, raw, wanted)
+    return record(mode, prim, rank, arrays, within, params, raw, wanted, ahead)
 
 
 def _computed(prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any], compute: Any = compute_numpy) -> Any:
@@ -58,13 +67,15 @@ def _computed(prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any], 
 setattr(Tensor, "_interpret", interpret)  # noqa: B010  declared on Box; this is what it takes to do it
 
 
-def record(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[Any, ...], params: dict[str, Any],
-           raw: Any, wanted: list[bool]) -> Any:  # fmt: skip
-    """The result ``raw`` as a Tensor, with a Node behind it if a gradient may be ``wanted`` of an argument."""
-    mode = _mode()
-    recorded = True in wanted and mode.grad and prim.differentiable
+def record(mode: modes.Mode, prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[Any, ...],
+           params: dict[str, Any], raw: Any, wanted: list[bool], ahead: list[Any]) -> Any:  # fmt: skip
+    """The result ``raw`` as a Tensor, with a Node behind it if a gradient may be ``wanted`` of an argument.
+
+    ``ahead`` says where that will go: to the argument's node, or to the argument itself, a leaf.
+    """
+    recorded = True in wanted
     if prim.outputs is not None:
-        return _record_several(prim, rank, arrays, inner, params, raw, wanted if recorded else None)
+        return _record_several(prim, rank, arrays, inner, params, raw, wanted if recorded else None, ahead)
     if rank == 2 and (type(raw) is _ndarray or isinstance(raw, np.generic)):
         out = _new(Tensor)
         out._a = raw
@@ -75,7 +86,7 @@ def record(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[Any
         out = wrap(raw, rank)
         d = dtype_of(raw)
     if recorded and d.kind in "fc":
-        out._node = make_node(prim, rank, arrays, inner, params, raw, tuple(wanted), out)
+        out._node = make_node(prim, rank, arrays, inner, params, raw, tuple(wanted), tuple(ahead), out)
         out._rg = True
     if prim.view:
         note_view(prim, arrays[0], out, params, mode.grad)
@@ -132,25 +143,22 @@ def record_one(prim: Primitive, x: Tensor, a: Any, params: dict[str, Any], raw: 
 
 
 def make_node(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[Any, ...],
-              params: dict[str, Any], raw: Any, wanted: tuple[bool, ...], out: Any) -> Node:  # fmt: skip
+              params: dict[str, Any], raw: Any, wanted: tuple[bool, ...], ahead: tuple[Any, ...], out: Any,
+              ) -> Node:  # fmt: skip
     if prim.variadic:
-        edges = tuple([(a if a._node is None else a._node) if w else None for a, w in zip(arrays, wanted, strict=True)])
-        node = VariadicNode(edges, (None,), None, params, None)
+        node = VariadicNode(ahead, (None,), None, params, None)
         node.rule = prim
         node.shapes = tuple([a.shape for a in inner])
         return node
     flags, shapes, kept, pick, lend = prim.plans.get(wanted) or prim.keeps(wanted)
-    ahead = [None if not w else a if a._node is None else a._node for a, w in zip(arrays, wanted, strict=True)]
-    saved = pick((None, raw, *inner))
+    saved = pick((None, raw) + inner)  # noqa: RUF005  quicker
     extra: Extra | None = None
     tensors: Any = None
     if kept:
         tensors = lend((None, None, *arrays))
         for t in tensors:
             if t is not None and (not isinstance(t, Tensor) or t._v is not None):
-                tensors = tuple([t if isinstance(t, Tensor) else None for t in tensors])
-                versions = [0 if t is None or t._v is None else t._v[0] for t in tensors]
-                extra = Extra(None, tuple(versions))
+                tensors, extra = _as_they_are(tensors)
                 break
     if flags[0]:
         if out is not None:
@@ -174,15 +182,32 @@ def make_node(prim: Primitive, rank: int, arrays: tuple[Any, ...], inner: tuple[
     if rank > 2:
         extra = extra or Extra()
         extra.rank = rank
-    following = tuple(ahead) if cls.place is None else ahead[0]
-    return cls(following, saved, tensors, params, extra)
+    return cls(ahead if cls.place is None else ahead[0], saved, tensors, params, extra)
+
+
+def edges(arrays: Sequence[Any], wanted: Sequence[bool]) -> tuple[Any, ...]:
+    """Where the gradients that are wanted go."""
+    return tuple([(a if a._node is None else a._node) if w else None for a, w in zip(arrays, wanted, strict=True)])
+
+
+def _as_they_are(arguments: tuple[Any, ...]) -> tuple[tuple[Any, ...], Extra]:
+    """The Tensors among the arguments that a rule needs, and how often each has been written to."""
+    tensors: list[Any] = []
+    versions = []
+    for t in arguments:
+        is_tensor = isinstance(t, Tensor)
+        tensors.append(t if is_tensor else None)
+        versions.append(t._v[0] if is_tensor and t._v is not None else 0)
+    return tuple(tensors), Extra(None, tuple(versions))
 
 
 def _conjugated(prim: Any) -> type[Node]:
     """The node class of an Elementwise over complex numbers, whose slopes are conjugated."""
     if prim.conj_node is None:
         pulls = prim._total(prim.conj_pulls)
-        body = {"__slots__": (), "pulls": pulls, "alone": pulls}
+        body = {"__slots__": (), "pulls": pulls}
+        if (place := prim.node.place) is not None:
+            body["alone"] = staticmethod(pulls[place])
         prim.conj_node = type(prim.node.__name__, (prim.node,), body)
     found: type[Node] = prim.conj_node
     return found
@@ -207,11 +232,11 @@ class VariadicNode(Node):
 
 
 def _record_several(prim: Primitive, rank: int, arrays: Any, inner: Any, params: Any, raws: Any,
-                    wanted: list[bool] | None) -> tuple[Tensor, ...]:  # fmt: skip
+                    wanted: list[bool] | None, ahead: list[Any]) -> tuple[Tensor, ...]:  # fmt: skip
     outs = tuple(wrap(r, rank) for r in raws)
     mode, parent = _mode(), None
     if wanted:
-        parent = make_node(prim, rank, arrays, inner, params, None, tuple(wanted), None)
+        parent = make_node(prim, rank, arrays, inner, params, None, tuple(wanted), tuple(ahead), None)
         for i, out in enumerate(outs):
             if dtype_of(out._a).kind in "fc":
                 out._node, out._rg = Port(parent, i), True

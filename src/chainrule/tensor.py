@@ -24,6 +24,7 @@ from .modes import level as _current_level
 from .modes import unusual as _unusual
 from .node import Nowhere, Port, RemovableHandle, more
 
+_ndarray = np.ndarray
 _new = object.__new__
 _level = _current_level.get
 
@@ -421,7 +422,7 @@ def init(t: Any, a: Any, requires_grad: bool = False) -> Any:
 
 def wrap(a: Any, rank: int = 2) -> Tensor:
     """``a`` as a constant Tensor of the given rank."""
-    if rank == 2 and (type(a) is np.ndarray or isinstance(a, np.generic)):
+    if rank == 2 and (type(a) is _ndarray or isinstance(a, np.generic)):
         t = _new(Tensor)
         t._a = a
         t._rg = False

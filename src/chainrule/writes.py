@@ -14,7 +14,7 @@ from .errors import allocating, explained
 from .meta import Inference
 from .node import Box
 from .primitive import table
-from .recording import make_node
+from .recording import edges, make_node
 from .tensor import Tensor, init, lower, wrap
 from .transforms import Transform
 from .views import forbidden, leave_behind, retain_anew, unrecorded
@@ -280,7 +280,7 @@ def _rebase(x: Tensor, result: Tensor) -> None:
         root, put = m.base, table["CopySlices"]
         wanted = (root._rg, result._rg)
         node = make_node(put, root._rank, (root, result), (root._a, result._a), {"chain": m.chain},
-                         root._a, wanted, root)  # fmt: skip
+                         root._a, wanted, edges((root, result), wanted), root)  # fmt: skip
         node.tensors = node.tensors or ()  # backward frees it, as in PyTorch
         if root._meta.retains:
             retain_anew(root, node)

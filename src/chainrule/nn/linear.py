@@ -71,6 +71,9 @@ class Linear(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """The product; RuntimeError unless the last dimension of ``input`` is in_features."""
+        own: dict[str, Any] = self._parameters
+        if type(self) is Linear and "weight" in own and "bias" in own:  # an attribute that is not plain takes 0.5 µs
+            return linear(input, own["weight"], own["bias"])
         return linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:

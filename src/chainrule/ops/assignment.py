@@ -13,7 +13,7 @@ from ..errors import allocating, explained
 from ..modes import current
 from ..node import Box
 from ..primitive import Primitive, bind, table
-from ..recording import make_node
+from ..recording import edges, make_node
 from ..tensor import Tensor, wrap
 from ..views import follow_chain, unrecorded
 from ..writes import assign, check_writable, overlap, store, written
@@ -126,7 +126,8 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
         wanted = tuple([t._rg and t._rank == rank for t in (self, value)])
         inner = tuple([t._a if t._rank == rank else t for t in (self, value)])
         result = wrap(self._a, rank)
-        result._node = make_node(prim, rank, (self, value), inner, params, inner[0], wanted, result)
+        ahead = edges((self, value), wanted)
+        result._node = make_node(prim, rank, (self, value), inner, params, inner[0], wanted, ahead, result)
         result._rg = True
         if prim is _index_put:
             saves_index(result)

@@ -24,11 +24,14 @@ _apart = (_rows, slice(None), np.array([1, 2, 1]), ...)  # NumPy puts what such 
 _apart_once = (np.array([2, 0, 3]), slice(None), np.array([1, 2, 1]), ...)
 
 
+_ndarray = np.ndarray
+
+
 def put_add(xp: Any, g: Any, key: Key, x_shape: tuple[int, ...]) -> Any:
     """Zeros of a shape with ``g`` added at ``key``."""
     repeats = False
     for k in key:
-        repeats = repeats or (type(k) is np.ndarray and k.dtype.kind in "iu")
+        repeats = repeats or (type(k) is _ndarray and k.dtype.kind in "iu")
     return xp.put_add(g, key, x_shape, repeats)
 
 
@@ -127,9 +130,10 @@ PutAdd(), Put(), Chosen("MaxBackward0"), Chosen("MinBackward0")
 
 def getitem(self: Tensor, key: Any) -> Tensor:
     """``x[key]``: a view for numbers and slices, a copy for index and mask tensors."""
-    if type(key) is int and type(self) is Tensor and type(self._a) is np.ndarray:
+    if type(key) is int and type(self) is Tensor and type(a := self._a) is _ndarray:
+        parts = (key, ...)
         try:
-            return record_one(_select, self, self._a, {"key": (key, ...)}, self._a[key, ...])
+            return record_one(_select, self, a, {"key": parts}, a[parts])
         except IndexError as e:
             raise IndexError(index_error(e, self)) from None
     parts, label = normal_key(key, self._shape)

@@ -10,7 +10,7 @@ import numpy as np
 from .. import errors
 from ..arrays.namespace import is_numpy
 from ..errors import explained, scalar_type
-from ..lanes import check_broadcast
+from ..lanes import alike, check_broadcast
 from ..primitive import Primitive, bind, promote
 from ..tensor import Tensor
 from .activation import log_softmax
@@ -203,14 +203,15 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
 
     Source: ``torch.nn.functional.mse_loss``.
     """
+    if reduction not in _REDUCTIONS:
+        _reduction(reduction)
+    if type(input) is Tensor and alike(_mse, (input, target)):
+        return input._interpret(_mse, (input, target), {"axis": _ALL[input._a.ndim], "reduction": reduction})  # type: ignore[no-any-return]
     shape = input._shape
     if shape != target._shape:
         shape = np.broadcast_shapes(*(t._shape for t in aligned(input, target)))
         input, target = input.expand(*shape), target.expand(*shape)
-    if reduction not in _REDUCTIONS:
-        _reduction(reduction)
-    if input._a.dtype is not target._a.dtype:  # most often it is, or promote looks closer
-        input, target = promote((input, target))
+    input, target = promote((input, target))
     return bind(_mse, (input, target), {"axis": _ALL[len(shape)], "reduction": reduction})  # type: ignore[no-any-return]
 
 

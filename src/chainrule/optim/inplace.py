@@ -248,7 +248,7 @@ class Move:
         start = len(calls)
         calls += self.calls
         for at, take, before, times, after in self.reads:
-            calls[start + at] = (*before, *(g if take is None else take(g),) * times, *after)
+            calls[start + at] = before + (g if take is None else take(g),) * times + after
 
 
 def _pieces(a: Any) -> Sequence[Callable[[Any], Any] | None]:

@@ -258,7 +258,6 @@ class Optimizer(Steps):
                 moved: list[Tensor] = []
                 calls: list[Any] = []
                 for i, group in enumerate(self.param_groups):
-                    self._check_step(group)
                     if group.get("differentiable"):
                         self._step_recorded(group)
                     else:

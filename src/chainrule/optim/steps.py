@@ -180,10 +180,11 @@ class Steps:
             moved += olds
 
     def _recipe(self, group: dict[str, Any], i: int, p: Tensor) -> Recipe:
-        """How to move parameters like ``p`` of the i-th group, worked out anew if an option has changed."""
+        """How to move parameters like ``p`` of the i-th group, worked out anew, and looked at, if an option has changed."""
         key = tuple(map(group.get, self.defaults))
         found = self._recipes.get(i)
         if found is None or found.key != key:
+            self._check_step(group)
             names = self._names(group, p)
             found = Recipe(key, (*self._numbers, *names), len(names) + 2, *self._prepared(group, notes))
             if not any(isinstance(o, Tensor) for v in key for o in (v if isinstance(v, (tuple, list)) else [v])):
@@ -212,6 +213,7 @@ class Steps:
         self, p: Tensor, g: Any, group: dict[str, Any], xp: Any, array: Callable[[Tensor], Any]
     ) -> tuple[State, list[Tensor], tuple[Any, ...], list[Any]]:
         """A parameter's state, what of it moves, the new values with the parameter's, and the calls for the rest."""
+        self._check_step(group)
         state = self.state.get(p)
         fresh = not state
         if not state:
@@ -263,7 +265,7 @@ class Steps:
         return at, move
 
     def _check_step(self, group: dict[str, Any]) -> None:
-        """Refuse what PyTorch refuses when a step is taken."""
+        """Refuse what PyTorch refuses when a step is taken with options that it has not seen before."""
         if group.get("capturable"):
             raise explained(
                 AssertionError(
