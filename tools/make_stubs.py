@@ -86,9 +86,10 @@ def families() -> str:
     text = inspect.cleandoc(listed_families.__doc__ or "")
     lines = [f'"""{text}\n"""\n\nFAMILIES: dict[str, tuple[str, str]] = {{\n']
     for family, (functions, methods) in sorted(declared.items()):
-        lines.append(f'    "{family}": (\n')
-        lines += [f"        {wrapped(names)},\n" for names in (functions, methods)]
-        lines.append("    ),\n")
+        names = [wrapped(functions), wrapped(methods)]
+        line = f'    "{family}": ({", ".join(names)}),\n'
+        long = len(line) > 121 or "\n" in line[:-1]
+        lines.append(f'    "{family}": (\n        {names[0]},\n        {names[1]},\n    ),\n' if long else line)
     return "".join(lines) + "}\n"
 
 
@@ -120,20 +121,27 @@ def home(name: str, value: Any) -> tuple[str, str] | None:
 
 def package() -> str:
     """``__init__.pyi``: every public name and where it comes from."""
-    lines, plain = [], []
+    origins: dict[str, list[str]] = {}
+    plain = []
     for name in sorted(chainrule.__all__):
         value = getattr(chainrule, name)
         if isinstance(value, types.ModuleType):
-            lines.append(f"from . import {name} as {name}")
+            origins.setdefault(".", []).append(f"{name} as {name}")
         elif isinstance(value, dtype):
             plain.append(f"{name}: _dtype")
         elif value is None or isinstance(value, (float, int)):
             plain.append(f"{name}: {type(value).__name__ if value is not None else 'None'}")
         elif (found := home(name, value)) is not None:
-            lines.append(f"from {found[0]} import {found[1]} as {name}")
+            origins.setdefault(found[0], []).append(f"{found[1]} as {name}")
         else:
             raise SystemExit(f"no home for chainrule.{name}: {value!r}")
     plain = [p.replace(": float", ": _float").replace(": int", ": _int") for p in plain]
+    lines = []
+    for module, names in origins.items():
+        listed = textwrap.wrap(", ".join(names).replace(" as ", "~as~"), 116)
+        long = len(listed) > 1
+        text = "\n    ".join(listed).replace("~", " ")
+        lines.append(f"from {module} import " + (f"(\n    {text}\n)" if long else text))
     head = "from builtins import float as _float\nfrom .dtypes import dtype as _dtype\n"
     return HEADER + head + "\n".join(lines) + "\n\n" + "\n".join(plain) + "\n__version__: str\n__all__: list[str]\n"
 

@@ -2,517 +2,229 @@
 
 from builtins import float as _float
 from .dtypes import dtype as _dtype
-from .tensor import Tensor as FloatTensor
-from .random.generator import Generator as Generator
-from .errors import MissingExtra as MissingExtra
-from .errors import OutOfMemoryError as OutOfMemoryError
-from .dtypes import Size as Size
-from .tensor import Tensor as Tensor
-from .ops.native import batch_norm_with_update as _batch_norm_with_update
-from .ops.native import native_batch_norm_legit as _native_batch_norm_legit
-from .ops.arithmetic import abs as abs
-from .ops.arithmetic import abs as absolute
-from . import accelerator as accelerator
-from .ops.trigonometric import acos as acos
-from .ops.trigonometric import acosh as acosh
-from .ops.adaptive import adaptive_avg_pool1d as adaptive_avg_pool1d
-from .ops.adaptive import both_adaptive_max_pool1d as adaptive_max_pool1d
-from .ops.arithmetic import add as add
-from .ops.products import addbmm as addbmm
-from .ops.blends import addcdiv as addcdiv
-from .ops.blends import addcmul as addcmul
-from .ops.linalg import addmm as addmm
-from .ops.products import addmv as addmv
-from .ops.products import addr as addr
-from .ops.complex import adjoint as adjoint
-from .ops.sampler import affine_grid_generator as affine_grid_generator
-from .ops.rearrange import alias_copy as alias_copy
-from .ops.reduce import all as all
-from .ops.comparison import allclose as allclose
-from .ops.dropout import alpha_dropout as alpha_dropout
-from .ops.extremes import amax as amax
-from .ops.extremes import amin as amin
-from .ops.moments import aminmax as aminmax
-from .ops.polar import angle as angle
-from .ops.reduce import any as any
-from .creation import arange as arange
-from .ops.trigonometric import acos as arccos
-from .ops.trigonometric import acosh as arccosh
-from .ops.trigonometric import asin as arcsin
-from .ops.trigonometric import asinh as arcsinh
-from .ops.trigonometric import atan as arctan
-from .ops.pointwise import atan2 as arctan2
-from .ops.trigonometric import atanh as arctanh
-from .ops.extremes import argmax as argmax
-from .ops.extremes import argmin as argmin
-from .ops.ordering import argsort as argsort
-from .ops.search import argwhere as argwhere
-from . import array_api as array_api
-from .ops.strided import as_strided as as_strided
-from .ops.strided import as_strided_copy as as_strided_copy
-from .ops.strided import as_strided_scatter as as_strided_scatter
-from .creation import as_tensor as as_tensor
-from .creation import asarray as asarray
-from .ops.trigonometric import asin as asin
-from .ops.trigonometric import asinh as asinh
-from .ops.trigonometric import atan as atan
-from .ops.pointwise import atan2 as atan2
-from .ops.trigonometric import atanh as atanh
-from .ops.joining import atleast_1d as atleast_1d
-from .ops.joining import atleast_2d as atleast_2d
-from .ops.joining import atleast_3d as atleast_3d
-from . import autograd as autograd
-from .ops.pooling import avg_pool1d as avg_pool1d
-from .ops.products import baddbmm as baddbmm
-from .ops.windows import bartlett_window as bartlett_window
-from .ops.native import batch_norm as batch_norm
-from .ops.random import bernoulli as bernoulli
+from .tensor import Tensor as FloatTensor, Tensor as Tensor
+from .random.generator import (
+    Generator as Generator, default_generator as default_generator, get_rng_state as get_rng_state,
+    initial_seed as initial_seed, manual_seed as manual_seed, seed as seed, set_rng_state as set_rng_state
+)
+from .errors import MissingExtra as MissingExtra, OutOfMemoryError as OutOfMemoryError
+from .dtypes import (
+    Size as Size, dtype as dtype, finfo as finfo, get_default_dtype as get_default_dtype, iinfo as iinfo,
+    set_default_dtype as set_default_dtype
+)
+from .ops.native import (
+    batch_norm_with_update as _batch_norm_with_update, native_batch_norm_legit as _native_batch_norm_legit,
+    batch_norm as batch_norm, conv_tbc as conv_tbc, convolution as convolution, group_norm as group_norm,
+    instance_norm as instance_norm, layer_norm as layer_norm, native_batch_norm as native_batch_norm,
+    native_group_norm as native_group_norm, native_layer_norm as native_layer_norm
+)
+from .ops.arithmetic import (
+    abs as abs, abs as absolute, add as add, div as div, div as divide, mul as mul, mul as multiply, neg as neg,
+    neg as negative, pow as pow, reciprocal as reciprocal, rsub as rsub, sign as sign, square as square, sub as sub,
+    sub as subtract, div as true_divide
+)
+from . import (
+    accelerator as accelerator, array_api as array_api, autograd as autograd, cuda as cuda, explain as explain,
+    fft as fft, func as func, linalg as linalg, masked as masked, nn as nn, optim as optim, random as random,
+    serialization as serialization, signal as signal, special as special, utils as utils
+)
+from .ops.trigonometric import (
+    acos as acos, acosh as acosh, acos as arccos, acosh as arccosh, asin as arcsin, asinh as arcsinh, atan as arctan,
+    atanh as arctanh, asin as asin, asinh as asinh, atan as atan, atanh as atanh, cos as cos, cosh as cosh, sin as sin,
+    sinh as sinh, tan as tan, tanh as tanh
+)
+from .ops.adaptive import adaptive_avg_pool1d as adaptive_avg_pool1d, both_adaptive_max_pool1d as adaptive_max_pool1d
+from .ops.products import (
+    addbmm as addbmm, addmv as addmv, addr as addr, baddbmm as baddbmm, chain_matmul as chain_matmul, inner as inner,
+    tensordot as tensordot, vdot as vdot
+)
+from .ops.blends import addcdiv as addcdiv, addcmul as addcmul, lerp as lerp
+from .ops.linalg import addmm as addmm, bmm as bmm, dot as dot, outer as ger, matmul as matmul, mm as mm, mv as mv, outer as outer
+from .ops.complex import (
+    adjoint as adjoint, complex as complex, conj as conj, conj_physical as conj_physical, imag as imag,
+    is_complex as is_complex, is_conj as is_conj, is_floating_point as is_floating_point, is_neg as is_neg,
+    isreal as isreal, real as real, resolve_conj as resolve_conj, resolve_neg as resolve_neg,
+    view_as_complex as view_as_complex, view_as_real as view_as_real
+)
+from .ops.sampler import (
+    affine_grid_generator as affine_grid_generator, grid_sampler as grid_sampler, grid_sampler as grid_sampler_2d,
+    grid_sampler as grid_sampler_3d
+)
+from .ops.rearrange import (
+    alias_copy as alias_copy, diagonal_copy as diagonal_copy, expand_copy as expand_copy, fliplr as fliplr,
+    flipud as flipud, kron as kron, narrow_copy as narrow_copy, permute_copy as permute_copy,
+    repeat_interleave as repeat_interleave, roll as roll, rot90 as rot90, select_copy as select_copy,
+    slice_copy as slice_copy, split_with_sizes_copy as split_with_sizes_copy, squeeze_copy as squeeze_copy,
+    t_copy as t_copy, tile as tile, transpose_copy as transpose_copy, unbind_copy as unbind_copy,
+    unflatten as unflatten, unfold_copy as unfold_copy, unsqueeze_copy as unsqueeze_copy, view_copy as view_copy,
+    zero_ as zero_
+)
+from .ops.reduce import all as all, any as any, cumsum as cumsum, logsumexp as logsumexp, mean as mean, prod as prod, sum as sum
+from .ops.comparison import (
+    allclose as allclose, bitwise_and as bitwise_and, bitwise_not as bitwise_not, bitwise_or as bitwise_or,
+    bitwise_xor as bitwise_xor, eq as eq, equal as equal, ge as ge, gt as greater, ge as greater_equal, gt as gt,
+    isnan as isnan, le as le, lt as less, le as less_equal, lt as lt, ne as ne, ne as not_equal
+)
+from .ops.dropout import (
+    alpha_dropout as alpha_dropout, plain_dropout as dropout, plain_dropout_ as dropout_,
+    feature_alpha_dropout as feature_alpha_dropout, feature_dropout as feature_dropout,
+    native_dropout as native_dropout, native_dropout_backward as native_dropout_backward
+)
+from .ops.extremes import amax as amax, amin as amin, argmax as argmax, argmin as argmin, max as max, min as min
+from .ops.moments import (
+    aminmax as aminmax, corrcoef as corrcoef, cov as cov, nanmean as nanmean, nansum as nansum, renorm as renorm,
+    std_mean as std_mean, var_mean as var_mean
+)
+from .ops.polar import angle as angle, polar as polar, sgn as sgn
+from .creation import (
+    arange as arange, as_tensor as as_tensor, asarray as asarray, empty as empty, empty_like as empty_like, eye as eye,
+    from_numpy as from_numpy, full as full, full_like as full_like, is_tensor as is_tensor, linspace as linspace,
+    logspace as logspace, ones as ones, ones_like as ones_like, scalar_tensor as scalar_tensor, tensor as tensor,
+    zeros as zeros, zeros_like as zeros_like
+)
+from .ops.pointwise import (
+    atan2 as arctan2, atan2 as atan2, copysign as copysign, deg2rad as deg2rad, exp2 as exp2, trunc as fix,
+    float_power as float_power, fmax as fmax, fmin as fmin, fmod as fmod, frac as frac, hypot as hypot, ldexp as ldexp,
+    logaddexp as logaddexp, logaddexp2 as logaddexp2, nextafter as nextafter, rad2deg as rad2deg, trunc as trunc
+)
+from .ops.ordering import (
+    argsort as argsort, kthvalue as kthvalue, median as median, mode as mode, msort as msort, nanmedian as nanmedian,
+    nanquantile as nanquantile, quantile as quantile, sort as sort, topk as topk
+)
+from .ops.search import (
+    argwhere as argwhere, bincount as bincount, bucketize as bucketize, count_nonzero as count_nonzero, histc as histc,
+    histogram as histogram, isin as isin, searchsorted as searchsorted, unique as unique,
+    unique_consecutive as unique_consecutive, unravel_index as unravel_index
+)
+from .ops.strided import (
+    as_strided as as_strided, as_strided_copy as as_strided_copy, as_strided_scatter as as_strided_scatter,
+    empty_permuted as empty_permuted, empty_strided as empty_strided, resize_as_ as resize_as_
+)
+from .ops.joining import (
+    atleast_1d as atleast_1d, atleast_2d as atleast_2d, atleast_3d as atleast_3d, block_diag as block_diag,
+    broadcast_shapes as broadcast_shapes, broadcast_tensors as broadcast_tensors, cartesian_prod as cartesian_prod,
+    column_stack as column_stack, combinations as combinations, dstack as dstack, hstack as hstack,
+    meshgrid as meshgrid, vstack as row_stack, vstack as vstack
+)
+from .ops.pooling import (
+    avg_pool1d as avg_pool1d, max_pool1d as max_pool1d, max_pool1d_with_indices as max_pool1d_with_indices,
+    max_pool2d as max_pool2d, max_pool3d as max_pool3d
+)
+from .ops.windows import (
+    bartlett_window as bartlett_window, blackman_window as blackman_window, hamming_window as hamming_window,
+    hann_window as hann_window, kaiser_window as kaiser_window
+)
+from .ops.random import bernoulli as bernoulli, binomial as binomial, multinomial as multinomial, poisson as poisson
 from .ops.pairs import bilinear as bilinear
-from .ops.search import bincount as bincount
-from .ops.random import binomial as binomial
-from .ops.comparison import bitwise_and as bitwise_and
-from .ops.truths import bitwise_left_shift as bitwise_left_shift
-from .ops.comparison import bitwise_not as bitwise_not
-from .ops.comparison import bitwise_or as bitwise_or
-from .ops.truths import bitwise_right_shift as bitwise_right_shift
-from .ops.comparison import bitwise_xor as bitwise_xor
-from .ops.windows import blackman_window as blackman_window
-from .ops.joining import block_diag as block_diag
-from .ops.linalg import bmm as bmm
-from .ops.joining import broadcast_shapes as broadcast_shapes
-from .ops.joining import broadcast_tensors as broadcast_tensors
-from .ops.shape import broadcast_to as broadcast_to
-from .ops.search import bucketize as bucketize
-from .ops.queries import can_cast as can_cast
-from .ops.joining import cartesian_prod as cartesian_prod
-from .ops.shape import cat as cat
-from .ops.distances import cdist as cdist
-from .ops.rounding import ceil as ceil
-from .ops.units import celu as celu
-from .ops.products import chain_matmul as chain_matmul
-from .ops.pixels import channel_shuffle as channel_shuffle
-from .device import channels_last as channels_last
-from .device import channels_last_3d as channels_last_3d
-from .ops.elimination import old_cholesky as cholesky
-from .ops.elimination import cholesky_inverse as cholesky_inverse
-from .ops.elimination import cholesky_solve as cholesky_solve
-from .ops.pieces import chunk as chunk
-from .ops.choice import clamp as clamp
-from .ops.choice import clamp_max as clamp_max
-from .ops.choice import clamp_min as clamp_min
-from .ops.choice import clamp as clip
+from .ops.truths import (
+    bitwise_left_shift as bitwise_left_shift, bitwise_right_shift as bitwise_right_shift, frexp as frexp, gcd as gcd,
+    heaviside as heaviside, isclose as isclose, isfinite as isfinite, isinf as isinf, isneginf as isneginf,
+    isposinf as isposinf, lcm as lcm, logical_and as logical_and, logical_not as logical_not, logical_or as logical_or,
+    logical_xor as logical_xor, nan_to_num as nan_to_num, positive as positive, signbit as signbit
+)
+from .ops.shape import (
+    broadcast_to as broadcast_to, cat as cat, cat as concat, cat as concatenate, flatten as flatten, flip as flip,
+    movedim as moveaxis, movedim as movedim, permute as permute, ravel as ravel, reshape as reshape, squeeze as squeeze,
+    stack as stack, transpose as swapaxes, transpose as swapdims, t as t, transpose as transpose, unsqueeze as unsqueeze
+)
+from .ops.queries import (
+    can_cast as can_cast, is_nonzero as is_nonzero, is_same_size as is_same_size, is_signed as is_signed,
+    numel as numel, promote_types as promote_types, result_type as result_type
+)
+from .ops.distances import cdist as cdist, dist as dist, pdist as pdist
+from .ops.rounding import ceil as ceil, floor as floor, floor_divide as floor_divide, remainder as remainder, round as round
+from .ops.units import (
+    celu as celu, cosine_similarity as cosine_similarity, hardshrink as hardshrink,
+    pairwise_distance as pairwise_distance, prelu as prelu, rrelu as rrelu, selu as selu, threshold as threshold
+)
+from .ops.pixels import (
+    channel_shuffle as channel_shuffle, channel_shuffle as native_channel_shuffle, pixel_shuffle as pixel_shuffle,
+    pixel_unshuffle as pixel_unshuffle
+)
+from .device import (
+    channels_last as channels_last, channels_last_3d as channels_last_3d, contiguous_format as contiguous_format,
+    device as device, layout as layout, memory_format as memory_format, preserve_format as preserve_format,
+    strided as strided
+)
+from .ops.elimination import (
+    old_cholesky as cholesky, cholesky_inverse as cholesky_inverse, cholesky_solve as cholesky_solve, old_lu as lu,
+    old_lu_solve as lu_solve, lu_unpack as lu_unpack
+)
+from .ops.pieces import (
+    chunk as chunk, dsplit as dsplit, hsplit as hsplit, narrow as narrow, select as select,
+    select_scatter as select_scatter, slice_scatter as slice_scatter, split as split,
+    split_with_sizes as split_with_sizes, tensor_split as tensor_split, unsafe_chunk as unsafe_chunk,
+    unsafe_split as unsafe_split, unsafe_split_with_sizes as unsafe_split_with_sizes, vsplit as vsplit
+)
+from .ops.choice import (
+    clamp as clamp, clamp_max as clamp_max, clamp_min as clamp_min, clamp as clip, masked_fill as masked_fill,
+    maximum as maximum, minimum as minimum, nonzero as nonzero, where as where
+)
 from .ops.convert import clone as clone
-from .ops.joining import column_stack as column_stack
-from .ops.joining import combinations as combinations
 from .compiler import compile as compile
-from .ops.complex import complex as complex
-from .ops.shape import cat as concat
-from .ops.shape import cat as concatenate
-from .ops.complex import conj as conj
-from .ops.complex import conj_physical as conj_physical
 from .ops.padding import constant_pad_nd as constant_pad_nd
-from .device import contiguous_format as contiguous_format
-from .ops.convolution import conv1d as conv1d
-from .ops.convolution import conv2d as conv2d
-from .ops.convolution import conv3d as conv3d
-from .ops.native import conv_tbc as conv_tbc
-from .ops.convolution import conv_transpose1d as conv_transpose1d
-from .ops.convolution import conv_transpose2d as conv_transpose2d
-from .ops.convolution import conv_transpose3d as conv_transpose3d
-from .ops.native import convolution as convolution
-from .ops.pointwise import copysign as copysign
-from .ops.moments import corrcoef as corrcoef
-from .ops.trigonometric import cos as cos
-from .ops.trigonometric import cosh as cosh
-from .ops.units import cosine_similarity as cosine_similarity
-from .ops.search import count_nonzero as count_nonzero
-from .ops.moments import cov as cov
-from .ops.norms import old_cross as cross
+from .ops.convolution import (
+    conv1d as conv1d, conv2d as conv2d, conv3d as conv3d, conv_transpose1d as conv_transpose1d,
+    conv_transpose2d as conv_transpose2d, conv_transpose3d as conv_transpose3d
+)
+from .ops.norms import old_cross as cross, old_vander as vander
 from .ops.alignment import numbered_ctc_loss as ctc_loss
-from . import cuda as cuda
-from .ops.cumulative import cummax as cummax
-from .ops.cumulative import cummin as cummin
-from .ops.cumulative import cumprod as cumprod
-from .ops.reduce import cumsum as cumsum
-from .ops.cumulative import cumulative_trapezoid as cumulative_trapezoid
-from .random.generator import default_generator as default_generator
-from .ops.pointwise import deg2rad as deg2rad
-from .ops.determinants import det as det
-from .device import device as device
-from .ops.diagonals import diag as diag
-from .ops.diagonals import diag_embed as diag_embed
-from .ops.diagonals import diagflat as diagflat
-from .ops.diagonals import diagonal as diagonal
-from .ops.rearrange import diagonal_copy as diagonal_copy
-from .ops.diagonals import diagonal_scatter as diagonal_scatter
-from .ops.cumulative import diff as diff
-from .ops.special import digamma as digamma
-from .ops.distances import dist as dist
-from .ops.arithmetic import div as div
-from .ops.arithmetic import div as divide
-from .ops.linalg import dot as dot
-from .ops.dropout import plain_dropout as dropout
-from .ops.dropout import plain_dropout_ as dropout_
-from .ops.pieces import dsplit as dsplit
-from .ops.joining import dstack as dstack
-from .dtypes import dtype as dtype
+from .ops.cumulative import (
+    cummax as cummax, cummin as cummin, cumprod as cumprod, cumulative_trapezoid as cumulative_trapezoid, diff as diff,
+    gradient as gradient, logcumsumexp as logcumsumexp, trapezoid as trapezoid, trapezoid as trapz
+)
+from .ops.determinants import det as det, logdet as logdet, slogdet as slogdet
+from .ops.diagonals import (
+    diag as diag, diag_embed as diag_embed, diagflat as diagflat, diagonal as diagonal,
+    diagonal_scatter as diagonal_scatter, trace as trace, tril as tril, tril_indices as tril_indices, triu as triu,
+    triu_indices as triu_indices
+)
+from .ops.special import (
+    digamma as digamma, erfc as erfc, erfinv as erfinv, igamma as igamma, igammac as igammac, lgamma as lgamma,
+    logit as logit, mvlgamma as mvlgamma, polygamma as polygamma, sinc as sinc, xlogy as xlogy
+)
 from .ops.einsum import einsum as einsum
-from .ops.embedding import plain_embedding as embedding
-from .ops.embedding import embedding_renorm_ as embedding_renorm_
-from .creation import empty as empty
-from .creation import empty_like as empty_like
-from .ops.strided import empty_permuted as empty_permuted
-from .ops.strided import empty_strided as empty_strided
-from .modes import enable_grad as enable_grad
-from .ops.comparison import eq as eq
-from .ops.comparison import equal as equal
-from .ops.activation import erf as erf
-from .ops.special import erfc as erfc
-from .ops.special import erfinv as erfinv
-from .ops.exponential import exp as exp
-from .ops.pointwise import exp2 as exp2
-from .ops.rearrange import expand_copy as expand_copy
-from . import explain as explain
-from .ops.exponential import expm1 as expm1
-from .creation import eye as eye
-from .ops.dropout import feature_alpha_dropout as feature_alpha_dropout
-from .ops.dropout import feature_dropout as feature_dropout
-from . import fft as fft
+from .ops.embedding import plain_embedding as embedding, embedding_renorm_ as embedding_renorm_
+from .modes import (
+    enable_grad as enable_grad, inference_mode as inference_mode, is_grad_enabled as is_grad_enabled,
+    is_inference as is_inference, is_inference_mode_enabled as is_inference_mode_enabled, no_grad as no_grad,
+    set_grad_enabled as set_grad_enabled
+)
+from .ops.activation import erf as erf, log_softmax as log_softmax, relu as relu, sigmoid as sigmoid, softmax as softmax
+from .ops.exponential import exp as exp, expm1 as expm1, log as log, log10 as log10, log1p as log1p, log2 as log2, rsqrt as rsqrt, sqrt as sqrt
 from .ops.filling import fill as fill
-from .dtypes import finfo as finfo
-from .ops.pointwise import trunc as fix
-from .ops.shape import flatten as flatten
-from .ops.shape import flip as flip
-from .ops.rearrange import fliplr as fliplr
-from .ops.rearrange import flipud as flipud
-from .ops.pointwise import float_power as float_power
-from .ops.rounding import floor as floor
-from .ops.rounding import floor_divide as floor_divide
-from .ops.pointwise import fmax as fmax
-from .ops.pointwise import fmin as fmin
-from .ops.pointwise import fmod as fmod
-from .ops.pointwise import frac as frac
-from .ops.truths import frexp as frexp
-from .interop import from_dlpack as from_dlpack
-from .creation import from_numpy as from_numpy
-from .interop import frombuffer as frombuffer
-from .creation import full as full
-from .creation import full_like as full_like
-from . import func as func
-from .ops.index import gather as gather
-from .ops.truths import gcd as gcd
-from .ops.comparison import ge as ge
-from .ops.factors import geqrf as geqrf
-from .ops.linalg import outer as ger
-from .dtypes import get_default_dtype as get_default_dtype
-from .random.generator import get_rng_state as get_rng_state
-from .ops.cumulative import gradient as gradient
-from .ops.comparison import gt as greater
-from .ops.comparison import ge as greater_equal
-from .ops.sampler import grid_sampler as grid_sampler
-from .ops.sampler import grid_sampler as grid_sampler_2d
-from .ops.sampler import grid_sampler as grid_sampler_3d
-from .ops.native import group_norm as group_norm
-from .ops.comparison import gt as gt
-from .ops.windows import hamming_window as hamming_window
-from .ops.windows import hann_window as hann_window
-from .ops.units import hardshrink as hardshrink
-from .ops.counting import hash_tensor as hash_tensor
-from .ops.truths import heaviside as heaviside
-from .ops.search import histc as histc
-from .ops.search import histogram as histogram
-from .ops.counting import histogramdd as histogramdd
-from .ops.pieces import hsplit as hsplit
-from .ops.joining import hstack as hstack
-from .ops.pointwise import hypot as hypot
+from .interop import from_dlpack as from_dlpack, frombuffer as frombuffer
+from .ops.index import gather as gather, index_select as index_select, unbind as unbind
+from .ops.factors import geqrf as geqrf, ormqr as ormqr, pca_lowrank as pca_lowrank, svd_lowrank as svd_lowrank
+from .ops.counting import hash_tensor as hash_tensor, histogramdd as histogramdd, nonzero_static as nonzero_static
 from .ops.bessel import i0 as i0
-from .ops.special import igamma as igamma
-from .ops.special import igammac as igammac
-from .dtypes import iinfo as iinfo
-from .ops.complex import imag as imag
-from .ops.scatter import index_add as index_add
-from .ops.scatter import index_copy as index_copy
-from .ops.scatter import index_fill as index_fill
-from .ops.scatter import index_put as index_put
-from .ops.scatter import index_reduce as index_reduce
-from .ops.index import index_select as index_select
-from .modes import inference_mode as inference_mode
-from .random.generator import initial_seed as initial_seed
-from .ops.products import inner as inner
-from .ops.native import instance_norm as instance_norm
-from .ops.solvers import inv as inverse
-from .autograd.anomaly_mode import is_anomaly_check_nan_enabled as is_anomaly_check_nan_enabled
-from .autograd.anomaly_mode import is_anomaly_enabled as is_anomaly_enabled
-from .ops.complex import is_complex as is_complex
-from .ops.complex import is_conj as is_conj
-from .ops.complex import is_floating_point as is_floating_point
-from .modes import is_grad_enabled as is_grad_enabled
-from .modes import is_inference as is_inference
-from .modes import is_inference_mode_enabled as is_inference_mode_enabled
-from .ops.complex import is_neg as is_neg
-from .ops.queries import is_nonzero as is_nonzero
-from .ops.queries import is_same_size as is_same_size
-from .ops.queries import is_signed as is_signed
-from .creation import is_tensor as is_tensor
-from .ops.truths import isclose as isclose
-from .ops.truths import isfinite as isfinite
-from .ops.search import isin as isin
-from .ops.truths import isinf as isinf
-from .ops.comparison import isnan as isnan
-from .ops.truths import isneginf as isneginf
-from .ops.truths import isposinf as isposinf
-from .ops.complex import isreal as isreal
-from .ops.spectrogram import istft as istft
-from .ops.windows import kaiser_window as kaiser_window
-from .ops.rearrange import kron as kron
-from .ops.ordering import kthvalue as kthvalue
-from .ops.native import layer_norm as layer_norm
-from .device import layout as layout
-from .ops.truths import lcm as lcm
-from .ops.pointwise import ldexp as ldexp
-from .ops.comparison import le as le
-from .ops.blends import lerp as lerp
-from .ops.comparison import lt as less
-from .ops.comparison import le as less_equal
-from .ops.special import lgamma as lgamma
-from . import linalg as linalg
-from .creation import linspace as linspace
-from .serialization.files import load as load
-from .ops.exponential import log as log
-from .ops.exponential import log10 as log10
-from .ops.exponential import log1p as log1p
-from .ops.exponential import log2 as log2
-from .ops.activation import log_softmax as log_softmax
-from .ops.pointwise import logaddexp as logaddexp
-from .ops.pointwise import logaddexp2 as logaddexp2
-from .ops.cumulative import logcumsumexp as logcumsumexp
-from .ops.determinants import logdet as logdet
-from .ops.truths import logical_and as logical_and
-from .ops.truths import logical_not as logical_not
-from .ops.truths import logical_or as logical_or
-from .ops.truths import logical_xor as logical_xor
-from .ops.special import logit as logit
-from .creation import logspace as logspace
-from .ops.reduce import logsumexp as logsumexp
-from .ops.comparison import lt as lt
-from .ops.elimination import old_lu as lu
-from .ops.elimination import old_lu_solve as lu_solve
-from .ops.elimination import lu_unpack as lu_unpack
-from .random.generator import manual_seed as manual_seed
-from . import masked as masked
-from .ops.choice import masked_fill as masked_fill
-from .ops.scatter import masked_scatter as masked_scatter
-from .ops.scatter import masked_select as masked_select
-from .ops.linalg import matmul as matmul
-from .ops.matrix_functions import matrix_exp as matrix_exp
-from .ops.matrix_functions import matrix_power as matrix_power
-from .ops.extremes import max as max
-from .ops.pooling import max_pool1d as max_pool1d
-from .ops.pooling import max_pool1d_with_indices as max_pool1d_with_indices
-from .ops.pooling import max_pool2d as max_pool2d
-from .ops.pooling import max_pool3d as max_pool3d
-from .ops.choice import maximum as maximum
-from .ops.reduce import mean as mean
-from .ops.ordering import median as median
-from .device import memory_format as memory_format
-from .ops.joining import meshgrid as meshgrid
-from .ops.extremes import min as min
-from .ops.choice import minimum as minimum
-from .ops.linalg import mm as mm
-from .ops.ordering import mode as mode
-from .ops.shape import movedim as moveaxis
-from .ops.shape import movedim as movedim
-from .ops.ordering import msort as msort
-from .ops.arithmetic import mul as mul
-from .ops.random import multinomial as multinomial
-from .ops.arithmetic import mul as multiply
-from .ops.linalg import mv as mv
-from .ops.special import mvlgamma as mvlgamma
-from .ops.truths import nan_to_num as nan_to_num
-from .ops.moments import nanmean as nanmean
-from .ops.ordering import nanmedian as nanmedian
-from .ops.ordering import nanquantile as nanquantile
-from .ops.moments import nansum as nansum
-from .ops.pieces import narrow as narrow
-from .ops.rearrange import narrow_copy as narrow_copy
-from .ops.native import native_batch_norm as native_batch_norm
-from .ops.pixels import channel_shuffle as native_channel_shuffle
-from .ops.dropout import native_dropout as native_dropout
-from .ops.dropout import native_dropout_backward as native_dropout_backward
-from .ops.native import native_group_norm as native_group_norm
-from .ops.native import native_layer_norm as native_layer_norm
-from .ops.comparison import ne as ne
-from .ops.arithmetic import neg as neg
-from .ops.arithmetic import neg as negative
-from .ops.pointwise import nextafter as nextafter
-from . import nn as nn
-from .modes import no_grad as no_grad
-from .ops.choice import nonzero as nonzero
-from .ops.counting import nonzero_static as nonzero_static
-from .ops.statistics import norm as norm
+from .ops.scatter import (
+    index_add as index_add, index_copy as index_copy, index_fill as index_fill, index_put as index_put,
+    index_reduce as index_reduce, masked_scatter as masked_scatter, masked_select as masked_select, put as put,
+    scatter as scatter, scatter_add as scatter_add, scatter_reduce as scatter_reduce, take as take,
+    take_along_dim as take_along_dim
+)
+from .ops.solvers import inv as inverse, triangular_solve as triangular_solve
+from .autograd.anomaly_mode import (
+    is_anomaly_check_nan_enabled as is_anomaly_check_nan_enabled, is_anomaly_enabled as is_anomaly_enabled,
+    set_anomaly_enabled as set_anomaly_enabled
+)
+from .ops.spectrogram import istft as istft, stft as stft
+from .serialization.files import load as load, save as save
+from .ops.matrix_functions import matrix_exp as matrix_exp, matrix_power as matrix_power, pinverse as pinverse
+from .ops.statistics import norm as norm, std as std, var as var
 from .ops.weight_norm import norm_except_dim as norm_except_dim
-from .sampling import normal as normal
-from .ops.comparison import ne as not_equal
-from .ops.queries import numel as numel
-from .creation import ones as ones
-from .creation import ones_like as ones_like
-from . import optim as optim
-from .ops.orthogonal import householder_product as orgqr
-from .ops.factors import ormqr as ormqr
-from .ops.linalg import outer as outer
-from .ops.units import pairwise_distance as pairwise_distance
-from .ops.factors import pca_lowrank as pca_lowrank
-from .ops.distances import pdist as pdist
-from .ops.shape import permute as permute
-from .ops.rearrange import permute_copy as permute_copy
-from .ops.matrix_functions import pinverse as pinverse
-from .ops.pixels import pixel_shuffle as pixel_shuffle
-from .ops.pixels import pixel_unshuffle as pixel_unshuffle
-from .ops.random import poisson as poisson
-from .ops.polar import polar as polar
-from .ops.special import polygamma as polygamma
-from .ops.truths import positive as positive
-from .ops.arithmetic import pow as pow
-from .ops.units import prelu as prelu
-from .device import preserve_format as preserve_format
-from .ops.reduce import prod as prod
-from .ops.queries import promote_types as promote_types
-from .ops.scatter import put as put
-from .ops.orthogonal import old_qr as qr
-from .ops.ordering import quantile as quantile
-from .ops.pointwise import rad2deg as rad2deg
-from .sampling import rand as rand
-from .sampling import rand_like as rand_like
-from .sampling import randint as randint
-from .sampling import randint_like as randint_like
-from .sampling import randn as randn
-from .sampling import randn_like as randn_like
-from . import random as random
-from .sampling import randperm as randperm
-from .ops.shape import ravel as ravel
-from .ops.complex import real as real
-from .ops.arithmetic import reciprocal as reciprocal
-from .ops.activation import relu as relu
-from .ops.rounding import remainder as remainder
-from .ops.moments import renorm as renorm
-from .ops.rearrange import repeat_interleave as repeat_interleave
-from .ops.shape import reshape as reshape
-from .ops.strided import resize_as_ as resize_as_
-from .ops.complex import resolve_conj as resolve_conj
-from .ops.complex import resolve_neg as resolve_neg
-from .ops.queries import result_type as result_type
+from .sampling import (
+    normal as normal, rand as rand, rand_like as rand_like, randint as randint, randint_like as randint_like,
+    randn as randn, randn_like as randn_like, randperm as randperm
+)
+from .ops.orthogonal import householder_product as orgqr, old_qr as qr
 from .ops.normalisation import rms_norm as rms_norm
-from .ops.rearrange import roll as roll
-from .ops.rearrange import rot90 as rot90
-from .ops.rounding import round as round
-from .ops.joining import vstack as row_stack
-from .ops.units import rrelu as rrelu
-from .ops.exponential import rsqrt as rsqrt
-from .ops.arithmetic import rsub as rsub
-from .serialization.files import save as save
-from .creation import scalar_tensor as scalar_tensor
-from .ops.scatter import scatter as scatter
-from .ops.scatter import scatter_add as scatter_add
-from .ops.scatter import scatter_reduce as scatter_reduce
-from .ops.search import searchsorted as searchsorted
-from .random.generator import seed as seed
 from .ops.segments import segment_reduce as segment_reduce
-from .ops.pieces import select as select
-from .ops.rearrange import select_copy as select_copy
-from .ops.pieces import select_scatter as select_scatter
-from .ops.units import selu as selu
-from . import serialization as serialization
-from .autograd.anomaly_mode import set_anomaly_enabled as set_anomaly_enabled
-from .dtypes import set_default_dtype as set_default_dtype
-from .modes import set_grad_enabled as set_grad_enabled
 from .printing import set_printoptions as set_printoptions
-from .random.generator import set_rng_state as set_rng_state
-from .ops.polar import sgn as sgn
-from .ops.activation import sigmoid as sigmoid
-from .ops.arithmetic import sign as sign
-from . import signal as signal
-from .ops.truths import signbit as signbit
-from .ops.trigonometric import sin as sin
-from .ops.special import sinc as sinc
-from .ops.trigonometric import sinh as sinh
-from .ops.rearrange import slice_copy as slice_copy
-from .ops.pieces import slice_scatter as slice_scatter
-from .ops.determinants import slogdet as slogdet
-from .ops.activation import softmax as softmax
-from .ops.ordering import sort as sort
-from . import special as special
-from .ops.pieces import split as split
-from .ops.pieces import split_with_sizes as split_with_sizes
-from .ops.rearrange import split_with_sizes_copy as split_with_sizes_copy
-from .ops.exponential import sqrt as sqrt
-from .ops.arithmetic import square as square
-from .ops.shape import squeeze as squeeze
-from .ops.rearrange import squeeze_copy as squeeze_copy
-from .ops.shape import stack as stack
-from .ops.statistics import std as std
-from .ops.moments import std_mean as std_mean
-from .ops.spectrogram import stft as stft
-from .device import strided as strided
-from .ops.arithmetic import sub as sub
-from .ops.arithmetic import sub as subtract
-from .ops.reduce import sum as sum
 from .ops.spectral import old_svd as svd
-from .ops.factors import svd_lowrank as svd_lowrank
-from .ops.shape import transpose as swapaxes
-from .ops.shape import transpose as swapdims
-from .ops.shape import t as t
-from .ops.rearrange import t_copy as t_copy
-from .ops.scatter import take as take
-from .ops.scatter import take_along_dim as take_along_dim
-from .ops.trigonometric import tan as tan
-from .ops.trigonometric import tanh as tanh
-from .creation import tensor as tensor
-from .ops.pieces import tensor_split as tensor_split
-from .ops.products import tensordot as tensordot
-from .ops.units import threshold as threshold
-from .ops.rearrange import tile as tile
-from .ops.ordering import topk as topk
-from .ops.diagonals import trace as trace
-from .ops.shape import transpose as transpose
-from .ops.rearrange import transpose_copy as transpose_copy
-from .ops.cumulative import trapezoid as trapezoid
-from .ops.cumulative import trapezoid as trapz
-from .ops.solvers import triangular_solve as triangular_solve
-from .ops.diagonals import tril as tril
-from .ops.diagonals import tril_indices as tril_indices
-from .ops.diagonals import triu as triu
-from .ops.diagonals import triu_indices as triu_indices
-from .ops.arithmetic import div as true_divide
-from .ops.pointwise import trunc as trunc
 from .nn.parameter import typename as typename
-from .ops.index import unbind as unbind
-from .ops.rearrange import unbind_copy as unbind_copy
-from .ops.rearrange import unflatten as unflatten
-from .ops.rearrange import unfold_copy as unfold_copy
-from .ops.search import unique as unique
-from .ops.search import unique_consecutive as unique_consecutive
-from .ops.search import unravel_index as unravel_index
-from .ops.pieces import unsafe_chunk as unsafe_chunk
-from .ops.pieces import unsafe_split as unsafe_split
-from .ops.pieces import unsafe_split_with_sizes as unsafe_split_with_sizes
-from .ops.shape import unsqueeze as unsqueeze
-from .ops.rearrange import unsqueeze_copy as unsqueeze_copy
-from . import utils as utils
-from .ops.norms import old_vander as vander
-from .ops.statistics import var as var
-from .ops.moments import var_mean as var_mean
-from .ops.products import vdot as vdot
-from .ops.complex import view_as_complex as view_as_complex
-from .ops.complex import view_as_real as view_as_real
-from .ops.rearrange import view_copy as view_copy
 from .func.vmap import vmap as vmap
-from .ops.pieces import vsplit as vsplit
-from .ops.joining import vstack as vstack
-from .ops.choice import where as where
-from .ops.special import xlogy as xlogy
-from .ops.rearrange import zero_ as zero_
-from .creation import zeros as zeros
-from .creation import zeros_like as zeros_like
 
 bool: _dtype
 cdouble: _dtype

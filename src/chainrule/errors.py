@@ -262,7 +262,7 @@ HOOKED_TWICE = (
     "at a time."
 )
 
-# --- custom Functions -----------------------------------------------------------------------------------
+# --- custom Functions ---
 
 DIRTY_NOT_RETURNED = (
     "Some elements marked as dirty during the forward method were not returned as output. The inputs that are modified "

@@ -60,7 +60,7 @@ def converted(a: np.ndarray[Any, Any], d: np.dtype[Any]) -> Any:
             reset_errors(token)
 
 
-# --- nested sequences ---------------------------------------------------------------------------------------
+# --- nested sequences ---
 
 
 def _is_sequence(value: Any) -> bool:
@@ -103,7 +103,7 @@ def flatten(data: Any) -> tuple[Any, tuple[int, ...]]:
     return level, tuple(shape)
 
 
-# --- the dtype ----------------------------------------------------------------------------------------------
+# --- the dtype ---
 
 
 def inferred(values: Sequence[Any]) -> np.dtype[Any]:
@@ -135,7 +135,7 @@ def _no_number(value: Any) -> Exception:
     return explained(RuntimeError(f"Could not infer dtype of {name}{mend}"))
 
 
-# --- the numbers --------------------------------------------------------------------------------------------
+# --- the numbers ---
 
 
 def stored(values: Sequence[Any], d: np.dtype[Any]) -> np.ndarray[Any, Any]:

@@ -40,7 +40,7 @@ class Holder(TensorMethods, Box):
         """What stands for this tensor where numbers are ``asked`` for: by item(), bool() or numpy()."""
         return self._a
 
-    # --- of what kind it is ---------------------------------------------------------------------
+    # --- of what kind it is ---
 
     @property
     def _dtype(self) -> np.dtype[Any]:
@@ -130,7 +130,7 @@ class Holder(TensorMethods, Box):
     is_sparse = False
     is_quantized = False
 
-    # --- its numbers ----------------------------------------------------------------------------
+    # --- its numbers ---
 
     def numpy(self, *, force: bool = False) -> np.ndarray[Any, Any]:
         """The same memory as a NumPy array; refused while a gradient is wanted, unless ``force``."""

@@ -16,7 +16,7 @@ from .tensor import Tensor, _new, init, wrap
 __all__ = ["from_dlpack", "frombuffer"]
 
 
-# --- copies -------------------------------------------------------------------------------------------------
+# --- copies ---
 
 
 def copied_memory(t: Tensor, memo: dict[int, Any]) -> Any:
@@ -54,7 +54,7 @@ def _deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
     return out
 
 
-# --- DLPack -------------------------------------------------------------------------------------------------
+# --- DLPack ---
 
 
 def _export(
@@ -130,7 +130,7 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     return wrap(a)
 
 
-# --- the array API standard ---------------------------------------------------------------------------------
+# --- the array API standard ---
 
 
 def _namespace(self: Tensor, *, api_version: str | None = None) -> Any:
@@ -156,7 +156,7 @@ for _name, _member in {
     setattr(Tensor, _name, _member)
 
 
-# --- buffers ------------------------------------------------------------------------------------------------
+# --- buffers ---
 
 
 def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:

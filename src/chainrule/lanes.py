@@ -303,19 +303,19 @@ def _operator(prim: Primitive, arrays: tuple[Any, ...], out: Any) -> Any:
     return general(prim, arrays, out)
 
 
-def general(prim: Primitive, arrays: tuple[Any, ...], out: Any = None, params: dict[str, Any] | None = None) -> Any:
+def general(prim: Primitive, arrays: tuple[Any, ...], out: Any = None, params: dict[str, Any] | None = None) -> Tensor:
     """``prim`` on what a user passed: checked, lifted, bound; the result stored in ``out`` if given."""
     if out is None and type(arrays[0]) is Tensor and not _unusual and alike(prim, arrays):
         x = arrays[0]
         if len(arrays) == 1 and prim.one is not None:
             return record_one(prim, x, x._a, params or {}, compute_numpy(prim, (x._a,), params or {}))
-        return x._interpret(prim, arrays, params or {})
+        return x._interpret(prim, arrays, params or {})  # type: ignore[no-any-return]
     lifted = tuple([a if isinstance(a, Tensor) else lift(prim, i, a, arrays) for i, a in enumerate(arrays)])
     if len(lifted) == 2 and not (isinstance(lifted[0], Box) or isinstance(lifted[1], Box)):
         lifted = (_of_number(prim, lifted[0]), lifted[1])
     if prim.broadcasts and len(arrays) > 1:
         check_broadcast(lifted)
-    result = bind(prim, lifted, params or {})
+    result: Tensor = bind(prim, lifted, params or {})
     return result if out is None else deliver(out, result, snake_case(prim.name), prim.wrong_out or CASTS, lifted)
 
 

@@ -135,7 +135,7 @@ def _replacement(sweep: Any, leaf: Any, g: Any, old: Any) -> Any:
     return None
 
 
-# --- hooks of leaves --------------------------------------------------------------------------------------------
+# --- hooks of leaves ---
 
 
 def _own_hooks(sweep: Any, leaf: Any, g: Any) -> Any:

@@ -89,7 +89,7 @@ def _to(x: Tensor, like: Tensor, dtype: Any) -> Tensor:
     return x.to(like.dtype if dtype is None else dtype)
 
 
-# --- reductions ------------------------------------------------------------------------------------------------------
+# --- reductions ---
 
 
 def sum(
@@ -312,7 +312,7 @@ def std(
     return var(input, dim, unbiased, correction=correction, keepdim=keepdim, dtype=dtype, mask=mask).sqrt()  # type: ignore[no-any-return]
 
 
-# --- along a dimension -----------------------------------------------------------------------------------------------
+# --- along a dimension ---
 
 
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:

@@ -177,12 +177,12 @@ class Primitive:
             for m, name, push in zip(moving, self.args, self.pushes, strict=True)
         ) or type(self).jvp not in (Primitive.jvp, Elementwise.jvp)  # fmt: skip
 
-    def __call__(self, *arrays: Any, **params: Any) -> Any:
+    def __call__(self, *arrays: Any, **params: Any) -> Tensor:
         if self.single and type(arrays[0]) is Tensor:  # nobody else to interpret it
             if self.real_only is not None and arrays[0]._a.dtype.kind in self.refused:
                 refuse(self, arrays)
-            return arrays[0]._interpret(self, arrays, params)
-        return bind(self, arrays, params)
+            return arrays[0]._interpret(self, arrays, params)  # type: ignore[no-any-return]
+        return bind(self, arrays, params)  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
@@ -381,7 +381,7 @@ def promote(arrays: tuple[Any, ...], floats: bool = False) -> tuple[Any, ...]:
     return tuple(cast(a, dtype=common) if hasattr(a, "shape") and dtype_of(a) != common else a for a in arrays)
 
 
-# --- who interprets ------------------------------------------------------------------------------------
+# --- who interprets ---
 
 
 def bind(prim: Primitive, arrays: tuple[Any, ...], params: dict[str, Any]) -> Any:

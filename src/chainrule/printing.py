@@ -58,7 +58,7 @@ def get_printoptions() -> dict[str, Any]:
     return dict(vars(_options))
 
 
-# --- Styles: how a single number is written -----------------------------------------------------
+# --- Styles: how a single number is written ---
 
 
 class _Style(Protocol):
@@ -148,7 +148,7 @@ def _style(values: Array) -> _Style:
     return _real_style(values)
 
 
-# --- Layout: brackets, lines and summaries ------------------------------------------------------
+# --- Layout: brackets, lines and summaries ---
 
 
 def _shown_part(a: Array, edge: int) -> Array:

@@ -14,7 +14,7 @@ from .node import Box, Node, check_versions, more
 from .saved_parameters import HIDDEN, PARAMETERS, input_metadata
 from .tensor import Tensor, wrap
 
-# --- values that hooks hold -----------------------------------------------------------------------------
+# --- values that hooks hold ---
 
 
 class Held:
@@ -240,7 +240,7 @@ class Kept:
         self._tensor = self._held = None
 
 
-# --- PyTorch's names ------------------------------------------------------------------------------------
+# --- PyTorch's names ---
 
 # What a declaration calls its arguments, and PyTorch its saved tensors.  By the name of the node, without
 # ``Backward`` and number, where it is not as everywhere.

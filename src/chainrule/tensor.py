@@ -79,7 +79,7 @@ class Tensor(Holder):
             self._a, self._v = np.zeros(dtypes.sizes("new", data) if data else (0,), dtypes.default_float()), None
         self._rg, self._node, self._grad, self._meta = False, None, None, None
 
-    # --- the array ------------------------------------------------------------------------------
+    # --- the array ---
 
     def _wrap(self, a: Any) -> Tensor:
         """``a`` as a constant tensor of this tensor's level."""
@@ -97,7 +97,7 @@ class Tensor(Holder):
         found: list[int] = self._v
         return found
 
-    # --- its place in the graph -------------------------------------------------------------------
+    # --- its place in the graph ---
 
     @property
     def requires_grad(self) -> bool:
@@ -354,7 +354,7 @@ class Tensor(Holder):
         """Add a cotangent, known now, to the ``.grad`` of a tensor that asked for it."""
         leaves.retain(sweep, self, g)
 
-    # --- as text, and in a file -------------------------------------------------------------------
+    # --- as text, and in a file ---
 
     def __repr__(self) -> str:
         from .printing import format_tensor

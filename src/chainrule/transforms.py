@@ -101,7 +101,7 @@ def drawing_anew() -> list[Transform]:
     return [t for t in vmaps if t.randomness == "different"]
 
 
-# --- what PyTorch says --------------------------------------------------------------------------------------
+# --- what PyTorch says ---
 
 _TWO_WAYS = (
     "\nInside vmap a tensor stands for all samples, and `if`, float() and print cannot take one of them. Choose for each "

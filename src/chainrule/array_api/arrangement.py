@@ -115,7 +115,7 @@ def triu(x: Tensor, /, *, k: int = 0) -> Tensor:
     return find("triu")(x, k)  # type: ignore[no-any-return]
 
 
-# --- shapes and orders -------------------------------------------------------------------------------------------
+# --- shapes and orders ---
 
 
 def broadcast_to(x: Tensor, /, shape: tuple[int, ...]) -> Tensor:
@@ -128,12 +128,12 @@ def concat(arrays: Any, /, *, axis: int | None = 0) -> Tensor:
     parts = aligned(*arrays)
     if axis is None:
         parts, axis = tuple([p.reshape(-1) for p in parts]), 0
-    return public["cat"](list(parts), axis)  # type: ignore[no-any-return]
+    return public["cat"](list(parts), axis)
 
 
 def stack(arrays: Any, /, *, axis: int = 0) -> Tensor:
     """Arrays of one shape joined along a new axis."""
-    return public["stack"](list(aligned(*arrays)), axis)  # type: ignore[no-any-return]
+    return public["stack"](list(aligned(*arrays)), axis)
 
 
 def expand_dims(x: Tensor, /, axis: int) -> Tensor:
@@ -152,12 +152,12 @@ def squeeze(x: Tensor, /, axis: int | tuple[int, ...]) -> Tensor:
 def flip(x: Tensor, /, *, axis: int | tuple[int, ...] | None = None) -> Tensor:
     """The order along some axes, or all, turned round."""
     axes = tuple(range(x.ndim)) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
-    return public["flip"](x, axes)  # type: ignore[no-any-return]
+    return public["flip"](x, axes)
 
 
 def moveaxis(x: Tensor, source: Any, destination: Any, /) -> Tensor:
     """A view with axes in other places."""
-    return public["movedim"](x, source, destination)  # type: ignore[no-any-return]
+    return public["movedim"](x, source, destination)
 
 
 def permute_dims(x: Tensor, /, axes: tuple[int, ...]) -> Tensor:
@@ -221,7 +221,7 @@ def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:
 
 def where(condition: Tensor, x1: Any, x2: Any, /) -> Tensor:
     """``x1`` where the condition holds, elsewhere ``x2``."""
-    return public["where"](condition, *aligned(x1, x2))  # type: ignore[no-any-return]
+    return public["where"](condition, *aligned(x1, x2))
 
 
 def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ def _one(name: str, ours: str = "") -> Callable[[Tensor], Tensor]:
     function = find(ours) if ours in functions else public[ours]
 
     def called(x: Tensor, /) -> Tensor:
-        return function(x)  # type: ignore[no-any-return]
+        return function(x)
 
     called.__name__ = called.__qualname__ = name
     called.__doc__ = f":func:`chainrule.{ours}` of each element."
@@ -27,7 +27,7 @@ def _two(name: str, ours: str = "") -> Callable[[Any, Any], Tensor]:
     function = find(ours) if ours in functions else public[ours]
 
     def called(x1: Any, x2: Any, /) -> Tensor:
-        return function(*aligned(x1, x2))  # type: ignore[no-any-return]
+        return function(*aligned(x1, x2))
 
     called.__name__ = called.__qualname__ = name
     called.__doc__ = f":func:`chainrule.{ours}` of two arrays, or of an array and a number, which broadcast."
@@ -106,7 +106,7 @@ _sign, _sgn, _clamp = public["sign"], public["sgn"], public["clamp"]
 
 def sign(x: Tensor, /) -> Tensor:
     """-1, 0 or 1; of a complex number its direction."""
-    return _sgn(x) if x.dtype.is_complex else _sign(x)  # type: ignore[no-any-return]
+    return _sgn(x) if x.dtype.is_complex else _sign(x)
 
 
 def clip(x: Tensor, /, min: Any = None, max: Any = None) -> Tensor:
@@ -114,4 +114,4 @@ def clip(x: Tensor, /, min: Any = None, max: Any = None) -> Tensor:
     low, high = (b.to(x.dtype) if isinstance(b, Tensor) else b for b in (min, max))
     if low is None and high is None:
         return x.clone()
-    return _clamp(x, low, high)  # type: ignore[no-any-return]
+    return _clamp(x, low, high)

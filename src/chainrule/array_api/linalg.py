@@ -72,7 +72,7 @@ def eigh(x: Tensor, /) -> Eig:
 
 def matmul(x1: Tensor, x2: Tensor, /) -> Tensor:
     """The product of matrices, or vectors."""
-    return public["matmul"](*aligned(x1, x2))  # type: ignore[no-any-return]
+    return public["matmul"](*aligned(x1, x2))
 
 
 def matrix_norm(x: Tensor, /, *, keepdims: bool = False, ord: Any = "fro") -> Tensor:
@@ -87,7 +87,7 @@ def matrix_rank(x: Tensor, /, *, rtol: Any = None) -> Tensor:
 
 def outer(x1: Tensor, x2: Tensor, /) -> Tensor:
     """All products of an element of one vector with one of the other."""
-    return public["outer"](*aligned(x1, x2))  # type: ignore[no-any-return]
+    return public["outer"](*aligned(x1, x2))
 
 
 def pinv(x: Tensor, /, *, rtol: Any = None) -> Tensor:

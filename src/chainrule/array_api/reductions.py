@@ -67,14 +67,14 @@ def var(x: Tensor, /, *, axis: Axis = None, correction: float = 0.0, keepdims: b
     """The mean squared distance from the mean, with ``correction`` taken off the count."""
     if axis == ():
         return var(x.unsqueeze(-1), axis=-1, correction=correction)
-    return public["var"](x, axis, correction=correction, keepdim=keepdims)  # type: ignore[no-any-return]
+    return public["var"](x, axis, correction=correction, keepdim=keepdims)
 
 
 def std(x: Tensor, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Tensor:
     """The square root of :func:`var`."""
     if axis == ():
         return std(x.unsqueeze(-1), axis=-1, correction=correction)
-    return public["std"](x, axis, correction=correction, keepdim=keepdims)  # type: ignore[no-any-return]
+    return public["std"](x, axis, correction=correction, keepdim=keepdims)
 
 
 def all(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -99,9 +99,9 @@ def _running(name: str, x: Tensor, axis: int | None, d: kind_of_number, first: i
         axis = 0
     out = (find(name) if name == "cumprod" else public[name])(x.to(d), axis, dtype=d)
     if not initial:
-        return out  # type: ignore[no-any-return]
+        return out
     start = out.new_full([1 if i == axis % x.ndim else n for i, n in enumerate(x.shape)], first)
-    return public["cat"]([start, out], axis)  # type: ignore[no-any-return]
+    return public["cat"]([start, out], axis)
 
 
 def cumulative_sum(
@@ -131,8 +131,8 @@ def argmin(x: Tensor, /, *, axis: int | None = None, keepdims: bool = False) -> 
 def _place(name: str, x: Tensor, axis: int | None, keepdims: bool) -> Tensor:
     if axis is None:
         found = public[name](x.reshape(-1), 0)
-        return found.reshape((1,) * x.ndim) if keepdims else found  # type: ignore[no-any-return]
-    return public[name](x, axis, keepdims)  # type: ignore[no-any-return]
+        return found.reshape((1,) * x.ndim) if keepdims else found
+    return public[name](x, axis, keepdims)
 
 
 def sort(x: Tensor, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Tensor:
@@ -156,7 +156,7 @@ def nonzero(x: Tensor, /) -> tuple[Tensor, ...]:
     """The places of the elements that are not 0: one array of indices per dimension."""
     if not x.ndim:
         raise ValueError("an array without dimensions has no places")
-    return public["nonzero"](x, as_tuple=True)  # type: ignore[no-any-return]
+    return tuple(public["nonzero"](x, as_tuple=True))
 
 
 class UniqueAll(NamedTuple):

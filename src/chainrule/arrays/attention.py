@@ -45,7 +45,7 @@ def attend_back(xp: Any, g: Any, out: Any, q: Any, k: Any, v: Any, mask: Any, sc
     return [xp.matmul(s, k) * scale, xp.matmul(turned(s), q) * scale, xp.matmul(turned(p), g)]
 
 
-# --- NumPy's -----------------------------------------------------------------------------------------------------
+# --- NumPy's ---
 
 
 def attend_numpy(q: Any, k: Any, v: Any, mask: Any, scale: float) -> Any:

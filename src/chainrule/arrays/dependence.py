@@ -136,7 +136,7 @@ def check(entries: int) -> None:
         )
 
 
-# --- where the entries of a result come from ------------------------------------------------------------------
+# --- where the entries of a result come from ---
 
 
 def source_of(

@@ -235,7 +235,7 @@ def plain(d: Tensor) -> Tensor:
     return t
 
 
-# --- who carries a tangent -----------------------------------------------------------------------------
+# --- who carries a tangent ---
 
 
 def make(primal: Any, tangent: Any, rank: int) -> Tensor:

@@ -58,7 +58,7 @@ def each(f: Any, x: Any) -> Any:
     return np.asarray(np.frompyfunc(f, 1, 1)(x), x.dtype)[()]
 
 
-# --- the error function --------------------------------------------------------------------------------------------
+# --- the error function ---
 
 
 def erf(x: Any) -> Any:
@@ -150,7 +150,7 @@ def erfinv_block(x: Any, out: Any, w: Any) -> None:
         out[far] = np.where(s < np.inf, y * z, y * s)
 
 
-# --- the normal distribution in a network --------------------------------------------------------------------------
+# --- the normal distribution in a network ---
 
 
 def gelu(x: Any) -> Any:
@@ -192,7 +192,7 @@ def gelu_slope_block(x: Any, out: Any, a: Any) -> None:
     np.subtract(a, out, out=out)
 
 
-# --- gamma and its kin ---------------------------------------------------------------------------------------------
+# --- gamma and its kin ---
 
 
 def gammaln(x: Any) -> Any:

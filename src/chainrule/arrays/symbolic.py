@@ -165,7 +165,7 @@ def _elementwise(f: Callable[..., Any], dtype: np.dtype[Any] | None = None) -> C
     return function
 
 
-# --- single expressions -------------------------------------------------------------------------------
+# --- single expressions ---
 
 
 def _power(x: Any, y: Any) -> Any:
@@ -249,7 +249,7 @@ def _attach() -> None:
 _attach()
 
 
-# --- the namespace ------------------------------------------------------------------------------------
+# --- the namespace ---
 
 
 @functools.cache

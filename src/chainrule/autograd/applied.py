@@ -226,7 +226,7 @@ def _written(node: Applied, number: int, out: Tensor) -> Tensor:
 def _alias(t: Tensor) -> Tensor:
     """An argument that is returned as it is becomes a view of itself, with a history of its own."""
     with modes.no_grad():
-        return table["AliasBackward0"](t, key=(...,))  # type: ignore[no-any-return]
+        return table["AliasBackward0"](t, key=(...,))
 
 
 def _kept(ctx: Any, node: Applied, found: list[Any]) -> tuple[Kept | None, ...]:

@@ -13,7 +13,7 @@ from ..tensor import Tensor
 Tensors = tuple[Tensor, ...]
 Found = tuple[Tensor | None, ...]
 
-# --- what goes in and what comes out ----------------------------------------------------------------------------
+# --- what goes in and what comes out ---
 
 
 def _tensors(value: Any, what: str, name: str) -> tuple[bool, Tensors]:

@@ -76,7 +76,7 @@ class Check:
                 if y._dtype.kind in "fc" and d.size and np.abs(d).max() > (tolerance if self.fast else 0):
                     raise GradcheckError("Numerical gradient for function expected to be zero")
 
-    # --- against the rules ------------------------------------------------------------------------------
+    # --- against the rules ---
 
     def backward(self, tolerance: float, dtypes: bool) -> None:
         """Reverse mode: of complex outputs the imaginary part, then the real part."""
@@ -212,7 +212,7 @@ class Check:
             "wrong and the rule may be right."
         )
 
-    # --- one at a time, and none --------------------------------------------------------------------------
+    # --- one at a time, and none ---
 
     def _normal(self, x: Tensor) -> Tensor:
         """Random numbers for every element of ``x``."""

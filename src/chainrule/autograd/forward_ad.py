@@ -208,7 +208,7 @@ def _primal(x: Tensor, level: Level) -> Tensor:
         return _lower(interpret(x, _PRIMAL, (x,), {"key": (...,)}), level)
     if _around(x, level):
         return make_batched(_primal(x._a, level), x.level)  # type: ignore[attr-defined]
-    return _PRIMAL(x, key=(...,))  # type: ignore[no-any-return]
+    return _PRIMAL(x, key=(...,))
 
 
 def _tangent(x: Tensor, level: Level) -> Tensor | None:

@@ -35,7 +35,7 @@ from .forward_ad import dual_level, make_dual, unpack_dual
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 
-# --- products ----------------------------------------------------------------------------------------------------
+# --- products ---
 
 
 def vjp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> Any:
@@ -149,7 +149,7 @@ def _first(
     return call, direction, y, gradient
 
 
-# --- whole matrices ----------------------------------------------------------------------------------------------
+# --- whole matrices ---
 
 
 def jacobian(

@@ -76,7 +76,7 @@ def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
             cell[0] += 1
 
 
-# --- hooks on what is saved -----------------------------------------------------------------------------
+# --- hooks on what is saved ---
 
 
 class saved_tensors_hooks(Setting):
@@ -144,7 +144,7 @@ def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
         yield
 
 
-# --- hooks on several gradients -------------------------------------------------------------------------
+# --- hooks on several gradients ---
 
 
 class _Handles:
@@ -216,7 +216,7 @@ def register_multi_grad_hook(
     return _Handles([t.register_hook(watch(i)) for i, t in enumerate(tensors)])
 
 
-# --- writing to what is saved ---------------------------------------------------------------------------
+# --- writing to what is saved ---
 
 
 class _Handle:

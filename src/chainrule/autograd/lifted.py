@@ -78,7 +78,7 @@ def _tracked(cls: Any, rank: int, args: tuple[Any, ...], kwargs: dict[str, Any])
     return call(cls, rank, args, kwargs, True, forward)
 
 
-# --- batches --------------------------------------------------------------------------------------------
+# --- batches ---
 
 
 def _batched(cls: Any, level: Transform, args: tuple[Any, ...]) -> Any:

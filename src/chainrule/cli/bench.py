@@ -77,7 +77,7 @@ def _bench(chosen: argparse.Namespace, target: Target) -> int:
     return 0
 
 
-# --- what is timed --------------------------------------------------------------------------------------
+# --- what is timed ---
 
 
 def standard() -> list[Program]:
@@ -201,7 +201,7 @@ def _pytorch_can(torch: Any, program: Program) -> str:
     return ""
 
 
-# --- timing ---------------------------------------------------------------------------------------------
+# --- timing ---
 
 
 def timed(ways: dict[str, Callable[[], Any]], seconds: float) -> dict[str, Timing | str]:
@@ -237,7 +237,7 @@ def timed(ways: dict[str, Callable[[], Any]], seconds: float) -> dict[str, Timin
     return {name: found[name] for name in ways}
 
 
-# --- words ----------------------------------------------------------------------------------------------
+# --- words ---
 
 
 def _ratio(row: dict[str, Timing | str], way: str) -> float | None:

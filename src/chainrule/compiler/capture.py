@@ -41,7 +41,7 @@ class Unfaithful(Exception):
     """Something depends on the values or layouts of examples that only stand for large ones."""
 
 
-# --- recording ------------------------------------------------------------------------------------------
+# --- recording ---
 
 
 class Capture:
@@ -80,7 +80,7 @@ class Capture:
         if self.open and current.get() is self:
             self.refuse(Uncompilable("it prints a tensor, whose numbers are not known yet"))
 
-    # --- what the function does with tensors --------------------------------------------------------
+    # --- what the function does with tensors ---
 
     def read(self, t: Tensor, name: str, value: Any) -> Any:
         """What a slot of a tensor shows, where ``value`` is in it."""
@@ -147,7 +147,7 @@ class Capture:
             a = np.array(a)
         slots["_a"].__set__(grad, a)
 
-    # --- random numbers -----------------------------------------------------------------------------
+    # --- random numbers ---
 
     def generator(self, g: Any) -> Any:
         """What draws in the place of a generator: numbers that are drawn anew at each call of the program."""
@@ -200,7 +200,7 @@ class Capture:
         if found != [last for _, _, last in self.generators.values()]:
             raise Uncompilable("it draws random numbers in a way that cannot be repeated at each call")
 
-    # --- what is recorded ---------------------------------------------------------------------------
+    # --- what is recorded ---
 
     def record(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         if not self.open or current.get() is not self:
@@ -267,7 +267,7 @@ class Capture:
         versions.append((a, var))
         return var
 
-    # --- the end of the run ---------------------------------------------------------------------------
+    # --- the end of the run ---
 
     def finish(self, out: Any) -> Captured:
         if self.refusal is not None:

@@ -81,7 +81,7 @@ class Driver:
         self.slot_of: dict[Var, int] = {}
         self.pools = 0
 
-    # --- who needs what, how long -----------------------------------------------------------------------
+    # --- who needs what, how long ---
 
     def _lives(self) -> None:
         steps = self.steps
@@ -123,7 +123,7 @@ class Driver:
         read = any(u in eq.vars for eq in step.equations)
         return read and v.shape == u.shape == step.shape and v.dtype == u.dtype and self.last_use[u] == i
 
-    # --- a variable in the form that is needed ------------------------------------------------------------
+    # --- a variable in the form that is needed ---
 
     def array(self, v: Var) -> str:
         name = self.names[v]
@@ -155,7 +155,7 @@ class Driver:
         self.globals[name] = value
         return name
 
-    # --- the text -------------------------------------------------------------------------------------------
+    # --- the text ---
 
     def text(self) -> str:
         for v in self.program.inputs:

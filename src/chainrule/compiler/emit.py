@@ -83,7 +83,7 @@ def _indent(lines: list[str], by: int = 1) -> list[str]:
     return ["    " * by + line for line in lines]
 
 
-# --- lines ----------------------------------------------------------------------------------------------
+# --- lines ---
 
 
 def line_source(line: Line, constants: Constants) -> Source:
@@ -108,7 +108,7 @@ def line_source(line: Line, constants: Constants) -> Source:
     return Source("\n".join(text), "", arrays, [whole.get(x, x) for x in numbers], [*written, *returned], [])
 
 
-# --- loops ----------------------------------------------------------------------------------------------
+# --- loops ---
 
 
 def loop_source(loop: Loop, constants: Constants, onto: dict[Var, Var] | None = None) -> Source:

@@ -246,7 +246,7 @@ class Environment:
         self.checks.append(Check(condition, label, undo, grows=True))
         self._todo += [(f"{e}[{k}]", v, f"{label}[...]") for k, v in zip(keys, value.values(), strict=True)]
 
-    # --- into things that stay the same object -------------------------------------------------------
+    # --- into things that stay the same object ---
 
     def _open(self, value: Any, label: str) -> None:
         """Look at what an object, known to be the same, holds."""

@@ -90,7 +90,7 @@ class _Kernel:
         self.top.branch(self.body)
         write_call(self)
 
-    # --- statements ---------------------------------------------------------------------------------------
+    # --- statements ---
 
     def block(self, statements: list[ast.stmt]) -> None:
         for s in statements:
@@ -174,7 +174,7 @@ class _Kernel:
         self.release()
         self.builder.ret(ir().Constant(ir().IntType(1), 0))
 
-    # --- expressions --------------------------------------------------------------------------------------
+    # --- expressions ---
 
     def number(self, tree: ast.expr) -> Number:
         b = self.builder

@@ -99,7 +99,7 @@ def lazily(text: str) -> Callable[..., Any]:
     return lambda *args: native(text)(*args)
 
 
-# --- LLVM -----------------------------------------------------------------------------------------------
+# --- LLVM ---
 
 
 @functools.cache

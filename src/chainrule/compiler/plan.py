@@ -124,7 +124,7 @@ def _name_outputs(program: Program, steps: list[Step]) -> None:
             step.outputs = [v for v in made if v in results or any(r is not step for r in readers.get(v, ()))]
 
 
-# --- building steps -------------------------------------------------------------------------------------
+# --- building steps ---
 
 
 @dataclass(slots=True)
@@ -330,7 +330,7 @@ def _readable(loop: Loop, v: Var, made: bool) -> bool:
     return loop.is_full(v) or loop.is_kept(v) or v.size == 1 or (not made and loop.is_column(v))
 
 
-# --- leaving work to others -------------------------------------------------------------------------------
+# --- leaving work to others ---
 
 
 def _sink(program: Program, steps: list[Step]) -> None:

@@ -49,7 +49,7 @@ class _Simplifier:
         outputs = [self.now[a] if isinstance(a, Var) else a for a in self.source.outputs]
         return self.result.restricted(self.result.inputs, outputs)
 
-    # --- building the result --------------------------------------------------------------------------
+    # --- building the result ---
 
     def constant(self, a: Any) -> Var:
         a = np.asarray(a)
@@ -115,7 +115,7 @@ class _Simplifier:
         eq = self.made.get(a) if isinstance(a, Var) else None
         return eq is None or not eq.prim.view or (eq.name == "Reshape" and self.is_plain(eq.args[0]))
 
-    # --- the rules --------------------------------------------------------------------------------------
+    # --- the rules ---
 
     def rewrite(self, prim: Any, args: tuple[Atom, ...], params: dict[str, Any], out: Var) -> Atom:
         """What ``out = prim(*args, **params)`` comes to."""

@@ -180,7 +180,7 @@ def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-# --- the program ----------------------------------------------------------------------------------------
+# --- the program ---
 
 
 def _traced(
@@ -299,7 +299,7 @@ def _uniform(a: np.ndarray[Any, Any]) -> bool:
     return bool(a.size) and bool((a == a.flat[0]).all())
 
 
-# --- formula ---------------------------------------------------------------------------------------------
+# --- formula ---
 
 
 def formula(f: Callable[..., Any], *, derivative: int | Sequence[str] = 0, **shapes: tuple[int, ...]) -> Any:

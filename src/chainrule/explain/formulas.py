@@ -135,7 +135,7 @@ def _plainer(e: Any) -> Any:
     return e.replace(of_max, lambda v: sympy.Or(*(u > 0 for u in v.lhs.args if u != 0)))
 
 
-# --- one step -------------------------------------------------------------------------------------------
+# --- one step ---
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class Writer(Scalars):
         self.done: set[Var] = set()
         self.targets: dict[Var, str] = {}  # results that are arrays, and where they go
 
-    # --- the file ---------------------------------------------------------------------------------------
+    # --- the file ---
 
     def file(self) -> str:
         program, task = self.program, self.task
@@ -138,7 +138,7 @@ class Writer(Scalars):
         else:
             self.loop(shape, lambda at: [f"{Array.whole(name, shape).at(at)} = {self.entry(a, at).text};"])
 
-    # --- equations --------------------------------------------------------------------------------------
+    # --- equations ---
 
     def equation(self, eq: Equation) -> None:
         if template(eq):
@@ -208,7 +208,7 @@ class Writer(Scalars):
             return Text(self.arrays[a].at(at))
         return self.value(a)
 
-    # --- loops ------------------------------------------------------------------------------------------
+    # --- loops ---
 
     def loop(self, shape: tuple[int, ...], body: Callable[[list[str]], list[str]], prefix: str = "i") -> None:
         """Loops over the axes of a shape around lines that are written for the loop variables."""
@@ -297,7 +297,7 @@ class Writer(Scalars):
         self.done.add(v)
         return lambda at: self.name(v)
 
-    # --- how C says it --------------------------------------------------------------------------------------
+    # --- how C says it ---
 
     def number(self, value: Any) -> Text:
         value = value.item() if hasattr(value, "item") else value

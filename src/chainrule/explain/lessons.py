@@ -15,7 +15,7 @@ from ..tensor import Tensor
 from .names import Line, Names, around, line_of, users
 from .source import Source
 
-# --- what holds for every such error, in Chinese; in English the error brings it along ----------------------------
+# --- what holds for every such error, in Chinese; in English the error brings it along ---
 
 _CHINESE: Final = {
     "freed": "反向传播用过一次后，计算图里保存的值就被释放了。要么在第二次 backward() 之前重新计算结果，"

@@ -84,7 +84,7 @@ def _evidence(e: Explanation, language: Language) -> str:
     return _table(head, rows, (1, 2, 3, 4))
 
 
-# --- formulas -------------------------------------------------------------------------------------------
+# --- formulas ---
 
 
 def _equations(e: Explanation) -> Iterator[tuple[str, Any, Item | None, tuple[int, ...]]]:
@@ -144,7 +144,7 @@ def _at(item: Item, at: tuple[int, ...]) -> Any:
     return 0.0 if item.arrived is None else np.asarray(item.arrived)[at]
 
 
-# --- data -----------------------------------------------------------------------------------------------
+# --- data ---
 
 
 def as_dict(e: Explanation, most: int | None = None) -> dict[str, Any]:

@@ -184,7 +184,7 @@ def _of_step(item: Item, arrived: Any, left: Any) -> FloatingPointError:
     return _error(_say("backward", what=_what(left), op=op, line=_said(_line(item))), step, _in(remedy, op))
 
 
-# --- by running once more ---------------------------------------------------------------------------------
+# --- by running once more ---
 
 
 def of_call(f: Callable[..., Any], args: Any, kwargs: Any, rewind: Callable[[], Any]) -> FloatingPointError:
@@ -245,7 +245,7 @@ class _Lines:
         return self.step
 
 
-# --- words ------------------------------------------------------------------------------------------------
+# --- words ---
 
 
 def _say(key: str, **values: Any) -> str:

@@ -42,7 +42,7 @@ class Picture:
         """Where everything goes.  Raises ValueError for more than can be drawn."""
         return arrange(self.sizes, [(x.start, x.end) for x in self.content.edges])
 
-    # --- SVG ----------------------------------------------------------------------------------------
+    # --- SVG ---
 
     @staticmethod
     def style() -> str:
@@ -105,7 +105,7 @@ class Picture:
         right = [x + _width(label) / 2 for label, x, _ in self._labels()]
         return max([self.layout.width, *right]) + 2 * MARGIN, self.layout.height + 2 * MARGIN
 
-    # --- other forms --------------------------------------------------------------------------------
+    # --- other forms ---
 
     def dot(self) -> str:
         """The graph in Graphviz's language."""

@@ -166,7 +166,7 @@ class _Question:
             return self._path(tape, _becomes_zero)
         return self._compared(tape, a)
 
-    # --- None ---------------------------------------------------------------------------------------
+    # --- None ---
 
     def _none(self) -> Reason:
         x, told = self.x, {"x": self.name}
@@ -207,7 +207,7 @@ class _Question:
             pending += [(use, last.line.number) for use in last.uses]
         return Reason("not used", told, self.line(told["y"]))
 
-    # --- a gradient that is there ---------------------------------------------------------------------
+    # --- a gradient that is there ---
 
     def _swept(self, y: Tensor) -> Tape:
         if self.names.of(y) is None:

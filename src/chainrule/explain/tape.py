@@ -270,7 +270,7 @@ def _solve(item: Item) -> None:
             missing.name = f"{float(difference):.6g}"
 
 
-# --- the sweep ------------------------------------------------------------------------------------------
+# --- the sweep ---
 
 
 def sweep(tape: Tape, y: Tensor, weight: Tensor | None = None) -> dict[Item, Any]:

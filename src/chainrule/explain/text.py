@@ -117,7 +117,7 @@ def gathered(item: Item, steps: Sequence[Item]) -> list[tuple[Item, Any]]:
     return found if len(found) > 1 else []
 
 
-# --- the parts ------------------------------------------------------------------------------------------
+# --- the parts ---
 
 
 def as_text(e: Explanation, language: Language) -> str:

@@ -19,7 +19,7 @@ from .forward import jvp
 from .levels import as_tensor, depth
 from .vector import Packed, as_x
 
-# --- solvers ---------------------------------------------------------------------------------------------------
+# --- solvers ---
 
 
 def iterative(name: str) -> Linear:
@@ -143,7 +143,7 @@ def iterate(residual: Callable[[Any], Any], x0: Any, *, tol: float | None = None
     raise _failed("fixed_point", max_steps, change)
 
 
-# --- what users call ---------------------------------------------------------------------------------------------
+# --- what users call ---
 
 
 def custom_root(

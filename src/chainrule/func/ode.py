@@ -141,7 +141,7 @@ def _stuck(t: Any, steps: int, tolerance: Tolerance) -> RuntimeError:
     )
 
 
-# --- the solution as one operation ---------------------------------------------------------------------------------
+# --- the solution as one operation ---
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,7 +252,7 @@ class Flow(Primitive):
 flow = Flow()
 
 
-# --- what users call -------------------------------------------------------------------------------------------------
+# --- what users call ---
 
 
 def odeint(

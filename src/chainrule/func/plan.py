@@ -218,7 +218,7 @@ def _size(n: float) -> str:
     return f"{n:.3g} GB"
 
 
-# --- the ways, for each want: the obvious one first ---------------------------------------------------------------
+# --- the ways, for each want: the obvious one first ---
 
 
 def gradients(task: Task) -> list[Way]:

@@ -68,7 +68,7 @@ class Reverse(Differentiation):
                 )
             )
         if x._rank == rank and x._rg:
-            return table["AliasBackward0"](x, key=(...,))  # type: ignore[no-any-return]
+            return table["AliasBackward0"](x, key=(...,))
         if rank > 2:
             out = wrap(x._a if x._rank == rank else x, rank)
         else:

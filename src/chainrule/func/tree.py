@@ -200,7 +200,7 @@ def _match(spec: TreeSpec, tree: Any, found: list[Any]) -> None:
         _match(child, part, found)
 
 
-# --- PyTorch's names --------------------------------------------------------------------------------------
+# --- PyTorch's names ---
 
 
 def tree_flatten(tree: Any, is_leaf: IsLeaf = None) -> tuple[list[Any], TreeSpec]:

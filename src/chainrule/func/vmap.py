@@ -115,7 +115,7 @@ def unbox(y: Any, dim: int | None, level: Transform, func: Any) -> Any:
     return out.movedim(0, dim) if dim else out
 
 
-# --- what is asked for -------------------------------------------------------------------------------------
+# --- what is asked for ---
 
 
 def name(func: Any) -> str:
@@ -246,7 +246,7 @@ def _spread(func: Any, out_dims: Any, spec: tree.TreeSpec) -> list[Any]:
     return dims
 
 
-# --- in pieces ----------------------------------------------------------------------------------------------
+# --- in pieces ---
 
 
 def _cut(x: Any, dim: int | None, start: int, n: int) -> Any:

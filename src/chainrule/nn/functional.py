@@ -246,7 +246,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     return (tensor.unsqueeze(-1) == arange(num_classes)).long()
 
 
-# --- losses ----------------------------------------------------------------------------------------------
+# --- losses ---
 
 
 def _reduced(each: Tensor, reduction: str, weight: Tensor | None = None) -> Tensor:

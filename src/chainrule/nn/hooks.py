@@ -85,7 +85,7 @@ def _after(module: Module, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, 
     return result if changed is None else changed
 
 
-# --- hooks on the gradients ------------------------------------------------------------------------------
+# --- hooks on the gradients ---
 
 Grads = tuple[Any, ...]
 

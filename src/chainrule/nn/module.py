@@ -63,7 +63,7 @@ class Module(Stateful):
             return hooks.call(self, args, kwargs)
         return self.forward(*args, **kwargs)
 
-    # --- hooks ----------------------------------------------------------------------------------------
+    # --- hooks ---
 
     def register_forward_pre_hook(
         self, hook: Fn, *, prepend: bool = False, with_kwargs: bool = False
@@ -95,7 +95,7 @@ class Module(Stateful):
         """
         return hooks.register(self._backward_hooks, hook, prepend)
 
-    # --- the whole tree -------------------------------------------------------------------------------
+    # --- the whole tree ---
 
     def apply(self, fn: Callable[[Module], None]) -> Self:
         """Call ``fn`` on every module below this one, children first, and last on this one."""

@@ -112,7 +112,7 @@ class RNNBase(Module):
             for suffix in self._directions()
         ]
 
-    # --- forward ----------------------------------------------------------------------------------------
+    # --- forward ---
 
     def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
         """(output, last states) of ``input`` (steps, n, input_size), or without n, or a packed sequence.

@@ -75,7 +75,7 @@ class Stateful(Tree):
         kept = {k: v for k, v in self._buffers.items() if k not in self._non_persistent_buffers_set}
         return {k: v for k, v in {**self._parameters, **kept}.items() if v is not None}
 
-    # --- out ------------------------------------------------------------------------------------------
+    # --- out ---
 
     def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
         """The parameters and persistent buffers of this module and all below it, by dotted path.
@@ -110,7 +110,7 @@ class Stateful(Tree):
         if type(self).get_extra_state is not Stateful.get_extra_state:
             destination[prefix + _EXTRA] = self.get_extra_state()
 
-    # --- back -----------------------------------------------------------------------------------------
+    # --- back ---
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False

@@ -46,7 +46,7 @@ class Tree:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update({**self._fresh(), **state})  # a module pickled by an older version may lack some
 
-    # --- attributes -----------------------------------------------------------------------------------
+    # --- attributes ---
 
     def __getattr__(self, name: str) -> Any:  # called only for what is not a plain attribute
         d = self.__dict__
@@ -121,7 +121,7 @@ class Tree:
         names = {*dir(type(self)), *self.__dict__, *self._parameters, *self._modules, *self._buffers}
         return sorted(n for n in names if not n[:1].isdigit())
 
-    # --- putting things in ----------------------------------------------------------------------------
+    # --- putting things in ---
 
     def _check_name(self, kind: str, name: Any, place: str, got: str = "") -> None:
         if place not in self.__dict__:
@@ -168,7 +168,7 @@ class Tree:
 
     register_module = add_module
 
-    # --- finding one ----------------------------------------------------------------------------------
+    # --- finding one ---
 
     def _step_to(self, target: str) -> tuple[Module, str]:
         path, _, name = target.rpartition(".")
@@ -218,7 +218,7 @@ class Tree:
             raise AttributeError(f"`{name}` is not a buffer")
         return getattr(parent, name)  # type: ignore[no-any-return]
 
-    # --- walking over all -----------------------------------------------------------------------------
+    # --- walking over all ---
 
     def named_modules(
         self, memo: set[Any] | None = None, prefix: str = "", remove_duplicate: bool = True
@@ -291,7 +291,7 @@ class Tree:
         for _, buffer in self.named_buffers(recurse=recurse):
             yield buffer
 
-    # --- text -----------------------------------------------------------------------------------------
+    # --- text ---
 
     def _get_name(self) -> str:
         return type(self).__name__

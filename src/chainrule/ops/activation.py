@@ -163,7 +163,7 @@ def _normal(name: str, prims: Any, x: Tensor, dim: int | None, dtype: Any) -> Te
         x = _to_dtype(x, dtype)
     axis = axes(x, _chosen(name, x) if dim is None else dim)
     prim = prims[axis != (-1,) and axis != ()]
-    return general(prim, (x,), params={"axis": axis})  # type: ignore[no-any-return]
+    return general(prim, (x,), params={"axis": axis})
 
 
 def _chosen(name: str, x: Tensor) -> int:
@@ -183,7 +183,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0, *, out: 
     Source: ``torch.nn.functional.softplus``.
     """
     only_floats("softplus_cpu", input)
-    return general(_softplus, (input,), params={"beta": beta, "threshold": threshold})  # type: ignore[no-any-return]
+    return general(_softplus, (input,), params={"beta": beta, "threshold": threshold})
 
 
 export("softmax", softmax)

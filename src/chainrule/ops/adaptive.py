@@ -68,7 +68,7 @@ def _mean(rank: int, x: Tensor, output_size: Any) -> Tensor:
             )
         )
     refuse_kinds(x, "ciub", f"adaptive_avg_pool{min(max(rank, 2), 3)}d")
-    return _avg[rank](x, over=sliding.even_averages(tuple(x._shape[x.ndim - rank :]), size))  # type: ignore[no-any-return]
+    return _avg[rank](x, over=sliding.even_averages(tuple(x._shape[x.ndim - rank :]), size))
 
 
 def _largest(rank: int, x: Tensor, output_size: Any, indices: bool) -> Any:
@@ -159,7 +159,7 @@ export("adaptive_avg_pool1d", adaptive_avg_pool1d, method=False)
 export("adaptive_max_pool1d", both_adaptive_max_pool1d, method=False)
 
 
-# --- windows at random places ------------------------------------------------------------------------------------------
+# --- windows at random places ---
 
 
 class FractionalMaxPool(Primitive):

@@ -138,7 +138,7 @@ def gradient(xp: Any, x: Any, targets: Any, lengths: Any, counts: Any, blank: in
     return xp.where(xp.expand_dims(inside, axis=-1), found, 0.0)
 
 
-# --- as users call it ----------------------------------------------------------------------------------------------------
+# --- as users call it ---
 
 
 def _lengths(given: Any, name: str, n: int, most: int | None = None) -> Any:
@@ -216,10 +216,10 @@ def ctc_loss(
     if zero_infinity:
         each = where(each == math.inf, wrap(np.zeros((), x._dtype)), each)
     if reduction == "mean":
-        return (each / wrap(np.maximum(counts, 1).astype(x._dtype))).mean()  # type: ignore[no-any-return]
+        return (each / wrap(np.maximum(counts, 1).astype(x._dtype))).mean()
     if reduction == "sum":
-        return each.sum()  # type: ignore[no-any-return]
-    return each.squeeze(0) if alone else each  # type: ignore[no-any-return]
+        return each.sum()
+    return each.squeeze(0) if alone else each
 
 
 _REDUCTIONS = ("none", "mean", "sum")

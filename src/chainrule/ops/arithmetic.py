@@ -304,7 +304,7 @@ def _with_alpha(name: str, sign: int, label: str) -> Any:
         return general(prim, (input, other), out, {"alpha": sign * alpha})
 
     scaled.__name__ = scaled.__qualname__ = name
-    scaled.__doc__ = lane.__doc__.replace("\n\n", "  ``other`` counts ``alpha`` times.\n\n", 1)
+    scaled.__doc__ = str(lane.__doc__).replace("\n\n", "  ``other`` counts ``alpha`` times.\n\n", 1)
     return export(name, scaled, in_place=True)
 
 
@@ -337,7 +337,7 @@ def rsub(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     tensor([9., 8.])
     """
     _check_alpha(alpha, input, other)
-    return general(_rsub, (other, input), None, {}) if alpha == 1 else _rsub_scaled(other, input, alpha)  # type: ignore[no-any-return]
+    return general(_rsub, (other, input), None, {}) if alpha == 1 else _rsub_scaled(other, input, alpha)
 
 
 export("rsub", rsub, method=False)

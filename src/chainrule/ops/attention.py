@@ -152,9 +152,9 @@ def scaled_dot_product_attention(
         if is_causal:
             attn_mask = wrap(np.tri(query._shape[-2], key._shape[-2], dtype=bool))
         if attn_mask is None:
-            return _attention(query, key, value, scale=scale)  # type: ignore[no-any-return]
+            return _attention(query, key, value, scale=scale)
         mask = attn_mask.reshape((1,) * (4 - attn_mask.ndim) + attn_mask._shape)
-        return _masked_attention(query, key, value, mask, scale=scale)  # type: ignore[no-any-return]
+        return _masked_attention(query, key, value, mask, scale=scale)
     scores = (query * scale) @ key.transpose(-2, -1)
     if is_causal:
         attn_mask = wrap(np.tri(query._shape[-2], key._shape[-2], dtype=bool))
@@ -171,7 +171,7 @@ def scaled_dot_product_attention(
     return weights @ value
 
 
-# --- with several heads ------------------------------------------------------------------------------------------------
+# --- with several heads ---
 
 
 def _mha_shapes(
@@ -214,7 +214,7 @@ def _added(mask: Tensor | None, name: str, dtype: Any, other: Tensor | None = No
     if mask._dtype.kind != "b":
         raise AssertionError(f"only bool and floating types of {name} are supported")
     zero, low = (wrap(np.asarray(v, dtype)) for v in (0, -math.inf))
-    return where(mask, low, zero)  # type: ignore[no-any-return]
+    return where(mask, low, zero)
 
 
 def _projected(

@@ -155,7 +155,7 @@ _airy: Primitive = SpecialAiryAi()
 _airy_slope: Primitive = AirySlope()
 
 
-# --- orthogonal polynomials: values only, as in PyTorch ------------------------------------------------------------
+# --- orthogonal polynomials: values only, as in PyTorch ---
 
 
 class Orthogonal(Special):

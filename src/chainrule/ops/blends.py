@@ -55,7 +55,7 @@ def lerp(input: Tensor, end: Tensor, weight: Any, *, out: Tensor | None = None) 
         raise explained(RuntimeError(
             f"expected dtype {_c(input)} for `end` but got dtype {_c(end)}\nConvert one of them: end.to(input.dtype)."
         ))  # fmt: skip
-    return general(_lerp if isinstance(weight, Tensor) else _lerp_number, (input, end, weight), out)  # type: ignore[no-any-return]
+    return general(_lerp if isinstance(weight, Tensor) else _lerp_number, (input, end, weight), out)
 
 
 def _c(x: Tensor) -> str:
@@ -67,7 +67,7 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
 
     Source: ``torch.addcmul``.
     """
-    return general(_addcmul, (input, tensor1, tensor2), out, {"value": value})  # type: ignore[no-any-return]
+    return general(_addcmul, (input, tensor1, tensor2), out, {"value": value})
 
 
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1, out: Tensor | None = None) -> Tensor:
@@ -83,7 +83,7 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
             "for float inputs. The future addcdiv behavior is just the latter implementation: (input + value * tensor1 / "
             "tensor2), for all dtypes."
         )
-    return general(_addcdiv, (input, tensor1, tensor2), out, {"value": value})  # type: ignore[no-any-return]
+    return general(_addcdiv, (input, tensor1, tensor2), out, {"value": value})
 
 
 export("lerp", lerp, in_place=True)

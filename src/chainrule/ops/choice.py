@@ -167,7 +167,7 @@ def _clamped(prim: Primitive, input: Tensor, min: Any, max: Any) -> Tensor:
         input = table["Cast"](input, dtype=dtypes.default_float())
     if input._dtype.kind in "iu":
         min, max = (b if b is None else dtypes.number_as(b, input._dtype) for b in (min, max))
-    return general(prim, (input,), params={"min": min, "max": max})  # type: ignore[no-any-return]
+    return general(prim, (input,), params={"min": min, "max": max})
 
 
 def _between(input: Tensor, min: Any, max: Any) -> Tensor:
@@ -226,7 +226,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     else:
         value = wrap(np.asarray(dtypes.number_as(value, input._dtype), input._dtype))
     check_broadcast((mask, value, input))
-    return fill(mask, value, input)  # type: ignore[no-any-return]
+    return fill(mask, value, input)
 
 
 export("where", where, method=False)

@@ -97,7 +97,7 @@ class ViewAsComplex(Primitive):
         return _as_real(value)
 
 
-# --- what users call ---------------------------------------------------------------------------------------
+# --- what users call ---
 
 _conj, _physical, _part = Conj(), Conj("ConjPhysicalBackward0"), GetItem("SelectBackward0")
 _as_real, _as_complex, _complex = ViewAsReal(), ViewAsComplex(), Complex()
@@ -201,7 +201,7 @@ def view_as_real(input: Tensor) -> Tensor:
     """
     if not input.is_complex():
         raise RuntimeError("view_as_real is only supported for complex tensors")
-    return _as_real(input)  # type: ignore[no-any-return]
+    return _as_real(input)
 
 
 def view_as_complex(input: Tensor) -> Tensor:
@@ -230,7 +230,7 @@ def view_as_complex(input: Tensor) -> Tensor:
                 "Tensor must have a stride divisible by 2 for all but last dimension\nMake it so: x.contiguous()."
             )
         )
-    return _as_complex(input)  # type: ignore[no-any-return]
+    return _as_complex(input)
 
 
 def real(input: Tensor) -> Tensor:
@@ -249,7 +249,7 @@ def imag(input: Tensor) -> Tensor:
     if not input.is_complex():
         raise explained(RuntimeError("imag is not implemented for tensors with non-complex dtypes.\nThe imaginary part of a "
                                      "real number is 0: torch.zeros_like(x)."))  # fmt: skip
-    return _part(_as_real(input), key=(..., 1))  # type: ignore[no-any-return]
+    return _part(_as_real(input), key=(..., 1))
 
 
 @takes_out("Expected object of scalar type {result} but got scalar type {out} for argument 'out'")
@@ -281,7 +281,7 @@ def of_floats(prim: Primitive, x: Tensor, y: Tensor) -> Tensor:
                 "second argument\nConvert one of them: y.to(x.dtype)."
             )
         )
-    return general(prim, (x, y))  # type: ignore[no-any-return]
+    return general(prim, (x, y))
 
 
 def adjoint(input: Tensor) -> Tensor:

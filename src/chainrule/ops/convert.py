@@ -65,7 +65,7 @@ def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
 
     Source: ``torch.clone``.
     """
-    return _clone(input)  # type: ignore[no-any-return]
+    return _clone(input)
 
 
 def to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, **ignored: Any) -> Tensor:
@@ -87,7 +87,7 @@ def to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bo
         return clone_as("ToCopyBackward0", self) if copy or flags[1:] == [True] else self
     if self._dtype.kind == "c" and d.kind not in "cb":
         warnings.warn("Casting complex values to real discards the imaginary part", UserWarning, stacklevel=3)
-    return _cast(self, dtype=d)  # type: ignore[no-any-return]
+    return _cast(self, dtype=d)
 
 
 def _converter(name: str) -> Any:

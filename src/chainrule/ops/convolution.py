@@ -84,7 +84,7 @@ ConvolutionTranspose()
 _weights: Primitive = ConvolutionWeights()
 
 
-# --- as users call them ----------------------------------------------------------------------------------
+# --- as users call them ---
 
 
 def each(value: int | Sequence[int], rank: int, name: str) -> Ints:

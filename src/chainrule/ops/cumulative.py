@@ -129,10 +129,10 @@ def logcumsumexp(input: Tensor, dim: int, *, out: Tensor | None = None) -> Tenso
     at = input._dim(dim)
     if not (input.numel() and input.ndim):
         return clone_as("LogcumsumexpBackward0", input)
-    return _logcumsumexp(input, axis=at - input.ndim)  # type: ignore[no-any-return]
+    return _logcumsumexp(input, axis=at - input.ndim)
 
 
-# --- running extremes ------------------------------------------------------------------------------------------------
+# --- running extremes ---
 
 
 class ArgRunning(Position):
@@ -173,7 +173,7 @@ def cummin(input: Tensor, dim: int, *, out: Any = None) -> Any:
     return _running_extreme(_cummin_at, _Cummin, input, dim, False)
 
 
-# --- differences and integrals ---------------------------------------------------------------------------------------
+# --- differences and integrals ---
 
 
 @takes_out(SCALAR_TYPE)
@@ -234,7 +234,7 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None
 
     Source: ``torch.cumulative_trapezoid``.
     """
-    return cumsum(_areas("cumulative_trapezoid", y, x, dx, dim), y._dim(dim))  # type: ignore[no-any-return]
+    return cumsum(_areas("cumulative_trapezoid", y, x, dx, dim), y._dim(dim))
 
 
 def gradient(input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order: int = 1) -> tuple[Tensor, ...]:
@@ -291,7 +291,7 @@ def _slope_along(x: Tensor, d: int, h: Any, edge_order: int) -> Tensor:
                 + part(b, b + 1) * ((first + second) / (first * second))
                 - part(c, c + 1) * (first / (second * (first + second)))
             ))  # fmt: skip
-    return cat([ends[0], inner, ends[1]], d)  # type: ignore[no-any-return]
+    return cat([ends[0], inner, ends[1]], d)
 
 
 export("cumprod", cumprod, in_place=True)

@@ -90,7 +90,7 @@ def det(A: Tensor, *, out: Tensor | None = None) -> Tensor:
 
     Source: ``torch.linalg.det``.
     """
-    return _det(square("linalg.det", A))  # type: ignore[no-any-return]
+    return _det(square("linalg.det", A))
 
 
 @takes_out(EXACT)
@@ -109,7 +109,7 @@ def logdet(input: Tensor) -> Tensor:
     Source: ``torch.logdet``.
     """
     sign, size = slogdet(input)
-    return sign.log() + size if input._dtype.kind == "c" else where(sign == -1, size.detach() * math.nan, size)  # type: ignore[no-any-return]
+    return sign.log() + size if input._dtype.kind == "c" else where(sign == -1, size.detach() * math.nan, size)
 
 
 export("det", det)

@@ -68,7 +68,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     a, b = input._dim(dim1), input._dim(dim2)
     if a == b:
         raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
-    return _diagonal(_to_end(input, a, b), offset=offset)  # type: ignore[no-any-return]
+    return _diagonal(_to_end(input, a, b), offset=offset)
 
 
 def _to_end(x: Tensor, a: int, b: int) -> Tensor:
@@ -146,7 +146,7 @@ def trace(input: Tensor) -> Tensor:
     """
     if input.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.ndim}")
-    return _diagonal(input, offset=0).sum()  # type: ignore[no-any-return]
+    return _diagonal(input, offset=0).sum()
 
 
 @takes_out(EXACT)
@@ -157,7 +157,7 @@ def tril(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tens
     """
     if input.ndim < 2:
         raise RuntimeError("tril: input tensor must have at least 2 dimensions")
-    return _tril(input, diagonal=diagonal)  # type: ignore[no-any-return]
+    return _tril(input, diagonal=diagonal)
 
 
 @takes_out(EXACT)
@@ -168,7 +168,7 @@ def triu(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tens
     """
     if input.ndim < 2:
         raise RuntimeError("triu: input tensor must have at least 2 dimensions")
-    return _triu(input, diagonal=diagonal)  # type: ignore[no-any-return]
+    return _triu(input, diagonal=diagonal)
 
 
 def tril_indices(

@@ -134,7 +134,7 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str = "use_mm_fo
     lead = broadcast_shapes(x1._shape[:-2], x2._shape[:-2])
     xs = [x if x._shape[:-2] == lead else x.expand(*lead, *x._shape[-2:]) for x in (x1, x2)]
     many = compute_mode == MODES[1] or (compute_mode == MODES[0] and max(x._shape[-2] for x in xs) > 25)
-    return _cdist(*xs, p=float(p), product=many and p == 2)  # type: ignore[no-any-return]
+    return _cdist(*xs, p=float(p), product=many and p == 2)
 
 
 def pdist(input: Tensor, p: float = 2) -> Tensor:
@@ -156,7 +156,7 @@ def pdist(input: Tensor, p: float = 2) -> Tensor:
     if n < 2:
         return wrap(np.empty(0, input._dtype))
     rows, columns = np.triu_indices(n, 1)
-    return _pairs(_cdist(input, input, p=float(p), product=False), key=(rows, columns))  # type: ignore[no-any-return]
+    return _pairs(_cdist(input, input, p=float(p), product=False), key=(rows, columns))
 
 
 @whole("DistBackward0")

@@ -173,7 +173,7 @@ def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     return _with_batch(input, p, training, inplace, 4)
 
 
-# --- the names of torch itself ---------------------------------------------------------------------------------------
+# --- the names of torch itself ---
 
 
 def plain_dropout(input: Tensor, p: float, train: bool) -> Tensor:

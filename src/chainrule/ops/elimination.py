@@ -30,7 +30,7 @@ from .solvers import (
 )
 from .whole import whole
 
-# --- Cholesky's factor -----------------------------------------------------------------------------------------------
+# --- Cholesky's factor ---
 
 
 class Cholesky(Algorithm):
@@ -122,7 +122,7 @@ def cholesky_inverse(L: Tensor, upper: bool = False, *, out: Tensor | None = Non
     return cholesky_solve(wrap(np.eye(L._shape[-1], dtype=L._dtype)).expand(*L._shape), L, upper)
 
 
-# --- LU --------------------------------------------------------------------------------------------------------------
+# --- LU ---
 
 
 class Lu(Algorithm):
@@ -263,7 +263,7 @@ def lu_solve(
     p, low, up = lu_unpack(LU, pivots)
     if adjoint:
         y = solve_triangular(up.mH, B, upper=False)
-        return matmul(p, solve_triangular(low.mH, y, upper=True, unitriangular=True))  # type: ignore[no-any-return]
+        return matmul(p, solve_triangular(low.mH, y, upper=True, unitriangular=True))
     y = solve_triangular(low, matmul(p.mT, B), upper=False, unitriangular=True)
     return solve_triangular(up, y, upper=True)
 

@@ -200,7 +200,7 @@ def plain_embedding(
     if weight.ndim != 2:
         raise explained(RuntimeError("'weight' must be 2-D\nIt is the table, (rows, dim), and comes after the index."))
     _index(indices, weight._shape[0], "embedding")
-    return _embedding(weight, indices, rank=indices.ndim, padding=padding_idx, average=scale_grad_by_freq)  # type: ignore[no-any-return]
+    return _embedding(weight, indices, rank=indices.ndim, padding=padding_idx, average=scale_grad_by_freq)
 
 
 def embedding_renorm_(weight: Tensor, indices: Tensor, max_norm: float, norm_type: float = 2.0) -> Tensor:
@@ -221,7 +221,7 @@ export("embedding", plain_embedding, method=False)
 export("embedding_renorm_", embedding_renorm_, method=False)
 
 
-# --- bags --------------------------------------------------------------------------------------------------------------
+# --- bags ---
 
 
 @whole("EmbeddingBagBackward0")

@@ -113,7 +113,7 @@ def amax(input: Tensor, dim: Any = (), keepdim: bool = False, *, out: Tensor | N
 
     Source: ``torch.amax``.
     """
-    return _amax(input, axis=_filled(input, axes(input, dim), "amax"), keepdims=keepdim)  # type: ignore[no-any-return]
+    return _amax(input, axis=_filled(input, axes(input, dim), "amax"), keepdims=keepdim)
 
 
 @takes_out(
@@ -124,7 +124,7 @@ def amin(input: Tensor, dim: Any = (), keepdim: bool = False, *, out: Tensor | N
 
     Source: ``torch.amin``.
     """
-    return _amin(input, axis=_filled(input, axes(input, dim), "amin"), keepdims=keepdim)  # type: ignore[no-any-return]
+    return _amin(input, axis=_filled(input, axes(input, dim), "amin"), keepdims=keepdim)
 
 
 def return_type(name: str, *fields: str) -> Any:
@@ -209,11 +209,11 @@ def _arg(prim: Primitive, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
         if not x.numel():
             raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
         flat = prim(x.detach().reshape(-1), axis=-1, keepdims=False)
-        return flat.reshape((1,) * x.ndim) if keepdim else flat  # type: ignore[no-any-return]
+        return flat.reshape((1,) * x.ndim) if keepdim else flat
     axis = x._dim(dim) - x.ndim
     if x.ndim:
         _filled(x, (axis,), name)
-    return prim(x, axis=axis, keepdims=keepdim)  # type: ignore[no-any-return]
+    return prim(x, axis=axis, keepdims=keepdim)
 
 
 for _f in (amax, amin, max, min, argmax, argmin):

@@ -109,7 +109,7 @@ def ormqr(
     return c if left else c.mH
 
 
-# --- L D Lᵀ ----------------------------------------------------------------------------------------------------------
+# --- L D Lᵀ ---
 
 _LDL = return_type("linalg_ldl_factor", "LD", "pivots")
 _LDLEx = return_type("linalg_ldl_factor_ex", "LD", "pivots", "info")
@@ -209,7 +209,7 @@ def ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, *, hermitian: bool = False,
     return wrap(found)
 
 
-# --- of low rank -----------------------------------------------------------------------------------------------------
+# --- of low rank ---
 
 
 def _basis(a: Tensor, q: int, niter: int, mean: Tensor | None) -> Tensor:

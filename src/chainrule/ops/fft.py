@@ -101,7 +101,7 @@ r2c: Primitive = FftR2C()
 c2r: Primitive = FftC2R()
 
 
-# --- what users call ---------------------------------------------------------------------------------------
+# --- what users call ---
 
 
 def _norm(norm: str | None, invert: bool = False) -> str:
@@ -161,7 +161,7 @@ def _complex(name: str, x: Tensor, s: Any, dim: Any, norm: Any, inverse: bool) -
     if real and x._dtype.kind != "c":
         y: Tensor = r2c(x, axes=axes, norm=_norm(norm, inverse), onesided=False)
         return y.conj() if inverse else y
-    return c2c(x, axes=axes, inverse=inverse, norm=_norm(norm))  # type: ignore[no-any-return]
+    return c2c(x, axes=axes, inverse=inverse, norm=_norm(norm))
 
 
 def _to_half(name: str, x: Tensor, s: Any, dim: Any, norm: Any) -> Tensor:
@@ -169,7 +169,7 @@ def _to_half(name: str, x: Tensor, s: Any, dim: Any, norm: Any) -> Tensor:
     axes, sizes = _axes(x, s, dim)
     if not axes:
         raise RuntimeError(f"{name} must transform at least one axis")
-    return r2c(resized(ns.boxes, x, axes, sizes), axes=axes, norm=_norm(norm), onesided=True)  # type: ignore[no-any-return]
+    return r2c(resized(ns.boxes, x, axes, sizes), axes=axes, norm=_norm(norm), onesided=True)
 
 
 def _from_half(name: str, x: Tensor, s: Any, dim: Any, norm: Any) -> Tensor:
@@ -183,7 +183,7 @@ def _from_half(name: str, x: Tensor, s: Any, dim: Any, norm: Any) -> Tensor:
     if n < 1:
         raise RuntimeError(f"Invalid number of data points ({n}) specified")
     x = resized(ns.boxes, x, axes, (*sizes[:-1], n // 2 + 1))
-    return c2r(x, axes=axes, n=n, norm=_norm(norm))  # type: ignore[no-any-return]
+    return c2r(x, axes=axes, n=n, norm=_norm(norm))
 
 
 @takes_out(_COMPLEX, casts=True)

@@ -97,7 +97,7 @@ def fill(input: Tensor, value: Any) -> Tensor:
     tensor = isinstance(value, Tensor)
     if tensor and value.ndim:
         raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
-    return (_full_tensor if tensor else _full)(input, value if tensor else dtypes.number_as(value, input._dtype))  # type: ignore[no-any-return]
+    return (_full_tensor if tensor else _full)(input, value if tensor else dtypes.number_as(value, input._dtype))
 
 
 def zero_(self: Tensor) -> Tensor:
@@ -123,7 +123,7 @@ def _fitting_copy(x: Tensor, src: Tensor) -> Tensor:
         check_broadcast((x, src))
         if (wider := np.broadcast_shapes(x._shape, src._shape)) != x._shape:
             raise explained(RuntimeError(errors.cannot_grow(x._shape, wider)))
-    return _copy(x, src)  # type: ignore[no-any-return]
+    return _copy(x, src)
 
 
 export("fill", fill, method=False)

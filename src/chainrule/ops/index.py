@@ -174,7 +174,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False,
     if not input.ndim and index.numel():
         return gather(input.reshape(1), 0, index.reshape(1), sparse_grad=sparse_grad).reshape(index._shape)
     if not index.numel():
-        return _advanced(input.reshape(-1), key=(np.zeros(index._shape, np.int64), ...))  # type: ignore[no-any-return]
+        return _advanced(input.reshape(-1), key=(np.zeros(index._shape, np.int64), ...))
     if index.ndim != input.ndim:
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
     for i, (n, m) in enumerate(zip(index._shape, input._shape, strict=True)):
@@ -187,7 +187,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False,
         i != at and n != m for i, (n, m) in enumerate(zip(index._shape, input._shape, strict=True))
     ):
         input = input[tuple(slice(0, n) if i != at else slice(None) for i, n in enumerate(index._shape))]
-    return _gather(input, index, axis=at - input.ndim)  # type: ignore[no-any-return]
+    return _gather(input, index, axis=at - input.ndim)
 
 
 @takes_out("index_select(): self and result must have the same scalar type")

@@ -63,7 +63,7 @@ def _joined(name: str, tensors: Any, dim: int, least: Any) -> Tensor:
     xs = [least(x) for x in tensors]
     if not xs:
         raise RuntimeError(f"{name} expects a non-empty TensorList")
-    return cat(xs, 0 if name == "hstack" and xs[0].ndim == 1 else dim)  # type: ignore[no-any-return]
+    return cat(xs, 0 if name == "hstack" and xs[0].ndim == 1 else dim)
 
 
 @takes_out(JOINED, error=TypeError)
@@ -122,7 +122,7 @@ def block_diag(*tensors: Tensor) -> Tensor:
         empty = [wrap(np.zeros((n, k), b._dtype)) for k in (left, width - left - m)]
         rows.append(cat([empty[0], b, empty[1]], 1))
         left += m
-    return cat(rows, 0)  # type: ignore[no-any-return]
+    return cat(rows, 0)
 
 
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
@@ -192,7 +192,7 @@ def cartesian_prod(*tensors: Any) -> Tensor:
             raise RuntimeError("Expect a 1D vector, but got shape " + str(list(x.shape)))
     if len(xs) == 1:
         return xs[0]
-    return stack([g.flatten() for g in meshgrid(*xs, indexing="ij")], 1)  # type: ignore[no-any-return]
+    return stack([g.flatten() for g in meshgrid(*xs, indexing="ij")], 1)
 
 
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
@@ -208,7 +208,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
         return wrap(np.empty(0, input._dtype))
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     rows = np.array([*choose(range(input.numel()), r)], np.int64).reshape(-1, r)
-    return stack([input[wrap(np.ascontiguousarray(column))] for column in rows.T], 1)  # type: ignore[no-any-return]
+    return stack([input[wrap(np.ascontiguousarray(column))] for column in rows.T], 1)
 
 
 export_all(

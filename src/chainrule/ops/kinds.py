@@ -14,7 +14,7 @@ from ..primitive import Elementwise
 from ..tensor import Tensor
 from ..writes import compute_into
 
-public: dict[str, Any] = {}
+public: dict[str, Callable[..., Tensor]] = {}  # few give anything else
 
 
 class Unary(Protocol):

@@ -162,7 +162,7 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
         )
     if n == 2 and m == 2:
         _check_mm(input, other)
-        return _mm(input, other)  # type: ignore[no-any-return]
+        return _mm(input, other)
     if n == 1 and m == 1:
         return dot(input, other)
     if n == 2 and m == 1:
@@ -211,7 +211,7 @@ def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
             )
         )
     _same_dtype("bmm", input, mat2)
-    return _bmm(input, mat2)  # type: ignore[no-any-return]
+    return _bmm(input, mat2)
 
 
 @takes_out("addmv input tensors must have the same dtype, but got {out}, {result}, and {result}")
@@ -235,7 +235,7 @@ def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
                 "\nConvert one of them: x.to(y.dtype)."
             )
         )
-    return _mv(input, vec)  # type: ignore[no-any-return]
+    return _mv(input, vec)
 
 
 @takes_out("result dtype {out} does not match input dtype {result}")
@@ -253,7 +253,7 @@ def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
             f"got {n} and {m} elements respectively"
         )
     _same_dtype("dot", input, tensor)
-    return _dot(input, tensor)  # type: ignore[no-any-return]
+    return _dot(input, tensor)
 
 
 @takes_out(CASTS)
@@ -292,7 +292,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Te
         return matmul(input, weight.t())
     n = len(shape)
     if n == 1:
-        return _linear(input.unsqueeze(0), weight, bias).squeeze(0)  # type: ignore[no-any-return]
+        return _linear(input.unsqueeze(0), weight, bias).squeeze(0)
     return bind(_addmm if n == 2 else _linear, (input, weight, bias), {})  # type: ignore[no-any-return]
 
 

@@ -330,7 +330,7 @@ def binary_cross_entropy(
                     "\nProbabilities are meant. If these are scores, use binary_cross_entropy_with_logits, or sigmoid first."
                 )
             )
-    return _bce(input, target, 1 if weight is None else weight, axis=_ALL[input.ndim], reduction=reduction)  # type: ignore[no-any-return]
+    return _bce(input, target, 1 if weight is None else weight, axis=_ALL[input.ndim], reduction=reduction)
 
 
 def binary_cross_entropy_with_logits(
@@ -348,4 +348,4 @@ def binary_cross_entropy_with_logits(
     only_floats("log_sigmoid_cpu", input)
     x, y = promote((input, target))
     factors = [1 if f is None else f.expand(x._shape) for f in (weight, pos_weight)]
-    return _bce_logits(x, y, *factors, axis=_ALL[input.ndim], reduction=reduction)  # type: ignore[no-any-return]
+    return _bce_logits(x, y, *factors, axis=_ALL[input.ndim], reduction=reduction)

@@ -92,7 +92,7 @@ def huber_loss(
             )
         )
     if weight is None:
-        return _huber(x, y, delta=delta, axis=_ALL[x.ndim], reduction=_reduction(reduction))  # type: ignore[no-any-return]
+        return _huber(x, y, delta=delta, axis=_ALL[x.ndim], reduction=_reduction(reduction))
     if weight._shape != input._shape:
         raise explained(
             ValueError(
@@ -128,7 +128,7 @@ def smooth_l1_loss(
                 f"smooth_l1_loss does not support negative values for beta.\nbeta is {beta}; it is a distance."
             )
         )
-    return _smooth_l1(x, y, beta=beta, axis=_ALL[x.ndim], reduction=reduction)  # type: ignore[no-any-return]
+    return _smooth_l1(x, y, beta=beta, axis=_ALL[x.ndim], reduction=reduction)
 
 
 def _pair(kernel: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -142,7 +142,7 @@ def _pair(kernel: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return x, y
 
 
-# --- likelihoods -----------------------------------------------------------------------------------------
+# --- likelihoods ---
 
 
 def poisson_nll_loss(

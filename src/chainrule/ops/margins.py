@@ -208,7 +208,7 @@ def cosine_embedding_loss(
     return _mean(like + (cos - margin).clamp_min(0).masked_fill(target != -1, 0), reduction)
 
 
-# --- triplets --------------------------------------------------------------------------------------------
+# --- triplets ---
 
 
 def triplet_margin_loss(

@@ -102,7 +102,7 @@ def pinv(
         return A.mT.clone()
     rtol = rcond if rtol is None else rtol
     limits = [None if t is None else _number(t) for t in (atol, rtol)]
-    return _pinv(A, atol=limits[0], rtol=limits[1], hermitian=hermitian)  # type: ignore[no-any-return]
+    return _pinv(A, atol=limits[0], rtol=limits[1], hermitian=hermitian)
 
 
 def _number(x: Any) -> Any:

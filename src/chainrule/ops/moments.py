@@ -88,7 +88,7 @@ def nansum(
     x = input if dtype is None else input.to(dtype)
     if x._dtype.kind != "f":
         return x.sum(dim, keepdim, dtype=dtype)
-    return _nansum(x, axis=axes(x, dim), keepdims=keepdim)  # type: ignore[no-any-return]
+    return _nansum(x, axis=axes(x, dim), keepdims=keepdim)
 
 
 @takes_out(ANY)
@@ -136,7 +136,7 @@ def cov(
     right = (c if w is None else c * w).mT
     right = right.conj() if x._dtype.kind == "c" else right
     out = matmul(c, right) / norm if not isinstance(norm, int) or norm else matmul(c, right) * math.inf
-    return out if x._shape[0] > 1 or not x._shape[0] else out.reshape(())  # type: ignore[no-any-return]
+    return out if x._shape[0] > 1 or not x._shape[0] else out.reshape(())
 
 
 def corrcoef(input: Tensor) -> Tensor:
@@ -154,7 +154,7 @@ def corrcoef(input: Tensor) -> Tensor:
     d = c.diagonal().sqrt()
     found = c / d.unsqueeze(1) / d.unsqueeze(0)
     if found._dtype.kind == "c":
-        return public["complex"](found.real.clamp(-1, 1), found.imag.clamp(-1, 1))  # type: ignore[no-any-return]
+        return public["complex"](found.real.clamp(-1, 1), found.imag.clamp(-1, 1))
     return found.clamp(-1, 1)  # type: ignore[no-any-return]
 
 
@@ -173,7 +173,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float, *, out: Tensor | N
         raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm}")
     at = input._dim(dim)
     norm = input.norm(p, [i for i in range(input.ndim) if i != at], keepdim=True)
-    return input * where(norm > maxnorm, maxnorm / (norm + 1e-7), norm.detach() * 0 + 1)  # type: ignore[no-any-return]
+    return input * where(norm > maxnorm, maxnorm / (norm + 1e-7), norm.detach() * 0 + 1)
 
 
 export_all(var_mean, std_mean, cov, corrcoef, method=False)

@@ -77,7 +77,7 @@ def _counted(size: Sequence[int]) -> None:
         )
 
 
-# --- over the last axes ----------------------------------------------------------------------------------
+# --- over the last axes ---
 
 
 def _last(input: Tensor, shape: Sequence[int], star: str, **given: Tensor | None) -> tuple[int, ...]:
@@ -124,7 +124,7 @@ def layer_norm(
     axis = _last(input, normalized_shape, ", ", weight=weight, bias=bias)
     only_floats("LayerNormKernelImpl", input)
     if weight is not None and bias is not None:
-        return _layer_norm(input, weight, bias, axis=axis, eps=eps)  # type: ignore[no-any-return]
+        return _layer_norm(input, weight, bias, axis=axis, eps=eps)
     x = _standardise(input, axis=axis, eps=eps)
     return _affine(x, weight, bias, tuple(normalized_shape))
 
@@ -149,7 +149,7 @@ def rms_norm(
     return x if weight is None else x * weight
 
 
-# --- by channel ------------------------------------------------------------------------------------------
+# --- by channel ---
 
 
 @whole("NativeGroupNormBackward0")

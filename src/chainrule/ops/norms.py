@@ -153,7 +153,7 @@ def vander(x: Tensor, N: int | None = None) -> Tensor:
     if n <= 1 and N is not None:
         raise RuntimeError("N must be greater than 1.")
     rows = [x.detach() * 0 + 1, *[x] * (n - 1)]
-    return public["stack"](rows, -1).cumprod(-1)  # type: ignore[no-any-return]
+    return public["stack"](rows, -1).cumprod(-1)
 
 
 def old_vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:

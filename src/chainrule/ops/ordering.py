@@ -151,7 +151,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False, *, out: Any = None
     return _chosen(_moded, _Mode, input, _argmode(input, axis=at), at, keepdim)
 
 
-# --- the middle ------------------------------------------------------------------------------------------------------
+# --- the middle ---
 
 
 class Median(Reduction):

@@ -102,7 +102,7 @@ def constant_pad_nd(input: Tensor, pad: Sequence[int], value: float = 0) -> Tens
                     f"\nThe widths {a} and {b} cut off more than the {n} entries there are."
                 )
             )
-    return _pad(input, widths=widths, value=value)  # type: ignore[no-any-return]
+    return _pad(input, widths=widths, value=value)
 
 
 export("constant_pad_nd", constant_pad_nd, method=False)

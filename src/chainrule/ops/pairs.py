@@ -43,7 +43,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     first = input1.reshape(math.prod(lead), sizes[0]) @ weight.permute(1, 0, 2).reshape(sizes[0], out * sizes[1])
     second = input2.reshape(math.prod(lead), sizes[1], 1)
     found = matmul(first.reshape(math.prod(lead), out, sizes[1]), second).reshape(*lead, out)
-    return found if bias is None else found + bias  # type: ignore[no-any-return]
+    return found if bias is None else found + bias
 
 
 export_all(bilinear, method=False)

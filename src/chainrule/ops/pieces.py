@@ -157,7 +157,7 @@ def _where(args: tuple[Any, ...]) -> Any:
     return args[0] if len(args) == 1 else args
 
 
-# --- one slice -----------------------------------------------------------------------------------------------------
+# --- one slice ---
 
 
 def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
@@ -176,7 +176,7 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     start += n if start < 0 else 0
     if start + length > n:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).")
-    return _slice(input, key=_at(dim, slice(start, start + length)))  # type: ignore[no-any-return]
+    return _slice(input, key=_at(dim, slice(start, start + length)))
 
 
 def select(input: Tensor, dim: int, index: int) -> Tensor:
@@ -191,7 +191,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
         raise IndexError(
             f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {dim}"
         )
-    return _select(input, key=_at(at, int(index)))  # type: ignore[no-any-return]
+    return _select(input, key=_at(at, int(index)))
 
 
 def _with(prim: Any, x: Tensor, src: Tensor, key: Any) -> Tensor:

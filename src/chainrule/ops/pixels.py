@@ -98,7 +98,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
             "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but "
             f"input.size(-3)={input._shape[-3]} is not divisible by {upscale_factor**2}"
         )
-    return _shuffle(input, r=upscale_factor)  # type: ignore[no-any-return]
+    return _shuffle(input, r=upscale_factor)
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
@@ -119,7 +119,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
                 f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but input.size({d})="
                 f"{input._shape[d]} is not divisible by {downscale_factor}"
             )
-    return _unshuffle(input, r=downscale_factor)  # type: ignore[no-any-return]
+    return _unshuffle(input, r=downscale_factor)
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
@@ -141,7 +141,7 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
         raise RuntimeError(
             f"Number of channels must be divisible by groups. Got {input._shape[1]} channels and {groups} groups."
         )
-    return _channels(input, groups=groups, axis=1 - input.ndim)  # type: ignore[no-any-return]
+    return _channels(input, groups=groups, axis=1 - input.ndim)
 
 
 export_all(pixel_shuffle, pixel_unshuffle, channel_shuffle, method=False)

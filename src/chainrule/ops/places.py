@@ -187,17 +187,17 @@ def _full(key: Key, dims: int) -> list[Any]:
 def read(x: Tensor, key: Key) -> Tensor:
     """``x[key]`` for a key that is computed."""
     at = places(x._shape, key)
-    return _read(x.reshape(-1), at.reshape(-1), axis=-1).reshape(at._shape)  # type: ignore[no-any-return]
+    return _read(x.reshape(-1), at.reshape(-1), axis=-1).reshape(at._shape)
 
 
 def write(x: Tensor, value: Tensor, key: Key) -> Tensor:
     """x with ``value`` at ``key``."""
     at = places(x._shape, key)
-    return _put_at(x.reshape(-1), value.expand(at._shape).reshape(-1), at.reshape(-1)).reshape(x._shape)  # type: ignore[no-any-return]
+    return _put_at(x.reshape(-1), value.expand(at._shape).reshape(-1), at.reshape(-1)).reshape(x._shape)
 
 
 def add(value: Tensor, key: Key, shape: tuple[int, ...]) -> Tensor:
     """Zeros of ``shape`` with ``value`` added at ``key``."""
     at = places(shape, key)
     flat = _added(value.expand(at._shape).reshape(-1), at.reshape(-1), axis=-1, size=math.prod(shape))
-    return flat.reshape(shape)  # type: ignore[no-any-return]
+    return flat.reshape(shape)

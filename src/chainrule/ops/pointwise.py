@@ -80,7 +80,7 @@ trunc = unary(Trunc)
 export("fix", trunc, in_place=True)
 
 
-# --- two arguments ----------------------------------------------------------------------------------------------
+# --- two arguments ---
 
 
 class Atan2(Elementwise):
@@ -223,7 +223,7 @@ def rounded_div(input: Any, other: Any, rounding_mode: str, out: Tensor | None) 
         raise RuntimeError(
             f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
         )
-    return general(_rounded[rounding_mode], (input, other), out)  # type: ignore[no-any-return]
+    return general(_rounded[rounding_mode], (input, other), out)
 
 
 class Ldexp(Elementwise):

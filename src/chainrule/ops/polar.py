@@ -72,7 +72,7 @@ def across(xp: Any, x: Any) -> Any:
     return by_size(xp, 1j * xp.sign(x), x) if x.dtype.kind == "c" else xp.zeros_like(x)
 
 
-# --- what users call ---------------------------------------------------------------------------------------
+# --- what users call ---
 
 _polar, _sgn, _angle, _sgn_of_real = Polar(), Sgn(), Angle(), Sign("SgnBackward0")
 
@@ -102,7 +102,7 @@ def angle(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     >>> torch.angle(torch.tensor([1j, -1.0]))
     tensor([1.5708, 3.1416])
     """
-    return general(_angle, (input,))  # type: ignore[no-any-return]
+    return general(_angle, (input,))
 
 
 @takes_out(FOUND)
@@ -115,7 +115,7 @@ def sgn(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     >>> torch.sgn(torch.tensor([3 + 4j, 0j]))
     tensor([0.6000+0.8000j, 0.0000+0.0000j])
     """
-    return general(_sgn if input.is_complex() else _sgn_of_real, (input,))  # type: ignore[no-any-return]
+    return general(_sgn if input.is_complex() else _sgn_of_real, (input,))
 
 
 export("polar", polar, method=False)

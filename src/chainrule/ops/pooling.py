@@ -113,7 +113,7 @@ _places: Primitive = MaxPoolPlaces()
 _to_largest: Primitive = ToLargest()
 
 
-# --- what users may pass ---------------------------------------------------------------------------------------------
+# --- what users may pass ---
 
 _COUNTS = {1: "one int", 2: "two ints", 3: "three ints"}
 
@@ -227,7 +227,7 @@ def maxima(prim: Primitive, x: Tensor, over: tuple[Axis, ...], indices: bool) ->
     return (values, _places(x.detach(), over=over)) if indices else values
 
 
-# --- as users call them ----------------------------------------------------------------------------------------------
+# --- as users call them ---
 
 
 def max_pool1d(
@@ -299,7 +299,7 @@ def _mean(
         raise RuntimeError("divisor must be not zero")
     refuse_kinds(x, "cb", "avg_pool3d_out_frame" if rank == 3 else "avg_pool2d")
     over = _mean_over(count, divisor, name, size, *plain(kernel, stride, padding), 1, ceil)
-    return _avg_pool[rank](x, over=over)  # type: ignore[no-any-return]
+    return _avg_pool[rank](x, over=over)
 
 
 def avg_pool1d(

@@ -16,7 +16,7 @@ from .whole import whole
 matmul, bmm, where = public["matmul"], public["bmm"], public["where"]
 
 
-# --- products of two -------------------------------------------------------------------------------------------------
+# --- products of two ---
 
 
 @takes_out("tensordot: Expected the output tensor to have dtype {result}, but got an output tensor with dtype {out}")
@@ -115,7 +115,7 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
     return product(0, n - 1)
 
 
-# --- added to something ----------------------------------------------------------------------------------------------
+# --- added to something ---
 
 
 def _scaled(x: Any, factor: Any) -> Any:

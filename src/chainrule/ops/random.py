@@ -122,7 +122,7 @@ _nodes = {
 def drawn(x: Tensor, found: Tensor, name: str) -> Tensor:
     """Numbers drawn at what ``x`` says, of its shape, as a tensor in whose history ``x`` stands."""
     if x._rg and modes.is_grad_enabled():
-        return _nodes[name](x, found)  # type: ignore[no-any-return]
+        return _nodes[name](x, found)
     return found
 
 

@@ -48,19 +48,19 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     if dims is None or dims == ():
         if len(shift) != 1:
             raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shift)}, dims:0")
-        return _roll(input.reshape(-1), shift=shift, axis=(-1,)).reshape(input.shape)  # type: ignore[no-any-return]
+        return _roll(input.reshape(-1), shift=shift, axis=(-1,)).reshape(input.shape)
     dim = (dims,) if isinstance(dims, int) else tuple(dims)
     if len(dim) != len(shift):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shift)}, dims:{len(dim)}")
     if not input.ndim:
         raise IndexError(f"Dimension specified as {dim[0]} but tensor has no dimensions")
-    return _roll(input, shift=shift, axis=tuple([input._dim(d) - input.ndim for d in dim]))  # type: ignore[no-any-return]
+    return _roll(input, shift=shift, axis=tuple([input._dim(d) - input.ndim for d in dim]))
 
 
 export("roll", roll)
 
 
-# --- windows, any strides --------------------------------------------------------------------------------------------
+# --- windows, any strides ---
 
 
 class Unfold(Primitive):
@@ -87,16 +87,16 @@ _unfold = Unfold()
 def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """The view of all windows of ``size`` along ``dimension``, ``step`` apart; their entries are the last dimension."""
     if not self.ndim:
-        return _unfold(self.reshape(1), axis=-1, size=size, step=step)[0]  # type: ignore[no-any-return]
+        return _unfold(self.reshape(1), axis=-1, size=size, step=step)[0]
     axis = self._dim(dimension)
     if step <= 0:
         raise RuntimeError(f"step is {step} but must be > 0")
     if size > self._shape[axis]:
         raise RuntimeError(f"maximum size for tensor at dimension {axis} is {self._shape[axis]} but size is {size}")
-    return _unfold(self, axis=axis - self.ndim, size=size, step=step)  # type: ignore[no-any-return]
+    return _unfold(self, axis=axis - self.ndim, size=size, step=step)
 
 
-# --- repeated, turned ------------------------------------------------------------------------------------------------
+# --- repeated, turned ---
 
 
 class Repeat(Primitive):
@@ -127,7 +127,7 @@ def repeat(self: Tensor, *sizes: Any) -> Tensor:
     if any(k < 0 for k in n):
         raise RuntimeError(f"Trying to create tensor with negative dimension {min(n)}: {list(n)}")
     x = self.reshape(*(1,) * (len(n) - self.ndim), *self._shape) if len(n) > self.ndim else self
-    return _repeat(x, repeats=n)  # type: ignore[no-any-return]
+    return _repeat(x, repeats=n)
 
 
 def tile(input: Tensor, *dims: Any) -> Tensor:
@@ -307,7 +307,7 @@ def slice_copy(input: Tensor, dim: int = 0, start: int | None = None, end: int |
 export("slice_copy", slice_copy, method=False)
 
 
-# --- in place: the same memory under another shape ---------------------------------------------------------------------
+# --- in place: the same memory under another shape ---
 
 
 def turned(f: Any) -> Any:

@@ -28,7 +28,7 @@ def across(xp: Any, *parts: Any) -> Any:
     return xp.concat(list(parts), axis=-1)
 
 
-# --- the cells -----------------------------------------------------------------------------------------------
+# --- the cells ---
 #
 # ``step`` takes what the input gives to the gates, the states, and the weights and bias of the hidden state; it
 # gives the new states and what ``back`` needs.  ``back`` takes the cotangents of the new states and of what was
@@ -113,7 +113,7 @@ class Gru(Cell):
 CELLS: dict[str, Cell] = {"tanh": Plain(True), "relu": Plain(False), "lstm": Lstm(), "gru": Gru()}
 
 
-# --- the layout ----------------------------------------------------------------------------------------------
+# --- the layout ---
 
 
 class Layout(NamedTuple):
@@ -244,7 +244,7 @@ class Recurrence(Primitive):
 _recurrence = Recurrence()
 
 
-# --- one step of an LSTM -------------------------------------------------------------------------------------
+# --- one step of an LSTM ---
 
 
 class LstmCell(Primitive):

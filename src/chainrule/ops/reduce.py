@@ -144,7 +144,7 @@ class CumSum(Primitive):
     samples = [(((2, 3),), {"axis": -1}), (((2, 3),), {"axis": -2})]
 
 
-# --- what users call ---------------------------------------------------------------------------------------
+# --- what users call ---
 
 _full = {"sum": Sum(), "mean": Mean(), "prod": Prod()}
 
@@ -173,7 +173,7 @@ def _to_dtype(x: Tensor, dtype: Any, widen: bool = False) -> Tensor:
     if dtype is not None:
         return table["Cast"](x, dtype=dtypes.to_numpy(dtype)) if dtypes.to_numpy(dtype) != x._dtype else x
     if widen and x._dtype.kind in "iub":
-        return table["Cast"](x, dtype=dtypes.int64.np)  # type: ignore[no-any-return]
+        return table["Cast"](x, dtype=dtypes.int64.np)
     return x
 
 
@@ -222,7 +222,7 @@ def mean(
             )
         )
     dim = axis if dim is None else dim
-    return (_full if dim is None else _along)["mean"](x, axis=axes(x, dim), keepdims=keepdim)  # type: ignore[no-any-return]
+    return (_full if dim is None else _along)["mean"](x, axis=axes(x, dim), keepdims=keepdim)
 
 
 @takes_out(ANY)
@@ -245,7 +245,7 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | N
     """
     if input._dtype.kind in "iub":
         input = table["Cast"](input, dtype=dtypes.default_float())
-    return _logsumexp(input, axis=axes(input, dim), keepdims=keepdim)  # type: ignore[no-any-return]
+    return _logsumexp(input, axis=axes(input, dim), keepdims=keepdim)
 
 
 @takes_out("all only supports bool tensor for result, got: {out}")

@@ -73,7 +73,7 @@ class Upsample(Primitive):
     linear = ("x",)
 
 
-# --- where the points are, and what counts there -----------------------------------------------------------------------
+# --- where the points are, and what counts there ---
 
 
 @lru_cache(maxsize=256)
@@ -177,7 +177,7 @@ Upsample.samples = [
 _upsample: Primitive = Upsample()
 
 
-# --- as users call it ----------------------------------------------------------------------------------------------------
+# --- as users call it ---
 
 _LABELS = {
     "nearest": "UpsampleNearest{}D", "nearest-exact": "UpsampleNearestExact{}D", "linear": "UpsampleLinear{}D",
@@ -282,7 +282,7 @@ def interpolate(
             taps.append(smoothed(*given, {"bilinear": 2, "bicubic": 4, "lanczos": 6}[mode]))
         else:
             taps.append((cubic if mode == "bicubic" else linear)(*given))
-    return _primitive(mode, rank, antialias)(input, taps=tuple(taps))  # type: ignore[no-any-return]
+    return _primitive(mode, rank, antialias)(input, taps=tuple(taps))
 
 
 def _check_mode(mode: str, rank: int, align: bool, antialias: bool) -> None:

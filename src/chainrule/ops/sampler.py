@@ -269,7 +269,7 @@ def grid_sample(
             f"'{padding_mode}'"
         )
     _check(input, grid, mode)
-    return general(_by_rank[input.ndim], (input, grid), params={"how": (mode, padding_mode, _aligned(align_corners))})  # type: ignore[no-any-return]
+    return general(_by_rank[input.ndim], (input, grid), params={"how": (mode, padding_mode, _aligned(align_corners))})
 
 
 def _aligned(align: bool | None) -> bool:
@@ -289,7 +289,7 @@ def grid_sampler(
     mode = _MODES[interpolation_mode]
     _check(input, grid, mode)
     how = mode, _PADDINGS[padding_mode], align_corners
-    return general(_by_rank[input.ndim], (input, grid), params={"how": how})  # type: ignore[no-any-return]
+    return general(_by_rank[input.ndim], (input, grid), params={"how": how})
 
 
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:

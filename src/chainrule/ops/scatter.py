@@ -125,7 +125,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Ten
     return _shaped(x + _put_add(what, key=key, shape=x._shape, repeats=True), input)
 
 
-# --- combined in other ways ------------------------------------------------------------------------------------------
+# --- combined in other ways ---
 
 
 class ScatterReduce(Primitive):
@@ -241,7 +241,7 @@ def _reduced(prim: Primitive, x: Tensor, src: Tensor, key: Any, reduce: str, inc
             return total  # type: ignore[no-any-return]
         counts = (many + include_self).masked_fill(~hit, 1)
         return total / counts if x._dtype.kind in "fc" else total // counts  # type: ignore[no-any-return]
-    return prim(x, src, key=key, reduce=reduce)  # type: ignore[no-any-return]
+    return prim(x, src, key=key, reduce=reduce)
 
 
 def _counted(shape: tuple[int, ...], key: Any) -> Tensor:
@@ -281,7 +281,7 @@ def scatter_reduce(
     return _shaped(_reduced(_combine, x, what, key, reduce, include_self), input)
 
 
-# --- whole slices ----------------------------------------------------------------------------------------------------
+# --- whole slices ---
 
 
 def _rows(
@@ -428,7 +428,7 @@ def take(input: Tensor, index: Tensor, *, out: Tensor | None = None) -> Tensor:
     where = within(positions("take", index), input.numel(), 0, *_TAKEN)
     if isinstance(where, Tensor):
         return input.reshape(-1)[where]
-    return _take(input.reshape(-1), key=(where, ...))  # type: ignore[no-any-return]
+    return _take(input.reshape(-1), key=(where, ...))
 
 
 @takes_out(EXACT)
@@ -455,7 +455,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, ou
     return x.gather(at, public["where"](indices < 0, indices + input._shape[at], indices))
 
 
-# --- masks -----------------------------------------------------------------------------------------------------------
+# --- masks ---
 
 
 def _mask(name: str, mask: Tensor) -> Any:
@@ -483,7 +483,7 @@ def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = None) -> 
     check_broadcast((input, mask))
     shape = np.broadcast_shapes(input._shape, where.shape)
     x = input if input._shape == shape else input.expand(*shape)
-    return _masked_select(x.reshape(-1), key=(np.flatnonzero(np.broadcast_to(where, shape)), ...))  # type: ignore[no-any-return]
+    return _masked_select(x.reshape(-1), key=(np.flatnonzero(np.broadcast_to(where, shape)), ...))
 
 
 @whole("MaskedScatterBackward0")

@@ -74,7 +74,7 @@ def _completed(found: Tensor, reduce: str, counts: Any, initial: float | None) -
     if reduce == "mean":
         none = EMPTY["mean"] if initial is None else initial
         mean = found / wrap(np.maximum(counts, 1).astype(found._dtype))
-        return public["where"](wrap(counts > 0), mean, wrap(np.asarray(none, found._dtype)))  # type: ignore[no-any-return]
+        return public["where"](wrap(counts > 0), mean, wrap(np.asarray(none, found._dtype)))
     return found
 
 

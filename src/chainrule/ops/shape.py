@@ -117,7 +117,7 @@ class Stack(Primitive):
         return [g[(..., i, *after)] if w else None for i, w in enumerate(wanted)]
 
 
-# --- what users call ---------------------------------------------------------------------------------------
+# --- what users call ---
 
 _view, _unsqueeze = Reshape("ViewBackward0"), Reshape("UnsqueezeBackward0")
 _alias, _copied = Reshape("ReshapeAliasBackward0"), Reshape("UnsafeViewBackward0")
@@ -162,7 +162,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 def _reshaped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The node is PyTorch's: of a view, of a view with other strides, or of a copy."""
     if x._rank != 2 or type(x._a) is not np.ndarray or x.is_contiguous():
-        return _view(x, shape=shape)  # type: ignore[no-any-return]
+        return _view(x, shape=shape)
     raw = np.reshape(x._a, shape)
     prim = _alias if np.may_share_memory(raw, x._a) else _copied
     return prim(x, shape=shape) if x._first else record_one(prim, x, x._a, {"shape": shape}, raw)
@@ -216,7 +216,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     if not -n <= dim < n:
         raise IndexError(errors.dim_range(dim, n))
     dim %= n
-    return _unsqueeze(input, shape=(*shape[:dim], 1, *shape[dim:]))  # type: ignore[no-any-return]
+    return _unsqueeze(input, shape=(*shape[:dim], 1, *shape[dim:]))
 
 
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
@@ -226,10 +226,10 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """
     shape = tuple(input._shape)
     if dim is None:
-        return _squeeze(input, shape=tuple([n for n in shape if n != 1]))  # type: ignore[no-any-return]
+        return _squeeze(input, shape=tuple([n for n in shape if n != 1]))
     dims = {input._dim(d) for d in ((dim,) if isinstance(dim, int) else dim)}
     by = _squeeze_dim if isinstance(dim, int) else _squeeze_dims
-    return by(input, shape=tuple([n for i, n in enumerate(shape) if n != 1 or i not in dims]))  # type: ignore[no-any-return]
+    return by(input, shape=tuple([n for i, n in enumerate(shape) if n != 1 or i not in dims]))
 
 
 def permute(input: Tensor, *dims: Any) -> Tensor:
@@ -247,7 +247,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     found = tuple(input._dim(d) - n for d in order)
     if len(set(found)) != n:
         raise RuntimeError("permute(): duplicate dims are not allowed.")
-    return _permute(input, axes=found)  # type: ignore[no-any-return]
+    return _permute(input, axes=found)
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
@@ -264,7 +264,7 @@ def _swap(prim: Primitive, x: Tensor, dim0: int, dim1: int) -> Tensor:
     order = list(range(-n, 0))
     if n:
         order[a], order[b] = order[b], order[a]
-    return prim(x, axes=tuple(order))  # type: ignore[no-any-return]
+    return prim(x, axes=tuple(order))
 
 
 def t(input: Tensor) -> Tensor:
@@ -275,7 +275,7 @@ def t(input: Tensor) -> Tensor:
     n = len(input._shape)
     if n > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {n}D")
-    return _t(input, axes=(-1, -2)) if n == 2 else _t(input, axes=tuple(range(-n, 0)))  # type: ignore[no-any-return]
+    return _t(input, axes=(-1, -2)) if n == 2 else _t(input, axes=tuple(range(-n, 0)))
 
 
 def expand(self: Tensor, *sizes: Any) -> Tensor:
@@ -299,7 +299,7 @@ def expand(self: Tensor, *sizes: Any) -> Tensor:
                 f"dimension {i}.  Target sizes: {list(want)}.  Tensor sizes: {list(have)}"
             )
     shape = tuple(have[i - lead] if n == -1 else n for i, n in enumerate(want))
-    return _expand(self, shape=shape)  # type: ignore[no-any-return]
+    return _expand(self, shape=shape)
 
 
 def broadcast_to(input: Tensor, size: Any) -> Tensor:
@@ -330,7 +330,7 @@ def flip(input: Tensor, *args: Any, dims: Any = None) -> Tensor:
     Source: ``torch.flip``.
     """
     dims = args if dims is None else (dims,)
-    return _flip(input, axis=tuple(input._dim(d) - input.ndim for d in ints("flip", "dims", dims)))  # type: ignore[no-any-return]
+    return _flip(input, axis=tuple(input._dim(d) - input.ndim for d in ints("flip", "dims", dims)))
 
 
 @takes_out(JOINED, error=TypeError)
@@ -419,7 +419,7 @@ def _reversed(self: Tensor) -> Tensor:
             "`x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.",
             UserWarning, stacklevel=2,
         )  # fmt: skip
-    return _permute(self, axes=tuple(range(-1, -n - 1, -1)))  # type: ignore[no-any-return]
+    return _permute(self, axes=tuple(range(-1, -n - 1, -1)))
 
 
 attach(T=property(_reversed))

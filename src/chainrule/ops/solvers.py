@@ -38,7 +38,7 @@ class Algorithm(Primitive):
         return bind(self, tuple(align(arrays, batched)) if len(arrays) > 1 else arrays, params)
 
 
-# --- triangles -------------------------------------------------------------------------------------------------------
+# --- triangles ---
 
 
 def lower(xp: Any, m: Any, k: int = 0) -> Any:
@@ -62,7 +62,7 @@ def diagonal_matrix(xp: Any, m: Any) -> Any:
     return m * eye_like(xp, m)
 
 
-# --- solving ---------------------------------------------------------------------------------------------------------
+# --- solving ---
 
 
 class Solve(Algorithm):
@@ -186,7 +186,7 @@ def inv(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     Source: ``torch.linalg.inv``.
     """
     try:
-        return _inverse(square("linalg.inv", A))  # type: ignore[no-any-return]
+        return _inverse(square("linalg.inv", A))
     except np.linalg.LinAlgError as e:
         what = (
             "The diagonal element is zero, the inversion could not be completed because the input matrix is singular."

@@ -48,7 +48,7 @@ def array(xp: Any, a: Any, like: Any) -> Any:
     return a if hasattr(a, "shape") else xp.asarray(a, dtype=like.dtype)
 
 
-# --- gamma ---------------------------------------------------------------------------------------------------
+# --- gamma ---
 
 
 class Lgamma(Special):
@@ -99,7 +99,7 @@ def polygamma(n: int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """
     if n < 0:
         raise RuntimeError("polygamma(n, x) does not support negative n.")
-    return general(_digamma if n == 0 else _polygamma, (input,), out, {} if n == 0 else {"n": n})  # type: ignore[no-any-return]
+    return general(_digamma if n == 0 else _polygamma, (input,), out, {} if n == 0 else {"n": n})
 
 
 class Igamma(Special):
@@ -147,7 +147,7 @@ def mvlgamma(input: Tensor, p: int, *, out: Tensor | None = None) -> Tensor:
     """
     if p < 1:
         raise RuntimeError("p has to be greater than or equal to 1")
-    return general(_mvlgamma, (input,), None, {"p": p})  # type: ignore[no-any-return]
+    return general(_mvlgamma, (input,), None, {"p": p})
 
 
 class SpecialZeta(Special):
@@ -165,7 +165,7 @@ class SpecialZeta(Special):
 _zeta: Primitive = SpecialZeta()
 
 
-# --- the error function, the normal distribution ------------------------------------------------------------------
+# --- the error function, the normal distribution ---
 
 
 class Erfc(Special):
@@ -220,7 +220,7 @@ erfc, erfinv = unary(Erfc), unary(Erfinv)
 _erfcx: Primitive = SpecialErfcx()
 
 
-# --- entropies and logarithms ------------------------------------------------------------------------------------
+# --- entropies and logarithms ---
 
 
 class SpecialEntr(Special):
@@ -289,7 +289,7 @@ def logit(input: Tensor, eps: float | None = None, *, out: Tensor | None = None)
 
     Source: ``torch.logit``.
     """
-    return general(_logit, (input,), out, {"eps": eps})  # type: ignore[no-any-return]
+    return general(_logit, (input,), out, {"eps": eps})
 
 
 class Sinc(Elementwise):

@@ -47,7 +47,7 @@ def gaps(xp: Any, values: Any) -> Any:
     return values - column + np.eye(n, dtype=dtype_of(values))
 
 
-# --- eigenvalues -----------------------------------------------------------------------------------------------------
+# --- eigenvalues ---
 
 
 class Eigh(Algorithm):
@@ -170,7 +170,7 @@ def eigvals(A: Tensor, *, out: Any = None) -> Tensor:
     return eig(A).eigenvalues  # type: ignore[no-any-return]
 
 
-# --- singular values -------------------------------------------------------------------------------------------------
+# --- singular values ---
 
 
 class Svd(Algorithm):

@@ -152,7 +152,7 @@ def _spread_of(
             f"{prim.name.lower()}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction "
             "factor (input numel divided by output numel).", UserWarning, stacklevel=3,
         )  # fmt: skip
-    return prim(x, axis=axis, keepdims=keepdim, correction=correction)  # type: ignore[no-any-return]
+    return prim(x, axis=axis, keepdims=keepdim, correction=correction)
 
 
 @takes_out(CASTS)

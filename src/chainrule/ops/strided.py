@@ -125,7 +125,7 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
             [1, 2],
             [2, 3]])
     """
-    return _strided(input, **_described("as_strided", input, size, stride, storage_offset))  # type: ignore[no-any-return]
+    return _strided(input, **_described("as_strided", input, size, stride, storage_offset))
 
 
 def _described(name: str, x: Tensor, size: Any, stride: Any, offset: int | None) -> dict[str, Any]:
@@ -181,10 +181,10 @@ def as_strided_scatter(
     if src._dtype != input._dtype:
         src = src.to(input.dtype)
     memory = _write(memory, src.reshape(-1), key=(at,))
-    return _back(memory, key=(into.reshape(input._shape) if input.ndim else 0, ...))  # type: ignore[no-any-return]
+    return _back(memory, key=(into.reshape(input._shape) if input.ndim else 0, ...))
 
 
-# --- new tensors -----------------------------------------------------------------------------------------------------
+# --- new tensors ---
 
 
 @allocating("empty_strided")
@@ -254,7 +254,7 @@ def new_empty_strided(
     return empty_strided(size, stride, dtype=self.dtype if dtype is None else dtype, requires_grad=requires_grad)
 
 
-# --- the same tensor under another shape -----------------------------------------------------------------------------
+# --- the same tensor under another shape ---
 
 
 @allocating("resize_")

@@ -58,14 +58,14 @@ def nan_to_num(
         return input.clone()
     if d.kind == "c":
         parts = [nan_to_num(p, nan, posinf, neginf) for p in (input.real, input.imag)]
-        return public["complex"](*parts)  # type: ignore[no-any-return]
+        return public["complex"](*parts)
     limit = float(np.finfo(d).max)
     params = {
         "nan": nan or 0.0,
         "posinf": limit if posinf is None else posinf,
         "neginf": -limit if neginf is None else neginf,
     }
-    return general(_nan_to_num, (input,), params=params)  # type: ignore[no-any-return]
+    return general(_nan_to_num, (input,), params=params)
 
 
 class Heaviside(Elementwise):
@@ -132,7 +132,7 @@ isfinite, isinf = unary(IsFinite, "isfinite", in_place=False), unary(IsInf, "isi
 isposinf, isneginf = unary(IsPosInf, "isposinf", in_place=False), unary(IsNegInf, "isneginf", in_place=False)
 
 
-# --- logic, integers ---------------------------------------------------------------------------------------------
+# --- logic, integers ---
 
 
 class LogicalNot(Elementwise):

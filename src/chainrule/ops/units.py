@@ -226,7 +226,7 @@ Elu(), Prelu(), GeluTanh()
 
 def _of(prim: Primitive, x: Tensor, inplace: bool, **params: Any) -> Tensor:
     def f(x: Tensor) -> Tensor:
-        return general(prim, (x,), None, params)  # type: ignore[no-any-return]
+        return general(prim, (x,), None, params)
 
     return compute_into(x, f, (), {}) if inplace else f(x)
 
@@ -275,7 +275,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         if n == 1
         else weight
     )
-    return general(_prelu, (input, w))  # type: ignore[no-any-return]
+    return general(_prelu, (input, w))
 
 
 def rrelu(
@@ -295,7 +295,7 @@ def rrelu(
 
     @whole("RreluWithNoiseBackward0")
     def f(x: Tensor) -> Tensor:
-        return public["where"](x <= 0, x * slopes, x)  # type: ignore[no-any-return]
+        return public["where"](x <= 0, x * slopes, x)
 
     return compute_into(input, f, (), {}) if inplace else f(input)
 
@@ -395,7 +395,7 @@ def tanhshrink(input: Tensor) -> Tensor:
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """``softmax(-x)``.  Source: ``torch.nn.functional.softmin``."""
-    return public["softmax"](-input, dim, dtype)  # type: ignore[no-any-return]
+    return public["softmax"](-input, dim, dtype)
 
 
 @takes_out(CASTS)

@@ -82,7 +82,7 @@ def _unpooled(
                 "\nIndices are what max_pool gave for a tensor of the output's size."
             )
         )
-    return _unpool[rank](x, indices, size=size)  # type: ignore[no-any-return]
+    return _unpool[rank](x, indices, size=size)
 
 
 def max_unpool1d(

@@ -55,7 +55,7 @@ def weight_norm(v: Tensor, g: Tensor, dim: int) -> Tensor:
     """``v`` with the lengths ``g``, which are as :func:`norm_except_dim` gives them."""
     if v.is_complex() or dim not in (0, v.ndim - 1):
         return v * (g / norm_except_dim(v, 2, dim))
-    return _weight_norm(v, g, axis=tuple(d - v.ndim for d in range(v.ndim) if d != dim))  # type: ignore[no-any-return]
+    return _weight_norm(v, g, axis=tuple(d - v.ndim for d in range(v.ndim) if d != dim))
 
 
 export("norm_except_dim", norm_except_dim, method=False)

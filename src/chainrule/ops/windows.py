@@ -47,7 +47,7 @@ def bessel(beta: float) -> Callable[[Any], Any]:
     return lambda x: np.i0(beta * np.sqrt(np.maximum(1 - (2 * x - 1) ** 2, 0))) / np.i0(beta)
 
 
-# --- torch.signal.windows --------------------------------------------------------------------------------------------
+# --- torch.signal.windows ---
 
 
 def bartlett(
@@ -222,7 +222,7 @@ def kaiser(
     return _made("kaiser", M, M - sym, bessel(beta), dtype, layout, requires_grad)
 
 
-# --- under their older names -----------------------------------------------------------------------------------------
+# --- under their older names ---
 
 
 def _window(

@@ -31,7 +31,7 @@ def run(calls: Sequence[tuple[Any, ...]], _exhaust: Any = deque(maxlen=0).extend
     _exhaust(starmap(call, calls))
 
 
-# --- writing down --------------------------------------------------------------------------------------------
+# --- writing down ---
 
 
 class Note:
@@ -113,7 +113,7 @@ def written(formula: Formula, k: int, n: int) -> tuple[Plan, list[float]]:
     return plan(n, tuple(lines), tuple([r.n for r in results])), numbers[k:]
 
 
-# --- planning ------------------------------------------------------------------------------------------------
+# --- planning ---
 
 
 class Step(NamedTuple):
@@ -171,7 +171,7 @@ def plan(n: int, lines: tuple[tuple[Any, ...], ...], results: tuple[int, ...]) -
     return Plan(tuple(steps), tuple(extra))
 
 
-# --- carrying out --------------------------------------------------------------------------------------------
+# --- carrying out ---
 
 
 class Numbers:

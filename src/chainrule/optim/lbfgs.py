@@ -184,7 +184,7 @@ class History:
         }
 
 
-# --- parameters as one vector ------------------------------------------------------------------------------------
+# --- parameters as one vector ---
 
 
 def _array(value: Any) -> Any:

@@ -177,7 +177,7 @@ class Optimizer(Steps):
             text += f"\nParameter Group {i}\n" + "".join(options)
         return text + ")"
 
-    # --- groups ---------------------------------------------------------------------------------------
+    # --- groups ---
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Optimise further tensors, with options of their own: ``{"params": [...], "lr": 0.1}``."""
@@ -241,7 +241,7 @@ class Optimizer(Steps):
                 else:
                     clear_grad(p, False)
 
-    # --- the step -------------------------------------------------------------------------------------
+    # --- the step ---
 
     @_with_hooks
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -272,7 +272,7 @@ class Optimizer(Steps):
             break
         return loss
 
-    # --- saving and loading ---------------------------------------------------------------------------
+    # --- saving and loading ---
 
     def state_dict(self) -> dict[str, Any]:
         """The state and the options, with numbers in place of the parameters: {"state": ..., "param_groups": ...}."""
@@ -328,7 +328,7 @@ class Optimizer(Steps):
         for after in list(self._optimizer_load_state_dict_post_hooks.values()):
             after(self)
 
-    # --- hooks ----------------------------------------------------------------------------------------
+    # --- hooks ---
 
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(optimizer, args, kwargs)`` before each step; it may return other (args, kwargs).

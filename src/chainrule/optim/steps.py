@@ -124,7 +124,7 @@ class Steps:
         """
         raise NotImplementedError
 
-    # --- in place -------------------------------------------------------------------------------------
+    # --- in place ---
 
     def _plan(self, group: dict[str, Any], i: int, moved: list[Tensor], calls: list[Any]) -> None:
         """For the parameters of the i-th group that have a gradient: note which tensors change, and the calls that do it.
@@ -191,7 +191,7 @@ class Steps:
                 self._recipes[i] = found  # a tensor may hold another number next time
         return found
 
-    # --- otherwise ------------------------------------------------------------------------------------
+    # --- otherwise ---
 
     def _plan_alone(self, p: Tensor, g: Any, group: dict[str, Any], moved: list[Tensor], calls: list[Any]) -> None:
         """The same for a parameter whose array cannot be written to, or a formula that is not elementwise."""
@@ -241,7 +241,7 @@ class Steps:
         )
         return state, olds, found, calls
 
-    # --- what all have in common ------------------------------------------------------------------------
+    # --- what all have in common ---
 
     def _prepared(self, group: dict[str, Any], xp: Any) -> Rule:
         """The rule of a group with what all optimisers do first: the sign for climbing, and weight decay."""

@@ -44,7 +44,7 @@ _INT64 = 2**63
 class Discrete(Continuous):
     """Draws of integers, of yes and no, of indices."""
 
-    # ---------------------------------------------------------------- integers
+    # --- integers ---
 
     def randint(self, low: int, high: int | None, shape: Shape, dtype: npt.DTypeLike = np.int64) -> Array:
         """Integers from ``[low, high)`` in any real dtype: ``torch.randint`` and ``Tensor.random_``.
@@ -107,7 +107,7 @@ class Discrete(Continuous):
         with self._lock:
             return self._sliced(n, to, draw).reshape(dims)
 
-    # ---------------------------------------------------------------- yes and no
+    # --- yes and no ---
 
     def bernoulli(self, p: float | Array, shape: Shape | None = None, dtype: npt.DTypeLike | None = None) -> Array:
         """Ones with probability ``p``, else zeros.
@@ -147,7 +147,7 @@ class Discrete(Continuous):
                 n, to, lambda k: settled(np.log, _log, self._unit64(k), lambda y: _whole(np.ceil(y / step), to))
             ).reshape(dims)
 
-    # ---------------------------------------------------------------- indices
+    # --- indices ---
 
     def randperm(self, n: int, dtype: npt.DTypeLike = np.int64) -> Array:
         """The numbers ``0 .. n - 1`` in random order, shape ``[n]``: ``torch.randperm``."""
@@ -188,7 +188,7 @@ class Discrete(Continuous):
             picked = [np.searchsorted(row, self._unit64(n)) for row in rows]
         return np.array(picked, np.int64).reshape(*weights.shape[:-1], n)
 
-    # ---------------------------------------------------------------- counts
+    # --- counts ---
 
     def poisson(self, rates: Array) -> Array:
         """How many events there are at these rates, in their dtype: ``torch.poisson``.

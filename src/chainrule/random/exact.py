@@ -86,7 +86,7 @@ def _odd_sum(a: F64, b: Any) -> F64:
     return total
 
 
-# -------------------------------------------------------------------- Box-Muller
+# --- Box-Muller ---
 
 
 def box_muller64(u: F64) -> F64:

@@ -54,7 +54,7 @@ class Words:
         raw: Callable[[int], npt.NDArray[np.uint64]] = self._engine._bit_generator.random_raw
         return raw
 
-    # ---------------------------------------------------------------- seed and state
+    # --- seed and state ---
 
     def _restart(self, seed: int) -> None:
         with self._lock:
@@ -102,7 +102,7 @@ class Words:
             key = state["key"].astype(np.uint32)
             self._engine.set_state(("MT19937", key, _WORDS if fresh else after, 0, 0.0))
 
-    # ---------------------------------------------------------------- raw draws, lock held
+    # --- raw draws, lock held ---
 
     def _words(self, n: int) -> npt.NDArray[np.uint32]:
         self._fresh = self._fresh and n == 0

@@ -42,7 +42,7 @@ def _need(true: bool, why: str) -> None:
         raise NotSoError(why)
 
 
-# --- what the names make: the budget first, then the file's arguments -------------------------------------
+# --- what the names make: the budget first, then the file's arguments ---
 
 
 def _ordered_dict(budget: Budget, *args: Any) -> OrderedDict[Any, Any]:
@@ -175,7 +175,7 @@ TABLE: dict[str, Any] = {
 _BLOCKED = ("sys", "os", "posix", "nt")
 
 
-# --- what users add -------------------------------------------------------------------------------------
+# --- what users add ---
 
 _added: dict[str, Any] = {}
 

@@ -42,7 +42,7 @@ class Pickler:
         self.write(b".")
         return self.out.getvalue()
 
-    # --- the memo ---------------------------------------------------------------------------------------
+    # --- the memo ---
 
     def known(self, key: Any) -> bool:
         """Write a reference to what was noted under ``key``, if something was."""
@@ -58,7 +58,7 @@ class Pickler:
         self.memo[key] = (index, value)
         self.write(b"q" + bytes([index]) if index < 256 else b"r" + struct.pack("<I", index))
 
-    # --- values -----------------------------------------------------------------------------------------
+    # --- values ---
 
     def save(self, value: Any) -> None:
         kind = type(value)
@@ -146,7 +146,7 @@ class Pickler:
         if args:
             self.write(b"t")
 
-    # --- what PyTorch has names of its own for ------------------------------------------------------------
+    # --- what PyTorch has names of its own for ---
 
     def ordered_dict(self, value: OrderedDict[Any, Any]) -> None:
         self.call("collections", "OrderedDict")
@@ -198,7 +198,7 @@ class Pickler:
         args: Any = (_Written(storage), offset, tuple(a.shape), tuple(strides), requires_grad, OrderedDict())
         return ("_rebuild_tensor_v2", *args) if kind else ("_rebuild_tensor_v3", *args, value.dtype)
 
-    # --- everything else --------------------------------------------------------------------------------
+    # --- everything else ---
 
     def global_(self, value: Any) -> None:
         """A class or a function, by its name."""

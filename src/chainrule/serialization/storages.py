@@ -142,7 +142,7 @@ def widened(name: str) -> None:
     )  # fmt: skip
 
 
-# --- the other way --------------------------------------------------------------------------------------
+# --- the other way ---
 
 
 class Places:

@@ -54,7 +54,7 @@ class Unpickler:
         self.memo, self.stack, self.marks = {}, [], []
         return self.load()
 
-    # --- reading ----------------------------------------------------------------------------------------
+    # --- reading ---
 
     def take(self, n: int) -> memoryview:
         part = self.data[self.at : self.at + n]
@@ -81,7 +81,7 @@ class Unpickler:
         self.budget.charge(n)
         self.stack.append(bytes(self.take(n)))
 
-    # --- containers -------------------------------------------------------------------------------------
+    # --- containers ---
 
     def mark(self) -> None:
         self.budget.charge(_CONTAINER)
@@ -134,7 +134,7 @@ class Unpickler:
             check_key(item, self.budget)
             target.add(item)
 
-    # --- the memo ---------------------------------------------------------------------------------------
+    # --- the memo ---
 
     def put(self, index: int) -> None:
         if index not in self.memo:
@@ -146,7 +146,7 @@ class Unpickler:
             raise NotSoError(f"the pickle recalls {index}, which it has not noted")
         self.stack.append(self.memo[index])
 
-    # --- names, and what they make ----------------------------------------------------------------------
+    # --- names, and what they make ---
 
     def push_global(self, module: Any, name: Any) -> None:
         if type(module) is not str or type(name) is not str:

@@ -184,7 +184,7 @@ def checkpoint_sequential(
     return run(each[len(starts) * size :])(input)
 
 
-# --- the reentrant kind ---------------------------------------------------------------------------------
+# --- the reentrant kind ---
 
 
 def check_backward_validity(inputs: Iterable[Any]) -> None:
@@ -247,7 +247,7 @@ def _same_numbers(state: Any) -> Iterator[None]:
         yield
 
 
-# --- the other kind -------------------------------------------------------------------------------------
+# --- the other kind ---
 
 
 class _Stop(BaseException):

@@ -91,7 +91,7 @@ def _explained(e: Explanation) -> dict[str, Any]:
     return told
 
 
-# --- the plot -------------------------------------------------------------------------------------------
+# --- the plot ---
 
 
 def _plot(formula: str, target: Target, by: str | None, ends: Any) -> dict[str, Any] | None:

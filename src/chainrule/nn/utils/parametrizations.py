@@ -34,7 +34,7 @@ def _tensor_of(module: Module, name: str) -> Tensor:
     return found
 
 
-# --- orthogonal ------------------------------------------------------------------------------------------------
+# --- orthogonal ---
 
 
 def _cayley(a: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ def _nearly_orthogonal(q: Tensor) -> bool:
 def _orthonormal(a: Tensor) -> Tensor:
     """The Q of ``a`` = Q R with positive numbers on R's diagonal; no fewer rows than columns."""
     x, tau = public["geqrf"](a)
-    return linalg.householder_product(x, tau) * x.diagonal(dim1=-2, dim2=-1).sgn().unsqueeze(-2)  # type: ignore[no-any-return]
+    return linalg.householder_product(x, tau) * x.diagonal(dim1=-2, dim2=-1).sgn().unsqueeze(-2)
 
 
 class _Orthogonal(Module):
@@ -123,7 +123,7 @@ class _Orthogonal(Module):
         signs = a.diagonal(dim1=-2, dim2=-1)
         signs.sign_()
         signs[tau == 0.0] *= -1  # a reflection that LAPACK left out
-        return a.mT if wide else a  # type: ignore[no-any-return]
+        return a.mT if wide else a
 
 
 def orthogonal(
@@ -163,7 +163,7 @@ def orthogonal(
     return register_parametrization(module, name, made, unsafe=True)
 
 
-# --- of given length -------------------------------------------------------------------------------------------
+# --- of given length ---
 
 
 class _WeightNorm(Module):
@@ -203,7 +203,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
     return module
 
 
-# --- of spectral norm 1 ----------------------------------------------------------------------------------------
+# --- of spectral norm 1 ---
 
 
 class _SpectralNorm(Module):
@@ -243,7 +243,7 @@ class _SpectralNorm(Module):
         if self.training:
             self._iterate(matrix, self.n_power_iterations)
         u, v = self._u.clone(), self._v.clone()  # the next call writes into the buffers
-        return weight / public["vdot"](u, public["mv"](matrix, v))  # type: ignore[no-any-return]
+        return weight / public["vdot"](u, public["mv"](matrix, v))
 
     def right_inverse(self, value: Tensor) -> Tensor:
         return value

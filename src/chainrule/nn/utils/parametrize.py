@@ -180,7 +180,7 @@ def keep(module: Module, name: str, tensor: Tensor) -> None:
         module.register_buffer(name, tensor)
 
 
-# --- the class of a parametrized module ------------------------------------------------------------------------
+# --- the class of a parametrized module ---
 
 
 def _refuse_pickling(self: Module) -> Any:

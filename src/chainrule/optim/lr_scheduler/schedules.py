@@ -230,7 +230,7 @@ class PolynomialLR(Factors):
         return float((1.0 - min(self.total_iters, self.last_epoch) / self.total_iters) ** self.power)
 
 
-# --- functions of the user's -------------------------------------------------------------------------------------
+# --- functions of the user's ---
 
 
 class Functions(LRScheduler):
