@@ -146,6 +146,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
         "true_divide_",
     ),
     "units": ("celu cosine_similarity hardshrink pairwise_distance prelu rrelu selu threshold", "hardshrink prelu"),
+    "unpooling": ("", ""),
     "weight_norm": ("norm_except_dim", ""),
     "windows": ("bartlett_window blackman_window hamming_window hann_window kaiser_window", ""),
 }
