@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
 from typing import Any
 
@@ -82,3 +83,22 @@ def same(found: Any, wanted: Any) -> None:
         np.testing.assert_allclose(found[0], wanted[0], rtol=tolerance, atol=tolerance)
     else:
         assert found == wanted
+
+
+def call(text: str, *args: Any) -> int:
+    """What the kernel that ``text`` defines gives: called with arrays, numbers, and the first and last block."""
+    from chainrule.compiler.lower import parameters
+    from chainrule.compiler.native import native
+
+    blocks, words, held = {"first": 0, "last": 1}, [], []
+    for (name, dtype, array), a in zip(parameters(text), args, strict=True):
+        if name in blocks:
+            blocks[name] = a
+        elif dtype == "int":
+            words.append(a)
+        else:
+            held.append(a if array else np.array(a, dtype))
+            assert held[-1].dtype == dtype
+            words.append(held[-1].ctypes.data)
+    run = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(native(text).address)
+    return run(np.array(words, np.int64).ctypes.data, *blocks.values())

@@ -320,7 +320,7 @@ factor = 2.0
 def test_source_and_explanation(native: Any) -> None:
     f = native(lambda x: wave(x) * factor)
     f(torch.ones(5000, requires_grad=True)).sum().backward()
-    assert "def loop0(first: int64, last" in f.source
+    assert "def loop0(first: int, last" in f.source
     assert "def backward(" in f.source
     text = f.explain()
     for part in (

@@ -147,7 +147,7 @@ def test_parameters_are_updated_where_they_are(name: str, own_generator: Any) ->
     wanted, _ = run(lambda f: f)
     found, step = run(lambda f: torch.compile(f, fullgraph=True))
     for a, b in zip(found, wanted, strict=True):
-        assert torch.allclose(torch.as_tensor(a), torch.as_tensor(b), rtol=2e-5, atol=1e-6)
+        assert torch.allclose(torch.as_tensor(a), torch.as_tensor(b), rtol=2e-5, atol=4e-6)
     (runner,) = programs(step)
     large = [k for k, v in enumerate(runner.program.outputs) if k in runner.written and v.size == 2000]
     assert len(large) >= 2, "the weights at least are written by the loop that computes them"

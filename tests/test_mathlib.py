@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from chainrule.compiler import mathlib
-from chainrule.compiler.native import native, optimised
+from chainrule.compiler.native import optimised
+from compiling import call
 
 pytest.importorskip("llvmlite")
 
@@ -71,13 +72,13 @@ def loop(name: str, dtype: str, wide: bool = False) -> str:
 def kernel(dtype: str, inputs: list[str], body: list[str], out: str = "") -> str:
     """The source of a loop over arrays."""
     parameters = "".join(f"{name}: {dtype}[:], " for name in inputs)
-    lines = [f"def kernel({parameters}out: {out or dtype}[:], n: int64):", "    for i in range(n):"]
+    lines = [f"def kernel({parameters}out: {out or dtype}[:], n: int):", "    for i in range(n):"]
     return "\n".join(lines + ["        " + line for line in body])
 
 
 def compute(name: str, *args: Array, wide: bool = False) -> Array:
     out = np.empty_like(args[0])
-    native(loop(name, str(args[0].dtype), wide))(*args, out, out.size)
+    call(loop(name, str(args[0].dtype), wide), *args, out, out.size)
     return out
 
 
@@ -180,7 +181,7 @@ def test_far_arguments_raise_the_flag_and_have_a_wide_form(dtype: str) -> None:
     body = ["far = False", *mathlib.emit_far("sin", dtype, ["xs[i]"], "far"), "out[i] = far"]
     x = np.array([0, limit, -limit, np.inf, -np.inf, np.nan, beyond, -beyond, 1e30], dtype)
     far = np.empty(x.size, bool)
-    native(kernel(dtype, ["xs"], body, "bool"))(x, far, x.size)
+    call(kernel(dtype, ["xs"], body, "bool"), x, far, x.size)
     assert far.tolist() == [False] * 6 + [True] * 3
     got = compute("sin", x[6:], wide=True)
     np.testing.assert_allclose(got, np.sin(x[6:].astype(np.longdouble)).astype(dtype), rtol=1e-6)

@@ -55,7 +55,7 @@ def kernel(
     parameters: list[str], dtype: str, start: list[str], block: str, body: list[str], result: str = "False"
 ) -> str:
     """A kernel that does something for each block."""
-    head = ["first: int64", "last: int64", *[f"{name}_: {dtype}[:]" for name in parameters]]
+    head = ["first: int", "last: int", *[f"{name}_: {dtype}[:]" for name in parameters]]
     return "\n".join([f"def loop({', '.join(head)}):", *indent(
         ["one = min(1, last - first)", *start, f"for {block} in range(first, last):", *indent(body), f"return {result}"]
     )])  # fmt: skip

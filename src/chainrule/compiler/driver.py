@@ -1,14 +1,14 @@
 """Driver: the function that carries out a plan, written out step by step.
 
-It says which kernel is called with which arrays, which primitives NumPy computes, where memory comes from.
-Results that leave the function come from a pool; results in between live in a workspace, taken for the
-length of a call, where those with separate lives share memory.
+What is a kernel becomes an instruction of a table, and as many of these as follow one another are one call of the walker.  The rest
+is done by NumPy, on arrays that show the same memory.  Results that leave the function come from a pool; results in between live
+in a room, taken for the length of a call.
 """
 
 from __future__ import annotations
 
+import ctypes
 import functools
-import heapq
 import math
 import re
 from typing import Any
@@ -16,29 +16,25 @@ from typing import Any
 import numpy as np
 
 from ..arrays import numpy_
-from ..primitive import Elementwise
+from ..primitive import Elementwise, compute
 from ..quiet import quietly, reset_errors
-from . import threads
-from .calling import READY
-from .emit import Source, line_source, loop_source, may_overwrite
-from .indexed import indexed_source
-from .lower import FAST
+from . import threads, walker
+from .emit import may_overwrite
+from .instructions import WRITERS, Instructions
 from .memory import Pool
-from .native import lazily, native
+from .native import native
 from .plan import Call, Line, Loop, Step
 from .program import Equation, Names, Program, Var, signature
-from .windows import direct_source
+from .table import Instruction, Place, Room, Table
 
-_FRESH = frozenset(
-    "Matmul Mv Dot Cat Stack Sum Prod Amax Amin PutAdd Put PutAlong Gather CumSum ArgMax ArgMin All Any_".split()  # noqa: SIM905
-)
-_FOLD = {"Sum": "np.add.reduce", "Amax": "np.maximum.reduce", "Amin": "np.minimum.reduce"}
 _OPERATORS = re.compile(r"[{}xy +*/<>=!&|^-]+")  # templates that NumPy's operators answer
+_LONG = 20_000.0  # nanoseconds of work during which other threads may run
+_LARGE = 1024  # bytes of a product that is given its memory
 
 
 def _fresh(eq: Equation) -> bool:
     """Whether a call's result never shares memory with an argument."""
-    return eq.name in _FRESH or (isinstance(eq.prim, Elementwise) and bool(eq.prim.scalar))
+    return (eq.name in WRITERS and eq.name != "Reshape") or (isinstance(eq.prim, Elementwise) and bool(eq.prim.scalar))
 
 
 def _number(a: Any) -> str:
@@ -46,24 +42,20 @@ def _number(a: Any) -> str:
 
 
 class Driver:
-    """Writes the driver.  A variable may be at hand as an array ``v1``, flat ``v1_``, or as a number ``v1n``."""
+    """Writes the driver."""
 
     def __init__(
         self, program: Program, steps: list[Step], onto: dict[int, int] | None = None, fast: bool = False,
         native: bool = True,
     ) -> None:  # fmt: skip
-        self.program, self.steps, self.fast, self.native = program, steps, fast, native
+        self.program, self.steps = program, steps
         self.onto: dict[Var, Var] = {}  # results that are to take the place of inputs
         for k, i in (onto or {}).items():
             if program.outputs.count(program.outputs[k]) == 1 and program.inputs[i] not in program.outputs:
                 self.onto[program.outputs[k]] = program.inputs[i]
-        self.kernels: list[Source] = []
         self.names = Names()
         self.lines: list[str] = []
-        self.at_hand: dict[Var, set[str]] = {}
-        self.globals: dict[str, Any] = {
-            "np": np, "share": threads.share, "quietly": quietly, "reset_errors": reset_errors,
-        }  # fmt: skip
+        self.globals: dict[str, Any] = {"np": np, "quietly": quietly, "reset_errors": reset_errors}
         self.origins: dict[Var, set[Var]] = {}  # whose memory an array may show
         self.last_use: dict[Var, int] = {}
         self.maker: dict[Var, int] = {}  # the step that makes a variable
@@ -74,12 +66,13 @@ class Driver:
         self.ends: dict[int, list[Var]] = {}  # for each step, the variables that are not read after it
         for v, i in self.last_use.items():
             self.ends.setdefault(i, []).append(v)
-        self.slots: list[tuple[int, np.dtype[Any]]] = []  # the workspace
-        self.free: dict[
-            Any, list[tuple[int, int]]
-        ] = {}  # of each kind: (step that ends its last life, slot), as a heap
-        self.slot_of: dict[Var, int] = {}
-        self.pools = 0
+        self.at_hand = {*program.inputs, *program.constants}  # what the text has a name for
+        self.views = {eq.out: eq for eq in program.equations if eq.prim.view}
+        self.calls = False  # whether NumPy does some of it
+        self.table, self.pending, self.gates = Table(), [], {}  # type: tuple[Table, list[Instruction], dict[int, list[Var]]]
+        self.shown: list[Place] = []  # what NumPy sees of the room
+        self.over: list[Var] = []  # whose lives have ended
+        self.instructions = Instructions(program, self.onto, self._owned(), self.last_use, fast) if native else None
 
     # --- who needs what, how long ---
 
@@ -123,67 +116,34 @@ class Driver:
         read = any(u in eq.vars for eq in step.equations)
         return read and v.shape == u.shape == step.shape and v.dtype == u.dtype and self.last_use[u] == i
 
-    # --- a variable in the form that is needed ---
-
-    def array(self, v: Var) -> str:
-        name = self.names[v]
-        if "array" not in self.at_hand[v]:
-            d = self.hold(f"{v.dtype.name}", v.dtype.type)
-            made = f"{d}({name}n)" if not v.shape else f"np.full({v.shape}, {name}n, {d})"
-            self.make(v, "array", f"{name} = {made}")
-        return name
-
-    def flat(self, v: Var) -> str:
-        name = self.names[v]
-        if "flat" not in self.at_hand[v]:
-            self.array(v)
-            fit = f"{name} if {name}.flags.num & {READY} == {READY} else np.require({name}, None, 'CA')"
-            self.make(v, "flat", f"{name}_ = ({fit}){'' if len(v.shape) == 1 else '.reshape(-1)'}")
-        return f"{name}_"
-
-    def number(self, v: Var) -> str:
-        name = self.names[v]
-        if "number" not in self.at_hand[v]:
-            self.make(v, "number", f"{name}n = {name}.item()")
-        return f"{name}n"
-
-    def make(self, v: Var, form: str, line: str) -> None:
-        self.lines.append(line)
-        self.at_hand[v].add(form)
-
-    def hold(self, name: str, value: Any) -> str:
-        self.globals[name] = value
-        return name
+    def _owned(self) -> set[Var]:
+        """What needs memory that leaves: all that leaves but single numbers, which are read from the room."""
+        results = [a for a in self.program.outputs if isinstance(a, Var)]
+        alone = {v for v in results if not v.shape and all(v not in self.origins[u] for u in results if u is not v)}
+        return self.leaving - alone
 
     # --- the text ---
 
     def text(self) -> str:
         for v in self.program.inputs:
             self.names[v]
-            self.at_hand[v] = {"array"}
         for v, a in self.program.constants.items():
-            self.at_hand[v] = {"array"}
             self.hold(self.names[v], a)
-            if v.size > 1:
-                self.at_hand[v].add("flat")
-                self.hold(f"{self.names[v]}_", np.ascontiguousarray(a).reshape(-1))
         for i, step in enumerate(self.steps):
-            if isinstance(step, Call):
+            found = None if self.instructions is None else self.instructions.of(step, i)
+            if found is None:
+                assert isinstance(step, Call)
+                self.walk()
                 self.call(step.equation, i)
             else:
-                self.kernel(step, i)
-        results = self.results()
-        body = self.lines
-        if self.slots:
-            kinds, views = list(self.slots), list(self.slot_of.items())
-
-            def workspace() -> list[Any]:
-                memory = [np.empty(size, d) for size, d in kinds]
-                return [(memory[k].reshape(v.shape), memory[k]) for v, k in views]
-
-            self.globals.update(spare=[], workspace=workspace)
-            body = ["w = spare.pop() if spare else workspace()", *body, "spare.append(w)"]
-        if any(isinstance(s, Call) for s in self.steps):
+                self.pending += found
+                self.over += self.ends.get(i, ())
+        self.walk()
+        results, body = self.results(), self.lines
+        if self.gates:
+            self.furnish()
+            body = ["w = spare.pop() if spare else room()", *body, "spare.append(w)"]
+        if self.calls:
             body = [
                 "for token in quietly:",
                 "    try:",
@@ -196,6 +156,40 @@ class Driver:
         notes = [f"    # {self.names[v]}: {signature(v)}" for v in self.program.inputs]
         return "\n".join([head, *notes, *["    " + line for line in [*body, f"return ({results})"]]])
 
+    def furnish(self) -> None:
+        """What rooms are made of."""
+        assert self.instructions is not None
+        self.table.finish()
+        self.words, arena = np.array(self.table.words, np.int64), np.array(self.table.in_arena, np.intp)
+        room = functools.partial(Room, self.words, arena, self.instructions.arena.size, self.shown)
+        self.globals.update(spare=[], room=room, redo=self.redo)
+        if self.table.shares:
+            threads.start()
+
+    def hold(self, name: str, value: Any) -> str:
+        self.globals[name] = value
+        return name
+
+    def array(self, v: Var) -> str:
+        """A variable as an array that has a name."""
+        name = self.names[v]
+        if v not in self.at_hand:
+            if v in self.views:
+                text = self.direct(self.views[v], [self.array(self.views[v].args[0])])
+            elif v in self.onto:
+                text = self.names[self.onto[v]]
+            else:
+                assert self.instructions is not None
+                text = self.show(self.instructions.places[v])
+            self.lines.append(f"{name} = {text}")
+            self.at_hand.add(v)
+        return name
+
+    def show(self, place: Place) -> str:
+        """An array in the room."""
+        self.shown.append(place)
+        return f"w.arrays[{len(self.shown) - 1}]"
+
     def results(self) -> str:
         given: set[Var] = set()
         found = []
@@ -206,54 +200,108 @@ class Driver:
             if a in self.onto:
                 found.append("None, ")
                 continue
+            if a not in self.at_hand and not a.shape and a not in self.views:
+                self.lines.append(f"{self.names[a]} = {self.show(self.instructions.places[a])}[()]")  # type: ignore[union-attr]
+                found.append(f"{self.names[a]}, ")
+                continue
             name = self.array(a)
             fixed = any(o in self.program.constants or o in self.program.inputs or o in given for o in self.origins[a])
             found.append(f"np.array({name}), " if fixed else f"{name}, ")
             given |= self.origins[a]
         return "".join(found)
 
-    def call(self, eq: Equation, i: int) -> None:
-        source = (indexed_source(eq) or direct_source(eq)) if self.native else None
-        if source is not None:
-            self.indexed(eq, source, i)
+    # --- what is done natively ---
+
+    def walk(self) -> None:
+        """The instructions since the last call of NumPy, as one call."""
+        if not self.pending:
             return
+        assert self.instructions is not None
+        first, owners = self.table.begin(), self.instructions.owners
+        memories = dict.fromkeys(w.memory for c in self.pending for w in c.words if isinstance(w, Place))
+        for call in self.pending:
+            self.table.add(call)
+        given = {m: owners[m] for m in memories if m in owners and m not in self.table.passed}
+        new = list(given.values())
+        for v in new:
+            if v not in self.at_hand:
+                pool = self.hold(f"pool{len(self.globals)}", Pool(v.shape, v.dtype))
+                self.lines.append(f"{self.names[v]} = {pool}.take()")
+                self.at_hand.add(v)
+        gate = self.table.gate(first, given, sum(c.cost for c in self.pending) > _LONG)
+        self.gates[gate] = new
+        names = "".join(f", {self.names[v]}" for v in new)
+        self.lines += [f"far = w.walk({gate}{names})", f"if far: redo(w, {gate}, far{names})"]
+        self.pending = []
+        self.forget()
+
+    def forget(self) -> None:
+        """Let go of large arrays that nothing reads any more."""
+        kept = (self.program.constants, self.program.inputs)
+        gone = [v for v in self.over if v in self.at_hand and v.size > 256 and not any(v in k for k in kept)]
+        self.over = []
+        if gone:
+            self.lines.append(f"{' = '.join(self.names[v] for v in gone)} = None")
+
+    def walks(self) -> dict[int, list[Instruction]]:
+        """The instructions behind each gate."""
+        ends = [*self.gates]
+        return {
+            g: [c for at, c in self.table.calls.items() if p <= at < g] for p, g in zip([0, *ends], ends, strict=False)
+        }
+
+    def redo(self, room: Room, gate: int, far: int, *arrays: Any) -> None:
+        """What a walk stopped at, done in other ways, and the rest of the walk."""
+        if far < 0:  # an array was not as it should be
+            given = [np.require(np.asarray(a), None, ["C", "A"]) for a in arrays]
+            room.kept[gate] = given  # until the addresses are others
+            if (far := room.walk(gate, *given)) < 0:
+                raise TypeError("an array is not what the program was made for")
+        while far:
+            instruction = self.table.calls[far]
+            if instruction.equation is None:
+                code = native(instruction.wide)
+                self.table.codes.append(code)
+                self.words[far + 1] = room.table[far + 1] = code.address
+                far = room.walk(-far)
+                continue
+            start = far + walker.INSTRUCTION
+            addresses = [int(room.table[start + k]) for k, w in enumerate(instruction.words) if isinstance(w, Place)]
+            eq = instruction.equation
+            *args, out = [_at(a, v) for a, v in zip(addresses, (*eq.vars, eq.out), strict=True)]
+            out[...] = compute(eq.prim, tuple(args), eq.params)
+            far = room.walk(-(far + int(room.table[far + 3])))
+
+    # --- what NumPy does ---
+
+    def call(self, eq: Equation, i: int) -> None:
+        self.calls = True
         args = [self.array(a) if isinstance(a, Var) else _number(a) for a in eq.args]
         out = self.names[eq.out]
-        self.at_hand.update({v: {"array"} for v in eq.outs})
-        large = eq.out.size * eq.out.dtype.itemsize >= 1024
-        if eq.name == "Matmul" and large and len({v.dtype for v in eq.vars}) == 1:
+        self.at_hand.update(eq.outs)
+        if self.instructions is not None:
+            for v in eq.outs:
+                self.instructions.given(v)
+        if (
+            eq.name == "Matmul"
+            and eq.out.size * eq.out.dtype.itemsize >= _LARGE
+            and len({v.dtype for v in eq.vars}) == 1
+        ):
+            kind = f"pool_{signature(eq.out)}".translate(str.maketrans("[],", "___"))
+            pool = kind if kind in self.globals else self.hold(kind, Pool(eq.out.shape, eq.out.dtype))
             flat = all(len(v.shape) == 2 for v in eq.vars)  # dot has less ceremony
             call = f"{args[0]}.dot({args[1]}, {out})" if flat else f"np.matmul({', '.join(args)}, out={out})"
-            self.lines += [self.buffer(eq.out, i), call]
-        elif (text := self.direct(eq, args, i)) is not None:
+            self.lines += [f"{out} = {pool}.take()", call]
+        elif (text := self.direct(eq, args)) is not None:
             self.lines.append(f"{out} = {text}")
         else:
             function = self.hold(f"{eq.name.lower()}{i}", functools.partial(eq.prim.forward, numpy_, **eq.params))
             outs = ", ".join(self.names[v] for v in eq.outs)
             self.lines.append(f"{outs}{',' if eq.prim.outputs is not None else ''} = {function}({', '.join(args)})")
-        kept = (self.slot_of, self.program.constants, self.program.inputs)
-        gone = [v for v in self.ends.get(i, ()) if "array" in self.at_hand.get(v, ()) and v.size > 256]
-        gone = [v for v in gone if not any(v in k for k in kept)]
-        if gone:
-            self.lines.append(f"{' = '.join(self.names[v] for v in gone)} = None")
+        self.over += self.ends.get(i, ())
+        self.forget()
 
-    def indexed(self, eq: Equation, source: Source, i: int) -> None:
-        """A kernel of one equation, and NumPy in its stead where it finds what it does not know."""
-        kernel = self.hold(f"loop{len(self.kernels)}", native(source.text))
-        self.kernels.append(source)
-        arrays = [self.array(v) for v in eq.vars]
-        args = [self.flat(v) for v in eq.vars]
-        self.lines.append(self.buffer(eq.out, i))
-        out = self.names[eq.out]
-        function = self.hold(f"{eq.name.lower()}{i}", functools.partial(eq.prim.forward, numpy_, **eq.params))
-        given = ", ".join([*args, f"{out}_", *map(str, source.lengths)])
-        if source.cost > threads.WORTH and source.blocks > 1:
-            call = f"share({kernel}, {source.blocks}, ({given}))"
-        else:
-            call = f"{kernel}({f'0, {source.blocks}, ' if source.cost else ''}{given})"
-        self.lines += [f"if {call}:", f"    np.copyto({out}, {function}({', '.join(arrays)}))"]
-
-    def direct(self, eq: Equation, args: list[str], i: int) -> str | None:
+    def direct(self, eq: Equation, args: list[str]) -> str | None:
         """The commonest calls as NumPy's own, without a function between."""
         x, p = args[0], eq.params
         if eq.name == "Permute":
@@ -262,80 +310,17 @@ class Driver:
         if eq.name == "Reshape":
             return f"{x}.reshape({eq.out.shape})"
         if eq.name == "GetItem":
-            return f"{x}[{self.hold(f'key{i}', p['key'])}]"
+            return f"{x}[{self.hold(f'key{len(self.globals)}', p['key'])}]"
+        if eq.name == "Expand":
+            return f"np.broadcast_to({x}, {eq.out.shape})"
         if eq.name == "Sum":
             return f"np.add.reduce({x}, {p['axis']}, None, None, {p['keepdims']})"
         if isinstance(eq.prim, Elementwise) and _OPERATORS.fullmatch(eq.prim.scalar):
             return eq.prim.scalar.format(**dict(zip(eq.prim.args, args, strict=True)))
         return None
 
-    def kernel(self, step: Step, i: int) -> None:
-        constants = self.program.constants
-        onto = {v: self.onto[v] for v in step.outputs if v in self.onto}  # type: ignore[union-attr]
-        source = loop_source(step, constants, onto) if isinstance(step, Loop) else line_source(step, constants)  # type: ignore[arg-type]
-        if self.fast:
-            source.text, source.wide = FAST + source.text, source.wide and FAST + source.wide
-        number = len(self.kernels)
-        self.kernels.append(source)
-        numbers = [self.number(v) for v in source.numbers]
-        if not isinstance(step, Loop):
-            self.hold(f"line{number}", native(source.text))
-            returned = [v for v in source.outputs if not v.shape or v not in step.stores]  # type: ignore[union-attr]
-            written = [v for v in source.outputs if v not in returned]
-            self.lines += [self.buffer(v, i) for v in written]
-            arrays = [*map(self.flat, source.arrays), *[f"{self.names[v]}_" for v in written]]
-            call = f"line{number}({', '.join(arrays + numbers)})"
-            self.lines.append(f"{', '.join(self.names[v] + 'n' for v in returned)} = {call}" if returned else call)
-            self.at_hand.update({v: {"number"} for v in returned})
-            return
-        args = [self.flat(v) for v in source.arrays]
-        self.hold(f"loop{number}", native(source.text))
-        for v, u in onto.items():
-            self.lines.append(f"{self.names[v]}, {self.names[v]}_ = {self.names[u]}, {self.names[u]}_")
-            self.at_hand[v] = {"array", "flat"}
-        for v in source.outputs:
-            self.lines.append(self.buffer(v, i))
-            args.append(f"{self.names[v]}_")
-        args += numbers
-        for v, _ in source.totals:
-            part = f"{self.names[v]}p"
-            self.lines.append(f"{part} = np.empty({source.blocks})")
-            args.append(part)
-        lengths = ", ".join(map(str, source.lengths))
-        args = [lengths, *args]
-        shared = step.cost > threads.WORTH and source.blocks > 1
 
-        def launch(kernel: str) -> str:
-            given = ", ".join(args)
-            return (
-                f"share({kernel}, {source.blocks}, ({given},))" if shared else f"{kernel}(0, {source.blocks}, {given})"
-            )
-
-        if source.wide:
-            self.hold(f"wide{number}", lazily(source.wide))
-            self.lines += [f"if {launch(f'loop{number}')}:", f"    {launch(f'wide{number}')}"]
-        else:
-            self.lines.append(launch(f"loop{number}"))
-        for v, kind in source.totals:
-            part = f"{self.names[v]}p"
-            folded = f"{part}.item()" if source.blocks == 1 else f"{_FOLD[kind]}({part}).item()"
-            self.lines.append(f"{self.names[v]}n = {folded}")
-            self.at_hand[v] = {"number"}
-
-    def buffer(self, v: Var, i: int) -> str:
-        """The line that gets memory for a variable made in step i."""
-        name = self.names[v]
-        self.at_hand[v] = {"array", "flat"}
-        if v in self.leaving:
-            pool = self.hold(f"pool{self.pools}", Pool(v.shape, v.dtype))
-            self.pools += 1
-            return f"{name}, {name}_ = {pool}.take()"
-        free = self.free.setdefault((v.size, v.dtype), [])
-        if free and free[0][0] < i:  # the one whose last life ended first
-            k = heapq.heappop(free)[1]
-        else:
-            k = len(self.slots)
-            self.slots.append((v.size, v.dtype))
-        heapq.heappush(free, (self.last_use.get(v, i), k))
-        self.slot_of[v] = k
-        return f"{name}, {name}_ = w[{len(self.slot_of) - 1}]"
+def _at(address: int, v: Var) -> np.ndarray[Any, Any]:
+    """A variable whose entries lie in order from an address on."""
+    memory: Any = (ctypes.c_char * (v.size * v.dtype.itemsize)).from_address(address)
+    return np.ndarray(v.shape, v.dtype, memory)

@@ -31,8 +31,8 @@ class Source:
     text: str
     wide: str  # for a loop that returns whether an argument was out of range, the loop to run then
     arrays: list[Var]  # read, as flat arrays
-    numbers: list[Var]  # read, as Python numbers
-    outputs: list[Var]  # written, as flat arrays; those of a line that have no axes are returned
+    numbers: list[Var]  # read, as single numbers
+    outputs: list[Var]  # written, as flat arrays
     totals: list[tuple[Var, str]]  # full reductions: a partial result for each block, and how to fold them
     blocks: int = 1
     lengths: tuple[int, ...] = ()  # for a loop: entries per block along the first axis, then the axes' lengths
@@ -97,15 +97,12 @@ def line_source(line: Line, constants: Constants) -> Source:
     arrays = list(dict.fromkeys(loaded[x][0] for x in read if x in loaded))
     body = [f"{w.name(x)} = {w.name(loaded[x][0])}_[{loaded[x][1]}]" for x in read if x in loaded]
     body += [w.assign(eq, wide=True) for eq in line.equations]
-    returned = [v for v in line.outputs if not v.shape or v not in line.stores]
-    written = [v for v in line.outputs if v not in returned]
-    for v in written:
-        body += [f"{w.name(v)}_[{place}] = {w.operand(x, v.dtype)}" for place, x in enumerate(line.stores[v])]
-    results = [w.operand(line.stores[v][0], v.dtype) if v in line.stores else w.name(v) for v in returned]
-    body.append(f"return {', '.join(results)}" if results else "return")
-    parameters = w.declared([*arrays, *written], numbers)
-    text = [f"def line({', '.join(parameters)}):", *_indent(body)]
-    return Source("\n".join(text), "", arrays, [whole.get(x, x) for x in numbers], [*written, *returned], [])
+    for v in line.outputs:
+        entries = enumerate(line.stores.get(v, [v]))
+        body += [f"{w.name(v)}_[{place}] = {w.operand(x, v.dtype)}" for place, x in entries]
+    parameters = w.declared([*arrays, *line.outputs], numbers)
+    text = [f"def line({', '.join(parameters)}):", *_indent([*body, "return"])]
+    return Source("\n".join(text), "", arrays, [whole.get(x, x) for x in numbers], line.outputs, [])
 
 
 # --- loops ---
@@ -136,7 +133,7 @@ class _LoopWriter(_Writer):
     def source(self) -> Source:
         dims = self.dims()
         per_block = max(BLOCK // math.prod(dims[1:]), 1)
-        parameters = [f"{name}: int64" for name in ("first", "last", "per", *[f"n{k}" for k in range(len(dims))])]
+        parameters = [f"{name}: int" for name in ("first", "last", "per", *[f"n{k}" for k in range(len(dims))])]
         fresh = [v for v in self.outputs if v not in self.onto]
         parameters += self.declared([*self.arrays, *fresh], self.numbers)
         parameters += [f"{self.name(eq.out)}_: float64[:]" for eq in self.totals]

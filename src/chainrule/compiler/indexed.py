@@ -12,7 +12,7 @@ from .emit import Source
 from .program import Equation
 
 _GATHER = """\
-def loop(x_: {dtype}[:], at_: int64[:], out_: {dtype}[:], n: int64, size: int64):
+def loop(n: int, size: int, x_: {dtype}[:], at_: int64[:], out_: {dtype}[:]):
     far = False
     for i in range(n):
         k = at_[i]
@@ -21,7 +21,7 @@ def loop(x_: {dtype}[:], at_: int64[:], out_: {dtype}[:], n: int64, size: int64)
         out_[i] = x_[0 if outside else k]
     return far"""
 _PUT = """\
-def loop(x_: {dtype}[:], at_: int64[:], out_: {dtype}[:], n: int64, size: int64):
+def loop(n: int, size: int, x_: {dtype}[:], at_: int64[:], out_: {dtype}[:]):
     far = False
     total = np.empty(size, np.float64)
     for i in range(size):

@@ -4,6 +4,10 @@ A kernel knows numbers, flat arrays of them, slices, ``for`` over ranges, and ch
 of n numbers: ``get(array, index, n)``, ``spread(number, n)``, ``fma(x, y, z)`` and ``put(array, index, vector)``.  That
 is little enough that its types need not be inferred: parameters declare theirs, and all else follows in
 order.  Numba would make the same of it, and take ten times as long.
+
+What is called is ``run(words, first, last)``, the same for all kernels.  The words are addresses, of arrays and of single
+numbers, and lengths, which are declared as ``int``; ``first`` and ``last`` are blocks of work.  It gives 1 if the kernel returned
+that an argument was too large for it, 2 if it found no memory.
 """
 
 from __future__ import annotations
@@ -15,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from . import lanes, mathlib
-from .calling import write_call
 from .mathlib_ir import Value, ir, stored_type, type_of
 from .mathlib_kernels import Kit
 
+ENTRY = "run"
 FAST = "@fastmath\n"  # before a kernel whose arithmetic may be done in other ways
 LOOSE = ("reassoc", "contract", "arcp", "nsz")  # which does not suppose that there are no infinities and nan
 _COMPARE = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
@@ -66,11 +70,9 @@ class _Kernel:
     def __init__(self, tree: ast.FunctionDef) -> None:
         self.module, self.pointer, self.word = ir().Module("kernel"), ir().PointerType(), ir().IntType(64)
         self.parameters = [_parameter(a) for a in tree.args.args]
-        self.results: list[str] = []  # dtypes of what is returned
         self.flags = LOOSE if tree.decorator_list else ()
-        # Results and the sign that memory ran out are handed back by way of pointers.
         types = [self.pointer if array else type_of(dtype) for _, dtype, array in self.parameters]
-        self.function = ir().Function(self.module, ir().FunctionType(ir().IntType(1), [*types, self.pointer]), "kernel")
+        self.function = ir().Function(self.module, ir().FunctionType(ir().IntType(32), types), "kernel")
         self.function.linkage = "internal"
         self.function.attributes.add("noinline")
         self.names: dict[str, Any] = {}
@@ -78,17 +80,37 @@ class _Kernel:
         self.builder = ir().IRBuilder(self.function.append_basic_block("body"))
         self.body = self.builder.block
         self.scratch: list[Any] = []
-        for (name, dtype, array), raw in zip(self.parameters, self.function.args[:-1], strict=True):
+        for (name, dtype, array), raw in zip(self.parameters, self.function.args, strict=True):
             if array:
                 raw.add_attribute("noalias")
                 self.names[name] = Array(raw, dtype)
             else:
-                self.assign(name, Number(raw, dtype))
+                self.assign(name, Number(raw, "int64" if dtype == "int" else dtype))
         self.block(tree.body)
         if not self.builder.block.is_terminated:
-            self.leave([])
+            self.leave(0)
         self.top.branch(self.body)
-        write_call(self)
+        self.entry()
+
+    def entry(self) -> None:
+        """The function around it, which takes the words apart."""
+        kind = ir().FunctionType(ir().IntType(32), [self.pointer, self.word, self.word])
+        function = ir().Function(self.module, kind, ENTRY)
+        b = ir().IRBuilder(function.append_basic_block())
+        words, *blocks = function.args
+        given, count = [], 0
+        for name, dtype, array in self.parameters:
+            if name in ("first", "last"):
+                given.append(blocks[name == "last"])
+                continue
+            at = b.gep(words, [self.word(count)], source_etype=self.word)
+            found = b.load(at, typ=self.word if dtype == "int" else self.pointer)
+            if not array and dtype != "int":
+                found = b.load(found, typ=stored_type(dtype))
+                found = b.icmp_unsigned("!=", found, found.type(0)) if dtype == "bool" else found
+            given.append(found)
+            count += 1
+        b.ret(b.call(self.function, given))
 
     # --- statements ---
 
@@ -118,14 +140,13 @@ class _Kernel:
                 target = self.names[array]
                 self.builder.store(self.number(value).raw, self.place(target, index)).align = _size(target)
             case ast.For(ast.Name(name), ast.Call(_, bounds), body):
-                *first, last = [self.number(b) for b in bounds]
-                self.loop(name, first[0] if first else self.integer(0), last, body)
+                found = [self.number(b) for b in bounds]
+                first, last, step = [self.integer(0)] * (len(found) < 2) + found + [self.integer(1)] * (len(found) < 3)
+                self.loop(name, first, last, step, body)
             case ast.Return(None):
-                self.leave([])
-            case ast.Return(ast.Tuple(values)):
-                self.leave([self.number(v) for v in values])
+                self.leave(0)
             case ast.Return(value) if value is not None:
-                self.leave([self.number(value)])
+                self.leave(self.builder.zext(self.number(value).raw, ir().IntType(32)))
             case _:
                 raise NotImplementedError(ast.dump(tree))
 
@@ -143,8 +164,7 @@ class _Kernel:
         each = self.integer(np.dtype(dtype).itemsize).raw
         got = b.call(self.outside("PyMem_RawMalloc", self.pointer, [self.word]), [b.mul(size.raw, each)])
         with b.if_then(b.icmp_unsigned("==", got, ir().Constant(self.pointer, None)), likely=False):
-            self.release()
-            b.ret(ir().Constant(ir().IntType(1), 1))
+            self.leave(2)
         self.scratch.append(got)
         return Array(got, dtype)
 
@@ -152,7 +172,7 @@ class _Kernel:
         for memory in self.scratch:
             self.builder.call(self.outside("PyMem_RawFree", ir().VoidType(), [self.pointer]), [memory])
 
-    def loop(self, name: str, first: Number, last: Number, body: list[ast.stmt]) -> None:
+    def loop(self, name: str, first: Number, last: Number, step: Number, body: list[ast.stmt]) -> None:
         b, f = self.builder, self.function
         self.assign(name, first)
         test, inside, after = (f.append_basic_block(label) for label in ("test", "inside", "after"))
@@ -162,17 +182,13 @@ class _Kernel:
         b.cbranch(b.icmp_signed("<", i, last.raw), inside, after)
         b.position_at_end(inside)
         self.block(body)
-        self.assign(name, Number(b.add(self.name(name).raw, self.integer(1).raw, flags=("nsw", "nuw")), "int64"))
+        self.assign(name, Number(b.add(self.name(name).raw, step.raw, flags=("nsw", "nuw")), "int64"))
         b.branch(test)
         b.position_at_end(after)
 
-    def leave(self, values: list[Number]) -> None:
-        self.results = [v.dtype for v in values]
-        for k, v in enumerate(values):
-            at = self.builder.gep(self.function.args[-1], [self.integer(k).raw], source_etype=self.word)
-            self.builder.store(self.stored(v), at)
+    def leave(self, status: Any) -> None:
         self.release()
-        self.builder.ret(ir().Constant(ir().IntType(1), 0))
+        self.builder.ret(ir().IntType(32)(status) if isinstance(status, int) else status)
 
     # --- expressions ---
 
@@ -248,6 +264,8 @@ class _Kernel:
         b = self.builder
         if type(op) in _BITS:
             return Number(getattr(b, _BITS[type(op)])(x.raw, y.raw), x.dtype)
+        if isinstance(op, ast.FloorDiv):  # of lengths, which are not negative
+            return Number(b.sdiv(x.raw, y.raw), x.dtype)
         name = _BINARY[type(op)]
         if not is_float(x) and name == "div":
             raise TypeError("a quotient of integers")

@@ -24,7 +24,11 @@ def type_of(dtype: str) -> Any:
     """The type of a number in a register."""
     if dtype == "float32":
         return ir().FloatType()
-    return ir().DoubleType() if dtype == "float64" else ir().IntType({"int32": 32, "int64": 64, "bool": 1}[dtype])
+    return (
+        ir().DoubleType()
+        if dtype == "float64"
+        else ir().IntType({"int32": 32, "int64": 64, "int": 64, "bool": 1}[dtype])
+    )
 
 
 def stored_type(dtype: str) -> Any:

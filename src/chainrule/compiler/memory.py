@@ -15,50 +15,47 @@ import numpy as np
 SMALL = 1 << 14  # bytes; below, NumPy's own small-block cache is as quick
 KEPT = 3  # arrays of a kind that the pool keeps
 
-Pair = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
-
-def _pair(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Pair:
-    """A new array and a flat view of it, the array itself if it has one axis."""
-    a = np.empty(shape, dtype)
-    return a, a if a.ndim == 1 else a.reshape(-1)
-
-
-def _references(entry: Pair) -> int:
-    return sys.getrefcount(entry[0])
-
-
-# How many references an array in the pool has when nobody else has one: flat and otherwise.
-_IDLE = tuple(_references(_pair(shape, np.dtype(bool))) for shape in ((1,), (1, 1)))
 # Without a global lock, reference counts are no longer exact.
 _EXACT = getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+def _references(of: list[np.ndarray[Any, Any]]) -> int:
+    a = of.pop(0)
+    found = sys.getrefcount(a)
+    of.append(a)
+    return found
+
+
+_IDLE = _references([np.empty(1)])  # when nobody else has one
 
 
 class Pool:
     """Arrays of one shape and dtype."""
 
-    __slots__ = ("dtype", "entries", "idle", "shape", "small")
+    __slots__ = ("dtype", "entries", "shape", "small")
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self.shape, self.dtype = shape, dtype
-        self.entries: list[Pair] = []
-        self.idle = _IDLE[len(shape) != 1]
+        self.entries: list[np.ndarray[Any, Any]] = []
         self.small = np.prod(shape) * dtype.itemsize < SMALL or not _EXACT
 
-    def take(self) -> Pair:
-        """An uninitialised array that nobody else holds, with its flat view."""
+    def take(self) -> np.ndarray[Any, Any]:
+        """An uninitialised array that nobody else holds."""
         if self.small:
-            return _pair(self.shape, self.dtype)
+            return np.empty(self.shape, self.dtype)
         for _ in range(len(self.entries)):
             try:
-                entry = self.entries.pop(0)  # now no other thread can take it
+                a = self.entries.pop(0)  # now no other thread can take it
             except IndexError:
                 break
-            free = _references(entry) == self.idle
-            self.entries.append(entry)
+            own = [a]
+            del a
+            free = _references(own) == _IDLE
+            self.entries += own
             if free:
-                return entry
-        entry = _pair(self.shape, self.dtype)
+                return own[0]
+        a = np.empty(self.shape, self.dtype)
         if len(self.entries) < KEPT:
-            self.entries.append(entry)
-        return entry
+            self.entries.append(a)
+        return a

@@ -1,9 +1,8 @@
-"""Native: kernels as machine code, made by LLVM or found on disk, as built-in functions of Python.
+"""Native: kernels as machine code, made by LLVM or found on disk, and the walker that calls them.
 
 A kernel becomes position-independent object code, which is kept (:mod:`.store`) under a digest of all that it
-depends on.  Whether fresh or found, it is linked into the process the same way, and wrapped as Python wraps C
-functions, so a call costs some fifty nanoseconds.  The wrapping holds the code: when nobody has the function
-any more, its memory is given back.
+depends on.  Whether fresh or found, it is linked into the process the same way.  A :class:`Code` holds it: when nobody has
+that any more, its memory is given back.  Only the walker's stays, since threads run in it.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import hashlib
 import importlib
 import importlib.util
 import itertools
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -22,23 +22,20 @@ from typing import Any
 
 import numpy as np
 
-from . import calling, lower, store
+from . import lower, products, store, walker
 
-_FASTCALL = 0x80  # METH_FASTCALL
-_SYMBOLS = (
-    "PyBool_FromLong", "PyErr_NoMemory", "PyErr_Occurred", "PyErr_SetNone", "PyEval_RestoreThread",
-    "PyEval_SaveThread", "PyExc_TypeError", "PyFloat_AsDouble", "PyFloat_FromDouble", "PyLong_AsLongLong",
-    "PyLong_FromLongLong", "PyMem_RawFree", "PyMem_RawMalloc", "PyObject_IsTrue", "PyTuple_New", "PyTuple_SetItem",
-)  # fmt: skip
+_FASTCALL, _NOARGS = 0x80, 0x4  # METH_FASTCALL, METH_NOARGS
 _SOURCES = (
-    "calling.py",
     "lower.py",
     "mathlib.py",
     "mathlib_ir.py",
     "mathlib_kernels.py",
     "mathlib_tables.py",
     "lanes.py",
+    "products.py",
+    "walker.py",
 )
+WALKER = "walker"  # the text that stands for it
 _lock = threading.RLock()  # LLVM works for one thread at a time
 _numbers = itertools.count()
 
@@ -47,14 +44,14 @@ class _MethodDef(ctypes.Structure):
     _fields_ = [("name", ctypes.c_char_p), ("code", ctypes.c_void_p), ("flags", ctypes.c_int), ("doc", ctypes.c_char_p)]
 
 
-class _Code:
-    """What a function's machine code needs to stay in memory for."""
+class Code:
+    """Machine code in memory, for as long as somebody has this."""
 
-    __slots__ = ("__weakref__", "library", "method")
+    __slots__ = ("__weakref__", "address", "library")
 
-    def __init__(self, library: Any) -> None:
+    def __init__(self, library: Any, entry: str) -> None:
         self.library = library  # unloaded when this goes
-        self.method = _MethodDef(b"kernel", library[calling.ENTRY], _FASTCALL, None)
+        self.address: int = library[entry]
 
 
 @functools.cache
@@ -71,32 +68,61 @@ def _as_expected(a: np.ndarray[Any, Any]) -> bool:
     def word(at: int) -> int:
         return ctypes.c_int64.from_address(at).value
 
-    fields, of = [word(id(a) + offset) for offset in calling.FIELD.values()], id(a.dtype)
-    letter = ctypes.c_char.from_address(of + calling.KIND).value
+    fields, of = [word(id(a) + offset) for offset in walker.FIELD.values()], id(a.dtype)
+    letter = ctypes.c_char.from_address(of + walker.KIND).value
     shown = [fields[0], fields[1] & 0xFFFFFFFF, word(fields[2]), word(fields[3]), fields[5], fields[6] & 0xFFFFFFFF]
     expected = [a.ctypes.data, 2, 2, 24, of, a.flags.num]
-    return shown == expected and letter == a.dtype.kind.encode() and word(of + calling.SIZE) == 8
+    numbers: list[Any] = [np.float64(1.5), np.float32(1.5), np.int64(3), np.int32(3), np.bool_(True)]
+    held = [ctypes.string_at(id(x) + walker.HEAD, x.itemsize) == x.tobytes() for x in numbers]
+    return shown == expected and letter == a.dtype.kind.encode() and word(of + walker.SIZE) == 8 and all(held)
 
 
 @functools.lru_cache(maxsize=1024)
-def native(text: str) -> Callable[..., Any]:
+def native(text: str) -> Code:
     """The kernel that ``text`` defines; equal texts share it."""
+    return _made(text, (lower.ENTRY,))
+
+
+@functools.cache
+def _walker() -> tuple[Code, _MethodDef, _MethodDef]:
+    code = _made(WALKER, walker.ENTRIES)
+    found = _linker()[0], code  # threads stay in it until the process ends
+    for held in found:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=ctypes.PYFUNCTYPE(None)(code.library["forget"]))
+    walk = _MethodDef(b"walk", code.library["walk"], _FASTCALL, None)
+    return code, walk, _MethodDef(b"serve", code.library["serve"], _NOARGS, None)
+
+
+def walk(table: np.ndarray[Any, Any]) -> Callable[..., int]:
+    """What carries out a table (see :mod:`.walker`)."""
+    return _function(_walker()[1], table)
+
+
+def serve() -> None:
+    """Be a helper from now on."""
+    _function(_walker()[2], None)()
+
+
+def _function(method: _MethodDef, of: Any) -> Callable[..., Any]:
+    make = ctypes.pythonapi.PyCFunction_NewEx
+    make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
+    return make(ctypes.addressof(method), of, None)  # type: ignore[no-any-return]
+
+
+def _made(text: str, entries: tuple[str, ...]) -> Code:
     with _lock:
         key = hashlib.sha256(_situation() + text.encode()).hexdigest()
         code = store.read(key)
         if code is not None:
             try:
-                return _linked(code)
+                return _linked(code, entries)
             except RuntimeError:  # whole, and yet of no use here
                 pass
         code = bytes(_machine().emit_object(optimised(text)))
         store.write(key, code)
-        return _linked(code)
-
-
-def lazily(text: str) -> Callable[..., Any]:
-    """The kernel that ``text`` defines, compiled when it is first called."""
-    return lambda *args: native(text)(*args)
+        return _linked(code, entries)
 
 
 # --- LLVM ---
@@ -119,7 +145,7 @@ def features() -> dict[str, bool]:
 def _situation() -> bytes:
     """What compiled code depends on beside its source."""
     llvm, here = _llvm(), Path(__file__).parent
-    parts = [sys.version, np.__version__, calling.HEAD, importlib.import_module("llvmlite").__version__, llvm.llvm_version_info,
+    parts = [sys.version, np.__version__, walker.HEAD, importlib.import_module("llvmlite").__version__, llvm.llvm_version_info,
              llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]  # fmt: skip
     rules = [hashlib.sha256((here / name).read_bytes()).hexdigest() for name in ("native.py", *_SOURCES)]
     return repr(parts + rules).encode()
@@ -137,29 +163,35 @@ def _machine() -> Any:
 @functools.cache
 def _linker() -> tuple[Any, dict[str, int]]:
     """The linker, and where what kernels refer to is."""
-    symbols = {name: ctypes.addressof(ctypes.c_char.in_dll(ctypes.pythonapi, name)) for name in _SYMBOLS}
-    return _llvm().create_lljit_compiler(_machine()), {**symbols, calling.ARRAY_TYPE: id(np.ndarray)}
+    symbols = {name: ctypes.addressof(ctypes.c_char.in_dll(ctypes.pythonapi, name)) for name in walker.SYMBOLS}
+    return _llvm().create_lljit_compiler(_machine()), {**symbols, walker.ARRAY_TYPE: id(np.ndarray)}
 
 
 def optimised(text: str) -> Any:
     """The LLVM module of a kernel, optimised for this machine."""
     llvm, machine = _llvm(), _machine()
-    module = llvm.parse_assembly(lower.lower(text))
+    module = llvm.parse_assembly(_assembly(text))
     module.verify()
     options = llvm.create_pipeline_tuning_options(speed_level=3)
-    options.loop_vectorization = options.slp_vectorization = options.loop_interleaving = options.loop_unrolling = True
+    more = not text.startswith(products.NAME)  # where vectors are not written out already
+    options.loop_vectorization = options.slp_vectorization = options.loop_interleaving = options.loop_unrolling = more
     passes = llvm.create_pass_builder(machine, options)
     passes.getModulePassManager().run(module, passes)
     return module
 
 
-def _linked(code: bytes) -> Callable[..., Any]:
-    """Object code as a function of Python; RuntimeError if it does not fit."""
+def _assembly(text: str) -> str:
+    if text == WALKER:
+        return walker.assembly(_llvm().get_process_triple())
+    return lower.lower(text)
+
+
+def _linked(code: bytes, entries: tuple[str, ...]) -> Code:
+    """Object code in this process; RuntimeError if it does not fit."""
     linker, symbols = _linker()
-    builder = _llvm().JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol(calling.ENTRY)
+    builder = _llvm().JITLibraryBuilder().add_object_img(code).add_current_process()
+    for name in entries:
+        builder.export_symbol(name)
     for name, address in symbols.items():
         builder.import_symbol(name, address)
-    held = _Code(builder.link(linker, f"chainrule{next(_numbers)}"))
-    make = ctypes.pythonapi.PyCFunction_NewEx
-    make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
-    return make(ctypes.addressof(held.method), held, None)  # type: ignore[no-any-return]
+    return Code(builder.link(linker, f"chainrule{next(_numbers)}"), entries[0])

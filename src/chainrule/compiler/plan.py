@@ -16,7 +16,6 @@ from . import scalar
 from .program import Atom, Equation, Program, Var
 
 REDUCTIONS = frozenset({"Sum", "Amax", "Amin"})
-SMALL = 5e3  # nanoseconds of work up to which NumPy's call is as good as a loop of one cheap equation
 MOST_ARRAYS = 16  # in one loop: more would leave the registers and the cache's ways
 
 
@@ -161,7 +160,7 @@ class _Planner:
             self._place(eq)
         found = [d for d in self.drafts if d is not None]
         found.sort(key=lambda d: d.before.bit_count())  # what comes before something has fewer before it
-        return [_plain(d.step) for d in found]
+        return [d.step for d in found]
 
     def draft(self, i: int) -> _Draft:
         found = self.drafts[i]
@@ -274,15 +273,6 @@ def _start(eq: Equation) -> Step:
         if _is_reduction(eq):
             return Loop(eq.vars[0].shape, [eq], len(eq.params["axis"]))
     return Call(eq)
-
-
-def _plain(step: Step) -> Step:
-    """A loop of one reduction, or of one cheap equation, as a call: NumPy's is as good, and need not be compiled."""
-    if isinstance(step, Loop) and len(step.equations) == 1:
-        eq = step.equations[0]
-        if step.folded or (step.cost < SMALL and not scalar.calls(eq)):
-            return Call(eq)
-    return step
 
 
 def _is_point(eq: Equation) -> bool:

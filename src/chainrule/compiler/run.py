@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import linecache
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +15,7 @@ from .plan import plan
 from .program import Program
 from .unroll import unroll
 
+_TITLE = re.compile(r"(?:@\w+\n)?(?:def )?(\w+)")
 MANY = 4  # steps from which small arrays are better unrolled
 
 
@@ -53,11 +56,21 @@ class Runner:
         self.steps = driver.steps
         self.written = {k for k, v in enumerate(program.outputs) if v in driver.onto}
         self.text = driver.text()
-        self.kernels = driver.kernels
+        self.calls = driver.calls
+        self.kernels, self.walks, self.shares = list(driver.table.calls.values()), driver.walks, driver.table.shares
         self.run = define(self.text, driver.globals)
 
     @property
     def source(self) -> str:
-        """The kernels and the function that calls them."""
-        kernels = [k.text.replace("(", f"{i}(", 1) for i, k in enumerate(self.kernels)]
-        return "\n\n\n".join([*kernels, self.text])
+        """The kernels, which of them each walk calls, and the function around these walks."""
+        kernels, names = [], {}
+        for i, text in enumerate(dict.fromkeys(k.text for k in self.kernels)):
+            title = _TITLE.match(text)
+            assert title is not None
+            names[text] = f"{title[1]}{i}"
+            kernels.append(f"{text[: title.end()]}{i}{text[title.end() :]}")
+        walks = []
+        for gate, calls in self.walks().items():
+            runs = [(name, len([*found])) for name, found in itertools.groupby(names[c.text] for c in calls)]
+            walks.append(f"# {gate}: {', '.join(f'{n} × {k}' if k > 1 else n for n, k in runs)}")
+        return "\n\n\n".join([*kernels, "\n".join([*walks, self.text])])

@@ -1,0 +1,182 @@
+"""Linear: how a product of matrices is put together from kernels.
+
+Which operand is read in vectors, whether it is packed first, and which tiles cover the result is decided here, when a program is
+written, by an estimate of how long each way takes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from . import products, scalar
+from .direct import registers
+from .program import Equation
+from .table import Place, merged
+
+if TYPE_CHECKING:
+    from .instructions import Instructions
+
+_ITEMS = 64  # parts of a batch that are products of their own, before one operand is copied
+_RATE = 50.0  # multiply-additions of float32 in a nanosecond on one core, with vectors of 64 bytes
+_STRETCH = 512  # of the inner length, at most, after which sums go to memory: a panel of that length stays in the cache
+_KEPT = 1 << 15  # bytes: a matrix that fits the first-level cache need not be packed
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Where entries lie in rows, and how many entries apart: ``down``, ``right``, from one matrix of a batch to the next."""
+
+    place: Place
+    down: int
+    right: int
+    apart: int
+
+    @property
+    def turned(self) -> Matrix:
+        return Matrix(self.place, self.right, self.down, self.apart)
+
+    def after(self, rows: int, columns: int) -> Matrix:
+        """From an entry on."""
+        return Matrix(self.place.after(rows * self.down + columns * self.right), self.down, self.right, self.apart)
+
+
+def product(w: Instructions, eq: Equation) -> bool:
+    """Write the instructions of a product."""
+    if len(eq.vars) != 2 or eq.out.dtype not in scalar.FLOATS or any(v.dtype != eq.out.dtype for v in eq.vars):
+        return False
+    x, y = (w.at(v) for v in eq.vars)
+    x = x if len(x.shape) > 1 else x.part((None, ...))
+    y = y if len(y.shape) > 1 else y.part((..., None))
+    m, k, n = *x.shape[-2:], y.shape[-1]
+    out = w.new(eq.out)
+    batch = eq.out.shape[:-2] if eq.name == "Matmul" else ()
+    x, y = x.expanded((*batch, m, k)), y.expanded((*batch, k, n))
+    c = out if eq.name == "Matmul" else out.part((..., None) if eq.name == "Mv" else (None, None))
+    r = len(batch)
+    axes = merged(batch, x.steps[:r], y.steps[:r], c.steps[:r])
+    outer, (items, *apart) = axes[:-1], axes[-1] if axes else (1, 0, 0, 0)
+    if math.prod(a[0] for a in outer) > _ITEMS:
+        return False
+    for index in itertools.product(*[range(a[0]) for a in outer]):
+
+        def part(p: Place, which: int, index: tuple[int, ...] = index) -> Matrix:
+            skipped = sum(i * axis[1 + which] for i, axis in zip(index, outer, strict=True))
+            return Matrix(p.after(skipped), p.steps[-2], p.steps[-1], apart[which])
+
+        _Product(w, part(x, 0), part(y, 1), part(c, 2), m, n, k, items).write()
+    return True
+
+
+class _Product:
+    """``c = a b``, for each matrix of a batch."""
+
+    def __init__(self, w: Instructions, a: Matrix, b: Matrix, c: Matrix, m: int, n: int, k: int, items: int) -> None:
+        self.w, self.a, self.b, self.c, self.m, self.n, self.k, self.items = w, a, b, c, m, n, k, items
+        self.dtype = c.place.dtype
+        many, width = registers()
+        self.lanes = width // self.dtype.itemsize
+        self.rows = (12, 8, 4, 2, 1) if many > 16 else (6, 4, 2, 1)  # of tiles that registers can hold
+
+    def turned(self) -> _Product:
+        """The same product as ``cᵀ = bᵀ aᵀ``."""
+        return _Product(self.w, self.b.turned, self.a.turned, self.c.turned, self.n, self.m, self.k, self.items)
+
+    def write(self) -> None:
+        other = self.turned()
+        best = self if self.cost() <= other.cost() else other
+        if not best.dots():
+            best.tiles()
+
+    @property
+    def by_dots(self) -> bool:
+        return self.items == self.n == self.a.right == self.b.down == self.c.down == 1
+
+    @property
+    def direct(self) -> bool:
+        """Whether vectors can be read where they are."""
+        size = self.k * self.n * self.dtype.itemsize
+        return self.b.right == 1 and (self.m <= 3 * self.rows[0] or size <= _KEPT)
+
+    def cost(self) -> float:
+        """Nanoseconds, roughly."""
+        if self.by_dots:
+            return self.m * (self.k / self.lanes / 3 + 4)
+        vectors = -(-self.n // self.lanes)
+        work = sum(count * max(rows * 2, 4) for rows, count in self.heights()) * -(-vectors // 2) / 2 * self.k
+        pack = 0.0 if self.direct else self.k * self.n * (0.2 if self.b.right == 1 else 1.0)
+        spread = 0.0 if self.c.right == 1 else 1.0 * self.m * self.n
+        return self.items * (work + pack + spread) / 3
+
+    def heights(self) -> list[tuple[int, int]]:
+        """Tiles that cover the rows: how high, and how many."""
+        found, left = [], self.m
+        for rows in self.rows:
+            if left >= rows:
+                found.append((rows, left // rows))
+                left %= rows
+        return found
+
+    def dots(self) -> bool:
+        if not self.by_dots:
+            return False
+        per = max(4096 // self.k, 1)
+        text = products.DOTS.format(dtype=self.dtype.name)
+        words: list[int | Place] = [self.a.place, self.b.place, self.c.place, self.m, self.k, self.a.down, per]
+        self.w.add(text, words, -(-self.m // per), self.cost())
+        return True
+
+    def tiles(self) -> None:
+        width = 2 * self.lanes
+        b, panel = (self.b, width) if self.direct else (self.packed(self.b, self.n), self.k * width)
+        start = 0
+        if self.direct and self.m == 1:  # more vectors at once, where one row alone would wait for its sums
+            wide = self.n // (8 * self.lanes)
+            self.columns(b, 0, 8, wide, 8 * self.lanes, 8 * self.lanes)
+            start = 8 * self.lanes * wide
+        full = (self.n - start) // width
+        self.columns(b.after(0, start) if self.direct else b, start, 2, full, panel, width)
+        start += full * width
+        if start < self.n:
+            left = self.n - start
+            last = b if not self.direct else self.packed(self.b.after(0, start), left)
+            if not self.direct:
+                last = Matrix(b.place.after(full * panel), width, 1, b.apart)
+            self.columns(last, start, 1 if left <= self.lanes else 2, 1, 0, left)
+
+    def columns(self, b: Matrix, start: int, vectors: int, panels: int, panel: int, wanted: int) -> None:
+        """Panels from a column on: tiles of each height."""
+        if not panels:
+            return
+        row, plain = 0, self.c.right == 1 and wanted == vectors * self.lanes
+        for rows, count in self.heights():
+            text = products.product(self.dtype.name, self.lanes, rows, vectors, plain)
+            cost = self.items * rows * count * panels * vectors * self.lanes * self.k / _RATE * self.dtype.itemsize / 4
+            stretch = -(-self.k // -(-self.k // _STRETCH))
+            per = max(count // 16, 1) if self.items < 8 else count
+            groups = -(-count // per)
+            a, c = self.a.after(row, 0), self.c.after(row, start)
+            words: list[int | Place] = [
+                c.place, a.place, b.place, count, panels, self.k, stretch, a.down, a.right, b.down, panel, c.down, c.right, wanted,
+                per, groups, c.apart, a.apart, b.apart,
+            ]  # fmt: skip
+            self.w.add(text, words, self.items * groups, cost)
+            row += rows * count
+
+    def packed(self, b: Matrix, n: int) -> Matrix:
+        """A matrix in panels, and the distance from one matrix of a batch to the next."""
+        width = 2 * self.lanes
+        panels = -(-n // width)
+        items = self.items if b.apart else 1
+        key = (b.place.memory, b.place.offset, b.down, b.right, b.apart, n, self.k, items)
+        if key not in self.w.packed:
+            until = self.w.needed.get(b.place.memory, 0)
+            found = self.w.scratch((items * panels * self.k * width,), self.dtype, until)
+            text = products.PACK.format(dtype=self.dtype.name, width=width)
+            cost = items * self.k * n * (0.1 if b.right == 1 else 0.4)
+            words: list[int | Place] = [b.place, found, n, self.k, b.down, b.right, panels, b.apart]
+            self.w.add(text, words, items * panels, cost)
+            self.w.packed[key] = found
+        return Matrix(self.w.packed[key], width, 1, panels * self.k * width if items > 1 else 0)
