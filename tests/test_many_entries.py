@@ -117,3 +117,25 @@ def test_what_is_not_finite_stays_where_it_is() -> None:
         np.testing.assert_equal(x.sum().item(), value)
         expected = np.nansum(a.astype(np.float64))
         np.testing.assert_allclose(x.nansum().item(), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("largest", [True, False])
+@pytest.mark.parametrize("kind", ["random", "ties", "rising", "nan", "late nan"])
+def test_running_extremes(kind: str, largest: bool) -> None:
+    a = np.random.default_rng(0).standard_normal(20_500)
+    if kind == "ties":
+        a = np.round(a)
+    elif kind == "rising":
+        a.sort()
+    elif kind != "random":
+        a[700 if kind == "nan" else 20_450] = NAN
+    x = torch.from_numpy(a)
+    values, places = (torch.cummax if largest else torch.cummin)(x, 0)
+    best = place = None
+    wanted: list[Any] = []
+    for i, v in enumerate(a.tolist()):
+        if best is None or v != v or (best == best and (v >= best if largest else v <= best)):
+            best, place = v, i
+        wanted.append(place)
+    np.testing.assert_array_equal(places.numpy(), wanted)
+    np.testing.assert_array_equal(values.numpy(), a[places.numpy()])

@@ -45,7 +45,7 @@ def standardise(x: Any, v: Any = None, *, axis: tuple[int, ...], eps: float) -> 
     rows = x.reshape(-1, n)
     moves = None if v is None else v.reshape(-1, n)
     out = np.empty_like(rows)
-    step = max(1, ROOM // n) if n else 1
+    step = max(1, 4 * ROOM // n) if n else 1
     for i in range(0, len(rows), step):
         part = slice(i, i + step)
         _standardise_rows(rows[part], None if moves is None else moves[part], out[part], eps)

@@ -65,8 +65,33 @@ def running_logsumexp(x: Any, *, axis: int) -> Any:
 
 def running_place(x: Any, *, axis: int, largest: bool) -> Any:
     """The place of the largest, or smallest, so far; of equal ones the last; a nan stays."""
+    if x.ndim == 1 and x.size > 4096 and (found := _by_stretches(x, largest)) is not None:
+        return found
     best = (np.maximum if largest else np.minimum).accumulate(x, axis=axis)
     shape = [1] * x.ndim
     shape[axis] = -1
     at = np.arange(x.shape[axis]).reshape(shape)
     return np.maximum.accumulate(where((x == best) | (x != x), at, 0), axis=axis)
+
+
+def _by_stretches(x: Any, largest: bool) -> Any:
+    """:func:`running_place`, where few stretches of a thousand hold an entry that is a new record; else None."""
+    n, width = len(x), 1000
+    extreme = np.maximum if largest else np.minimum
+    ends = extreme.reduceat(x, np.arange(0, n, width))
+    before = extreme.accumulate(ends)[:-1]
+    news = np.flatnonzero(~(ends[1:] < before if largest else ends[1:] > before)) + 1
+    if 8 * len(news) > len(ends):
+        return None
+    last = np.zeros(len(ends), np.int64)
+    inner = {0: running_place(x[:width], axis=0, largest=largest)}
+    at = last[0] = inner[0][-1]
+    for i in news.tolist():
+        start = i * width
+        found = running_place(np.concatenate([x[at : at + 1], x[start : start + width]]), axis=0, largest=largest)[1:]
+        inner[i] = np.where(found == 0, at, found + (start - 1))
+        at = last[i] = inner[i][-1]
+    out = np.repeat(np.maximum.accumulate(last), width)[:n]
+    for i, places in inner.items():
+        out[i * width : i * width + len(places)] = places
+    return out

@@ -101,8 +101,10 @@ class Discrete(Continuous):
 
         def draw(k: int) -> Array:
             raw: Array = self._longs(k) if wide else self._words(k)
-            remainder: Array = (raw % raw.dtype.type(span)).astype(np.int64)
-            return remainder + np.int64(low)  # wraps around, which is right
+            whole = raw // raw.dtype.type(span)  # NumPy has a quick loop for this, but not for %
+            whole *= raw.dtype.type(span)
+            raw -= whole
+            return raw.astype(np.int64) + np.int64(low)  # wraps around, which is right
 
         with self._lock:
             return self._sliced(n, to, draw).reshape(dims)
