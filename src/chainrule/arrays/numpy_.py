@@ -192,7 +192,13 @@ def broadcast_to(x: Any, shape: Any) -> Any:
 
 
 def getitem(x: Any, key: tuple[Any, ...]) -> Any:
-    if x.size > many.FEW and key and type(at := key[0]) is np.ndarray and at.dtype == np.int64 and key[1:] in ((), (Ellipsis,)):
+    if (
+        x.size > many.FEW
+        and key
+        and type(at := key[0]) is np.ndarray
+        and at.dtype == np.int64
+        and key[1:] in ((), (Ellipsis,))
+    ):
         return x.take(at, axis=0)  # quicker by a fifth
     return x[key]
 
@@ -200,7 +206,10 @@ def getitem(x: Any, key: tuple[Any, ...]) -> Any:
 def put_add(g: Any, key: tuple[Any, ...], shape: tuple[int, ...], repeats: Any) -> Any:
     """Zeros of ``shape`` with ``g`` added at ``key``; ``repeats`` says that ``key`` may name an entry twice."""
     if repeats and len(shape) == 1 and g.dtype.kind == "f" and (at := _only(key)) is not None and at.shape == g.shape:
-        return np.bincount(at.ravel(), g.ravel(), shape[0]).astype(g.dtype)  # many times as quick as add.at
+        try:
+            return np.bincount(at.ravel(), g.ravel(), shape[0]).astype(g.dtype)  # many times as quick as add.at
+        except ValueError:
+            pass  # some count from the end
     out = np.zeros(shape, g.dtype)
     if repeats:
         np.add.at(out, key, g)
@@ -210,11 +219,11 @@ def put_add(g: Any, key: tuple[Any, ...], shape: tuple[int, ...], repeats: Any) 
 
 
 def _only(key: tuple[Any, ...]) -> Any:
-    """The one array of indices that a key consists of, if none counts from the end."""
+    """The one array of indices that a key consists of."""
     at = key[0]
     if len(key) > 2 or (len(key) == 2 and key[1] is not Ellipsis) or type(at) is not np.ndarray or at.dtype.kind != "i":
         return None
-    return at if at.size and at.min() >= 0 else None
+    return at if at.size else None
 
 
 def put(x: Any, value: Any, key: tuple[Any, ...]) -> Any:
@@ -271,6 +280,17 @@ def peak(x: Any, *, axis: Any) -> Any:
     if not x.size:
         return _add(x, axis, None, None, True)
     return x[x.argmax()] if x.ndim == 1 and axis else _max(x, axis, None, None, True)
+
+
+def softmax(x: Any, axis: Any, log: Any = False) -> Any:
+    """``exp(x)`` over its sum along ``axis``, or the logarithm of that, in one or two arrays' memory."""
+    x = x - peak(x, axis=axis)
+    e = np.exp(x, out=None if log or not x.ndim else x)
+    total = sum(e, axis=axis, keepdims=True)
+    if log:
+        x -= np.log(total)
+        return x
+    return np.divide(e, total, out=e) if x.ndim else e / total
 
 
 def relu(x: Any) -> Any:

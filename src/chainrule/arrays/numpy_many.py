@@ -32,8 +32,8 @@ def by_blocks(kernel: Any, arrays: tuple[Any, ...], spare: tuple[Any, ...] = ())
     n = x.size
     room = min(n, ROOM)
     work = [a.view(d)[:room] for d, a in zip(spare, layout.scratch(np.float64, *[(room,)] * len(spare)), strict=True)]
-    for i in range(0, n, ROOM):
-        kernel(*[a[i : i + ROOM] for a in flat], *([w[: n - i] for w in work] if n - i < room else work))
+    for i in range(0, n, room):
+        kernel(*[a[i : i + room] for a in flat], *([w[: n - i] for w in work] if n - i < room else work))
     return out
 
 

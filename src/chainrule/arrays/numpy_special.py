@@ -18,7 +18,7 @@ from .numpy_many import by_blocks
 
 F32, F64 = np.dtype("float32"), np.dtype("float64")
 FEW = 200  # entries, up to which one after the other is the quicker
-SIGN, REST = np.uint32(1 << 31), np.uint32((1 << 31) - 1)
+SIGN, ONE = np.uint32(1 << 31), np.float32(1).view(np.uint32)
 
 ERF = (1.128379225730896, 0.63661789894104, 0.10278923809528351, -0.019191106781363487, -9.53057169681415e-05,
        0.001605791156180203, -0.0006009807111695409, 0.0001090909936465323, -8.336177415912971e-06)  # fmt: skip
@@ -184,8 +184,8 @@ def gelu_slope_block(x: Any, out: Any, a: Any) -> None:
     a *= -0.5 / math.log(2)
     np.exp2(a, out=a)
     out *= a
-    np.bitwise_or(x.view(np.uint32), REST, out=a.view(np.uint32))
-    np.copysign(1, x, out=a)
+    sign = np.bitwise_and(x.view(np.uint32), SIGN, out=a.view(np.uint32))
+    sign |= ONE
     out *= a
     a += 1
     a *= 0.5
