@@ -282,15 +282,15 @@ def peak(x: Any, *, axis: Any) -> Any:
     return x[x.argmax()] if x.ndim == 1 and axis else _max(x, axis, None, None, True)
 
 
-def softmax(x: Any, axis: Any, log: Any = False) -> Any:
+def softmax(x: Any, axis: Any, logs: Any = False) -> Any:
     """``exp(x)`` over its sum along ``axis``, or the logarithm of that, in one or two arrays' memory."""
     x = x - peak(x, axis=axis)
-    e = np.exp(x, out=None if log or not x.ndim else x)
-    total = sum(e, axis=axis, keepdims=True)
-    if log:
+    powers = np.exp(x, out=None if logs or not x.ndim else x)
+    total = sum(powers, axis=axis, keepdims=True)
+    if logs:
         x -= np.log(total)
         return x
-    return np.divide(e, total, out=e) if x.ndim else e / total
+    return np.divide(powers, total, out=powers) if x.ndim else powers / total
 
 
 def relu(x: Any) -> Any:
