@@ -55,7 +55,7 @@ def horner(table: Any, x: Any, out: Any) -> None:
 
 def each(f: Any, x: Any) -> Any:
     """Python's function of each entry."""
-    return np.asarray(np.frompyfunc(f, 1, 1)(x), x.dtype)[()]
+    return np.fromiter(map(f, x.ravel().tolist()), x.dtype, x.size).reshape(x.shape)[()]
 
 
 # --- the error function ---
@@ -203,7 +203,8 @@ def gammaln(x: Any) -> Any:
 
 def psi(x: Any) -> Any:
     if x.size <= FEW or x.dtype != F32:
-        return scipy("psi")(x)
+        y, zero = scipy("psi")(x), x == 0
+        return np.where(zero, -np.copysign(math.inf, x), y).astype(x.dtype)[()] if zero.any() else y
     return by_blocks(digamma_block, (x,), (F64, F64, F64, F64))
 
 
