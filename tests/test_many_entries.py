@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -139,3 +140,16 @@ def test_running_extremes(kind: str, largest: bool) -> None:
         wanted.append(place)
     np.testing.assert_array_equal(places.numpy(), wanted)
     np.testing.assert_array_equal(values.numpy(), a[places.numpy()])
+
+
+@pytest.mark.parametrize("shape", [(8, 3, 30, 40), (5, 2, 2100), (2, 20_000), (40, 60, 10)])
+def test_sums_over_any_axes(shape: tuple[int, ...]) -> None:
+    a = np.random.default_rng(0).standard_normal(shape)
+    x = torch.from_numpy(a)
+    for count in range(len(shape) + 1):
+        for axes in itertools.combinations(range(len(shape)), count):
+            for keep in (False, True):
+                wanted = np.sum(a, axis=axes or None, keepdims=keep)
+                found = x.sum(axes or None, keepdim=keep)
+                assert tuple(found.shape) == wanted.shape
+                np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-11, atol=1e-11)

@@ -197,18 +197,21 @@ def _copysign_block(x: Any, y: Any, out: Any, w: Any) -> None:
 def sum_of_many(x: Any, axis: Any, keepdims: bool) -> Any:
     """The sum, of dense rows by einsum, which adds three times as quickly as NumPy's sum, and a thousand at a time."""
     rank = x.ndim
-    axes = tuple(range(rank)) if axis is None else tuple([a % rank for a in (axis if type(axis) is tuple else (axis,))])
-    if axes != tuple(range(rank - len(axes), rank)) or x.dtype.kind != "f" or not axes or not x.flags.c_contiguous:
+    axes = {*range(rank)} if axis is None else {a % rank for a in (axis if type(axis) is tuple else (axis,))}
+    first = rank  # of the last axes that are all summed
+    while first - 1 in axes:
+        first -= 1
+    n, rest = math.prod(x.shape[first:]), tuple([a for a in axes if a < first])
+    if first == rank or (rest and n < 16) or x.dtype.kind != "f" or not x.flags.c_contiguous:
         return _add(x, axis, None, None, keepdims)
-    lead = x.shape[: rank - len(axes)]
-    n = math.prod(x.shape[rank - len(axes) :])
     rows = x.reshape(-1, n)
     if n <= _ROW:
         out = np.einsum("ij->i", rows)
     else:
         cut = n - n % _ROW
         out = _add(np.einsum("ijk->ij", rows[:, :cut].reshape(len(rows), -1, _ROW)), 1) + _add(rows[:, cut:], 1)
-    return out.reshape(lead + (1,) * len(axes) if keepdims else lead)[()]
+    out = _add(out.reshape(x.shape[:first]), rest) if rest else out
+    return out.reshape([1 if a in axes else m for a, m in enumerate(x.shape) if keepdims or a not in axes])[()]
 
 
 _ROW = 1024

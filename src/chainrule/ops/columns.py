@@ -97,14 +97,17 @@ def lay(x: Any, cols: Any, lines: Any, grid: Grid) -> None:
 
 
 def gather(cols: Any, full: Any, lines: Any, grid: Grid) -> None:
-    """Add windows up where :func:`lay` takes them from."""
+    """Write to ``full`` the windows added up where :func:`lay` takes them from."""
     others, last = _steps(grid)
-    if others:
-        lines[...] = 0
     for source, target, steps in ((cols, lines, others), (lines if others else cols, full, last)):
-        for to, of, _ in steps:
+        for k, (to, of, _) in enumerate(sorted(steps, key=lambda step: len(step[2]))):
             some = target[of]
-            np.add(some, source[to], some)  # as += would, but for a copy of the sum onto itself
+            if k:
+                np.add(some, source[to], some)  # as += would, but for a copy of the sum onto itself
+                continue
+            if some.size < target.size:
+                target[...] = 0
+            some[...] = source[to]
 
 
 def columns(x: Any, grid: Grid, groups: int) -> Any:
@@ -118,7 +121,7 @@ def columns(x: Any, grid: Grid, groups: int) -> Any:
 def scattered(cols: Any, grid: Grid, channels: int) -> Any:
     """Windows laid out by :func:`columns` added up where they came from."""
     lead = cols.shape[:-3]
-    full: Any = np.zeros((*lead, channels, *grid.size), cols.dtype)
+    full: Any = np.empty((*lead, channels, *grid.size), cols.dtype)
     cols = cols.reshape(*lead, channels, *grid.kernel, *grid.out)
     gather(cols, full, np.empty((*lead, channels, *_line_shape(grid)), cols.dtype), grid)
     return full
@@ -192,7 +195,7 @@ def spread_back(y: Any, w: Any, grid: Grid, groups: int) -> Any:
         return scattered(np.matmul(turned, given), grid, channels)
     given = given.reshape(-1, *given.shape[-3:])
     kind = np.result_type(y, w)
-    full: Any = np.zeros((len(given), channels, *grid.size), kind)
+    full: Any = np.empty((len(given), channels, *grid.size), kind)
     parts, room, lines = _rooms(len(given), channels, groups, grid, kind)
     for part in parts:
         some = full[part]
