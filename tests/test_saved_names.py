@@ -48,15 +48,55 @@ SHOWN: dict[str, Any] = {
     "T.nn.functional.leaky_relu(x)": {"negative_slope": 0.01},
     "T.nn.functional.elu(x)": {"alpha": 1, "scale": 1, "input_scale": 1},
     "T.nn.functional.mse_loss(x, x.detach(), reduction='sum')": {"reduction": 2},
-    "T.nn.functional.nll_loss(x, T.tensor([0, 1, 2]))": {"reduction": 1},
+    "T.nn.functional.nll_loss(x, T.tensor([0, 1, 2]))": {"reduction": 1, "target": [0, 1, 2]},
     "T.nn.functional.conv2d(x[None, None], T.ones(1, 1, 2, 2, requires_grad=True), padding=1)": {
         "stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1,
     },
     "x.masked_fill(x > 2, 0.0)": {"mask": [[False] * 3 + [True], [True] * 4, [True] * 4]},
     "x[T.tensor([0, 1])]": {"indices": None, "self_sym_sizes": (3, 4)},
     "x.clamp(0, 1)": {"min": 0, "max": 1},
+    "x.mean()": {"self_sym_numel": 12},
+    "x.nansum(1)": {"dim": (1,), "keepdim": False},
+    "T.linalg.vector_norm(x, 3)": {"ord": 3},
+    "x.mm(x.t())": {"self_sym_strides": (4, 1), "mat2_sym_strides": (1, 4)},
+    "x.gather(1, T.zeros(3, 1, dtype=T.int64))": {"dim": 1, "sparse_grad": False, "index": [[0], [0], [0]]},
+    "x.index_copy(1, T.tensor([0, 2]), T.ones(3, 2))": {"dim": 1, "index": [0, 2]},
+    "x.take(T.tensor([3, 5]))": {"index": [3, 5]},
+    "x.roll(2, 1)": {"shifts": (2,), "dims": (1,)},
+    "x.unfold(1, 3, 1)": {"dimension": 1, "size": 3, "step": 1},
+    "x.repeat(2, 3)": {"repeats": (2, 3)},
+    "x.tril(1)": {"diagonal": 1},
+    "x.diagonal(1)": {"offset": 1},
+    "x.split(2, 1)[0]": {"dim": 1},
+    "x.as_strided((2, 2), (1, 2))": {"size": (2, 2), "stride": (1, 2)},
+    "x.logit(0.1)": {"eps": 0.1},
+    "x.polygamma(2)": {"n": 2},
+    "T.nn.functional.hardtanh(x, -2.0, 3.0)": {"min_val": -2.0, "max_val": 3.0},
+    "T.nn.functional.pad(x, (1, 2, 3, 4))": {"pad": (1, 2, 3, 4)},
+    "T.nn.functional.pixel_shuffle(x.reshape(1, 12, 1, 1), 2)": {"upscale_factor": 2},
+    "T.nn.functional.unfold(x[None, None], 2, padding=1)": {
+        "kernel_size": (2, 2), "padding": (1, 1), "stride": (1, 1), "dilation": (1, 1),
+    },
+    "T.nn.functional.grid_sample(x[None, None], T.zeros(1, 2, 2, 2), 'nearest', 'border', False)": {
+        "interpolation_mode": 1, "padding_mode": 1, "align_corners": False,
+    },
+    "T.nn.functional.embedding(T.tensor([1, 0]), x, padding_idx=2)": {
+        "padding_idx": 2, "scale_grad_by_freq": False, "sparse": False, "weight_sym_argsize_0": 3, "indices": [1, 0],
+    },
+    "T.nn.functional.binary_cross_entropy_with_logits(x, T.ones(3, 4))": {
+        "reduction": 1, "weight": None, "pos_weight": None,
+    },
+    "T.fft.fft(x.to(T.complex64), norm='ortho')": {"dim": (1,), "normalization": 1, "forward": True},
+    "T.fft.rfft(x, dim=0)": {"dim": (0,), "normalization": 0, "onesided": True},
+    "T.nn.functional.selu(x)": {"scale": 1.0507009873554805, "input_scale": 1},
 }  # fmt: skip
-NOT_THERE = {"x.unsqueeze(1)": "self_sym_sizes", "x.max(1).values": "index", "x.sum()": "dim"}
+NOT_THERE = {
+    "x.unsqueeze(1)": "self_sym_sizes",
+    "x.max(1).values": "index",
+    "x.sum()": "dim",
+    "x / x": "result",
+    "((x + x).grad_fn, x.scatter_add(0, T.zeros(1, 4, dtype=T.int64), x))[1]": "alpha",
+}
 
 
 @pytest.mark.parametrize("expression", SHOWN)

@@ -257,7 +257,6 @@ NAMES: dict[str, dict[str, str]] = {
     "BinaryCrossEntropy": {"y": "target"},
     "SmoothL1Loss": {"y": "target"},
     "HuberLoss": {"y": "target"},
-    "Xlogy": {"y": "other"},
     "Addcmul": {"y": "tensor1", "z": "tensor2"},
     "Addcdiv": {"y": "tensor1", "z": "tensor2"},
     "Cdist": {"x": "x1", "y": "x2"},
@@ -278,9 +277,14 @@ NAMES: dict[str, dict[str, str]] = {
     "MaxUnpool3D": {"at": "indices"},
     "Embedding": {"index": "indices"},
     "IndexReduce": {"src": "source"},
-    "BinaryCrossEntropyWithLogits": {"y": "target"},
+    "BinaryCrossEntropyWithLogits": {"y": "target", "yes": "pos_weight"},
+    "GridSampler2D": {"x": "input"},
+    "GridSampler3D": {"x": "input"},
+    "CtcLoss": {"x": "log_probs"},
+    "Lerp": {"y": "end"},
 }
-_NUMBERS = {"Pow": ("y",)}  # saved Python numbers that PyTorch shows as numbers
+_NUMBERS = {"Pow": ("y",), "Lerp": ("weight",)}  # saved Python numbers that PyTorch shows as numbers
+_WITHOUT = ("weight", "yes")  # what is 1 where PyTorch has None
 
 # The arguments for which PyTorch's node has an edge, in its order, where these are not all that have a derivative.
 # An operation of a tensor and a number has an edge for the number, unless PyTorch has a separate one for that case.
@@ -342,13 +346,26 @@ def _public(self: Node) -> Node:
             if name in hidden:
                 continue
             if isinstance(place, int):
-                setattr(cls, f"_raw_saved_{name}", property(partial(SavedTensor, place=place)))
-            setattr(cls, f"_saved_{name}", property(partial(_saved, place=place)))
+                setattr(cls, f"_raw_saved_{name}", property(_of(self, partial(SavedTensor, place=place))))
+            setattr(cls, f"_saved_{name}", property(_of(self, partial(_saved, place=place))))
         for name, shown in PARAMETERS.get(self.name(), {}).items():
             if name not in ("alpha", "negative_slope") or not hasattr(cls, f"_saved_{name}"):
-                setattr(cls, f"_saved_{name}", property(shown))
+                setattr(cls, f"_saved_{name}", property(_of(self, shown)))
         cls._named = True
     return self
+
+
+def _of(node: Node, shown: Any) -> Any:
+    """``shown`` for such a node.  One that only looks like another operation, whose last step it is, saved other things."""
+    kind = node.name().partition("Backward")[0].lower()
+
+    def found(self: Node) -> Any:
+        mine = self.name().partition("Backward")[0].lower()
+        if mine == kind or self.prim is None or (kind != "add" and (kind in mine or mine in kind)):
+            return shown(self)
+        raise AttributeError(f"{self.name()} has saved nothing of this name")
+
+    return found
 
 
 def _saved(self: Node, place: int | str) -> Any:
@@ -356,7 +373,9 @@ def _saved(self: Node, place: int | str) -> Any:
         return None if self.params is None else self.params.get(place)
     found = SavedTensor(self, place).unpack()
     number = self.prim.args[place - 1] in _NUMBERS.get(self.name().partition("Backward")[0], ()) if place else 0
-    return found.item() if number and self.tensors and self.tensors[place - 1] is None else found
+    if place and self.tensors and self.tensors[place - 1] is None:
+        return found.item() if number else None if self.prim.args[place - 1] in _WITHOUT else found
+    return found
 
 
 setattr(Node, "_input_metadata", property(input_metadata))  # noqa: B010

@@ -5,6 +5,7 @@ Dimensions count from 0, where PyTorch's count as the caller did, a negative one
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -55,6 +56,11 @@ def _param(name: str) -> Shown:
     return lambda node: node.params[name]
 
 
+def _params(words: str) -> dict[str, Shown]:
+    """Parameters by name, ``theirs=ours`` where PyTorch has another."""
+    return {theirs: _param(ours or theirs) for theirs, _, ours in (w.partition("=") for w in words.split())}
+
+
 def _constant(value: Any) -> Shown:
     return lambda node: value
 
@@ -78,6 +84,8 @@ def _wrapped(axis: int, rank: int | None) -> int:
 def _axis(node: Node) -> int:
     """One dimension."""
     found, rank = node.params["axis"], _rank(node)
+    if found == ():  # of a number
+        return 0
     if rank is None and (node.saved or (None,))[0] is not None:
         rank = len(node.saved[0].shape)
     return _wrapped(found[0] if isinstance(found, tuple) else found, rank)
@@ -149,8 +157,45 @@ def _sizes(place: int) -> Shown:
     return found
 
 
-def _grid(field: str) -> Shown:
-    return lambda node: getattr(node.params["grid"], field)
+def _strides(place: int) -> Shown:
+    def found(node: Node) -> Any:
+        a = (node.saved or (None,) * (place + 1))[place]
+        return None if a is None else tuple([s // a.itemsize for s in a.strides])
+
+    return found
+
+
+def _grid(words: str) -> dict[str, Shown]:
+    def field(name: str) -> Shown:
+        return lambda node: getattr(node.params["grid"], name)
+
+    return {theirs: field(ours or theirs) for theirs, _, ours in (w.partition("=") for w in words.split())}
+
+
+_MODES: dict[Any, int] = {
+    "bilinear": 0, "nearest": 1, "bicubic": 2, "zeros": 0, "border": 1, "reflection": 2, False: False, True: True,
+}  # fmt: skip
+
+
+def _how(place: int) -> Shown:
+    return lambda node: _MODES[node.params["how"][place]]
+
+
+def _normalization(node: Node) -> int:
+    """0 for no factor, 1 for the root of n, 2 for n."""
+    back = node.params.get("inverse", "n" in node.params)
+    return {"ortho": 1, "forward": 0 if back else 2, "backward": 2 if back else 0}[node.params["norm"]]
+
+
+def _numel(node: Node) -> int:
+    return math.prod(node.params["x_shape"])
+
+
+def _classes(node: Node) -> Any:
+    """The targets of a loss, one per sample."""
+    if node.saved is None:
+        raise explained(RuntimeError(errors.freed_graph(node)))
+    return wrap(np.asarray(node.saved[2])[..., 0])
 
 
 def _each(names: tuple[str, ...], shown: Any) -> dict[str, Any]:
@@ -163,6 +208,8 @@ _along: dict[str, Shown] = {"dim": _axis}
 _chosen = {**_along, "indices": _indices}
 _reduced = {"reduction": lambda node: _REDUCTIONS[node.params["reduction"]]}
 _select = {"dim": lambda node: _part(node)[0], "index": lambda node: _part(node)[1]}
+_fft = {"dim": _axes("axes"), "normalization": _normalization}
+_rows = {"dim": _select["dim"], "index": lambda node: wrap(np.asarray(_part(node)[1]))}
 _slice = {
     "dim": lambda node: _part(node)[0], "start": _of_slice("start", 0), "end": _of_slice("stop", 2**63 - 1),
     "step": _of_slice("step", 1),
@@ -170,10 +217,43 @@ _slice = {
 
 # By the name of the node: what is shown, and how it is found.
 PARAMETERS: dict[str, dict[str, Shown]] = {
-    **_each(("SumBackward1", "MeanBackward1", "AmaxBackward0", "AminBackward0", "LogsumexpBackward0"), _over),
+    **_each(("SumBackward1", "AmaxBackward0", "AminBackward0", "LogsumexpBackward0"), _over),
+    "MeanBackward1": {**_over, "self_sym_numel": _numel},
     "ProdBackward1": {"dim": _axis, "keepdim": _param("keepdims")},
     **_each(("VarBackward0", "StdBackward0"), {**_spread, "correction": _param("correction")}),
-    "LinalgVectorNormBackward0": _spread,
+    "LinalgVectorNormBackward0": {**_spread, **_params("ord=order")},
+    "NormBackward1": {**_spread, **_params("p=order")},
+    "NansumBackward0": _spread,
+    **{
+        f"{name}Backward0": _params(words) for name, words in {
+            "ChannelShuffle": "groups", "Cdist": "p", "CtcLoss": "blank", "Elu": "scale input_scale", "Logit": "eps",
+            "Hardtanh": "min_val=low max_val=high", "Mvlgamma": "p", "PixelShuffle": "upscale_factor=r", "Polygamma": "n",
+            "PixelUnshuffle": "downscale_factor=r", "Repeat": "repeats", "Tril": "diagonal", "Triu": "diagonal",
+            "AsStrided": "size stride", "Diagonal": "offset",
+        }.items()
+    },
+    "ConstantPadNdBackward0": {"pad": lambda node: tuple([n for w in reversed(node.params["widths"]) for n in w])},
+    "EmbeddingBackward0": {
+        **_params("padding_idx=padding scale_grad_by_freq=average"), "sparse": _constant(False),
+        "weight_sym_argsize_0": lambda node: node.params["weight_shape"][0],
+    },
+    "FftC2CBackward0": {**_fft, "forward": lambda node: not node.params["inverse"]},
+    "FftR2CBackward0": {**_fft, **_params("onesided")},
+    "FftC2RBackward0": _fft,
+    "GatherBackward0": {**_along, "sparse_grad": _constant(False)},
+    **_each(
+        ("GridSampler2DBackward0", "GridSampler3DBackward0"),
+        {"interpolation_mode": _how(0), "padding_mode": _how(1), "align_corners": _how(2)},
+    ),
+    "Im2ColBackward0": _grid("kernel_size=kernel stride padding dilation"),
+    "IndexCopyBackward0": _rows,
+    "IndexPutBackward0": {"indices": _index_arrays, "accumulate": _constant(False)},
+    "TakeBackward0": {"index": _rows["index"]},
+    "RollBackward0": {"shifts": _param("shift"), "dims": _axes()},
+    "SplitBackward0": {"dim": _select["dim"]},
+    "SplitWithSizesBackward0": {"dim": _select["dim"]},
+    "UnfoldBackward0": {"dimension": _axis, **_params("size step")},
+    "MeanBackward0": {"self_sym_numel": _numel},
     **_each(
         ("SoftmaxBackward0", "LogSoftmaxBackward0", "CumsumBackward0", "CumprodBackward0", "LogcumsumexpBackward0"), _along
     ),
@@ -194,19 +274,20 @@ PARAMETERS: dict[str, dict[str, Shown]] = {
     "SliceScatterBackward0": _slice,
     "UnbindBackward0": {"dim": _select["dim"]},
     "IndexBackward0": {"indices": _index_arrays},
-    "IndexSelectBackward0": {"dim": _select["dim"], "index": lambda node: wrap(_part(node)[1])},
+    "IndexSelectBackward0": _rows,
     **_each(("AddcmulBackward0", "AddcdivBackward0"), {"value": _param("value")}),
     "AddBackward0": {"alpha": _constant(1)},
     "SubBackward0": {"alpha": _constant(1)},
-    "MmBackward0": {"self_sym_sizes": _sizes(1), "mat2_sym_sizes": _sizes(2)},
+    "MmBackward0": {
+        "self_sym_sizes": _sizes(1), "mat2_sym_sizes": _sizes(2), "self_sym_strides": _strides(1),
+        "mat2_sym_strides": _strides(2),
+    },
     **_each(("MseLossBackward0", "SmoothL1LossBackward0", "HuberLossBackward0"), _reduced),
-    **_each(("NllLossBackward0", "BinaryCrossEntropyBackward0"), _reduced),
+    **_each(("BinaryCrossEntropyBackward0", "BinaryCrossEntropyWithLogitsBackward0"), _reduced),
+    "NllLossBackward0": {**_reduced, "target": _classes},
     "GeluBackward0": {"approximate": lambda node: "tanh" if node.prim.name == "GeluTanh" else "none"},
     "LeakyReluBackward0": {"negative_slope": _param("slope")},
-    "EluBackward0": {"scale": _constant(1), "input_scale": _constant(1)},
-    "ConvolutionBackward0": {
-        "stride": _grid("stride"), "padding": _grid("padding"), "dilation": _grid("dilation"), "groups": _param("groups"),
-    },
+    "ConvolutionBackward0": {**_grid("stride padding dilation"), **_params("groups")},
 }  # fmt: skip
 
 # What is saved here, and not by PyTorch.
@@ -214,8 +295,14 @@ HIDDEN: dict[str, tuple[str, ...]] = {
     "Unsqueeze": ("self_sym_sizes",), "Unbind": ("self_sym_sizes",), "ChannelShuffle": ("self_sym_sizes",),
     "AsStrided": ("self_sym_sizes",), "Fmax": ("result",), "Fmin": ("result",), "Copysign": ("other",),
     "Polar": ("angle",), "Xlogy": ("result",), "Logaddexp": ("result",), "Logaddexp2": ("result",),
-    "SpecialXlog1Py": ("result",), "Erfinv": ("result",), "Cummax": ("index", "self_sym_sizes"),
+    "SpecialXlog1Py": ("result",), "Div": ("result",), "CtcLoss": ("lengths", "counts"),
+    "NllLoss": ("weight", "logp_sym_sizes"), "Embedding": ("weight_sym_sizes",), "Glu": ("self", "other"),
+    "Erfinv": ("result",), "Cummax": ("index", "self_sym_sizes"),
     "Cummin": ("index", "self_sym_sizes"), **_each(
         ("Max", "Min", "Sort", "Topk", "Kthvalue", "Median", "Nanmedian", "Mode"), ("index",)
+    ), **_each(
+        ("Gather", "Take", "MaskedSelect", "MaskedScatter", "FftR2C", "IndexCopy", "Put"), ("self_sym_sizes",)
+    ), **_each(
+        ("AdaptiveMaxPool2D", "AdaptiveMaxPool3D", "MaxPool2DWithIndices", "MaxPool3DWithIndices"), ("result",)
     ),
 }  # fmt: skip
