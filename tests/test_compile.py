@@ -381,5 +381,7 @@ def test_places_that_an_array_names(native: Any) -> None:
     assert take(x, torch.tensor([4, 0])).tolist() == [4.0, 0.0]
     with pytest.raises(RuntimeError, match="index 5 is out of bounds"):
         take(x, torch.tensor([5, 0]))
+    one = native(lambda x, k: (x[k] * 2).sum())
+    assert [one(x, torch.tensor(k)).item() for k in ([1], [1, 3, -1])] == [2, 16]
     many = torch.zeros(100_000, dtype=torch.int64)
     equal(compiled(torch.full((2, 1), 0.1), many), f(torch.full((2, 1), 0.1), many), 1e-3)  # eager adds in float32

@@ -174,7 +174,7 @@ class Driver:
         """A variable as an array that has a name."""
         name = self.names[v]
         if v not in self.at_hand:
-            if v in self.views:
+            if self.is_view(v):
                 text = self.direct(self.views[v], [self.array(self.views[v].args[0])])
             elif v in self.onto:
                 text = self.names[self.onto[v]]
@@ -184,6 +184,10 @@ class Driver:
             self.lines.append(f"{name} = {text}")
             self.at_hand.add(v)
         return name
+
+    def is_view(self, v: Var) -> bool:
+        """Whether a variable shows another's memory, and was not made by a kernel after all."""
+        return v in self.views and (self.instructions is None or v not in self.instructions.made)
 
     def show(self, place: Place) -> str:
         """An array in the room."""
@@ -200,7 +204,7 @@ class Driver:
             if a in self.onto:
                 found.append("None, ")
                 continue
-            if a not in self.at_hand and not a.shape and a not in self.views:
+            if a not in self.at_hand and not a.shape and not self.is_view(a):
                 self.lines.append(f"{self.names[a]} = {self.show(self.instructions.places[a])}[()]")  # type: ignore[union-attr]
                 found.append(f"{self.names[a]}, ")
                 continue
@@ -265,10 +269,9 @@ class Driver:
                 self.words[far + 1] = room.table[far + 1] = code.address
                 far = room.walk(-far)
                 continue
-            start = far + walker.INSTRUCTION
-            addresses = [int(room.table[start + k]) for k, w in enumerate(instruction.words) if isinstance(w, Place)]
-            eq = instruction.equation
-            *args, out = [_at(a, v) for a, v in zip(addresses, (*eq.vars, eq.out), strict=True)]
+            start, eq = far + walker.INSTRUCTION, instruction.equation
+            words = [(int(room.table[start + k]), w) for k, w in enumerate(instruction.words) if isinstance(w, Place)]
+            *args, out = [_at(address, place) for address, place in words]
             out[...] = compute(eq.prim, tuple(args), eq.params)
             far = room.walk(-(far + int(room.table[far + 3])))
 
@@ -320,7 +323,8 @@ class Driver:
         return None
 
 
-def _at(address: int, v: Var) -> np.ndarray[Any, Any]:
-    """A variable whose entries lie in order from an address on."""
-    memory: Any = (ctypes.c_char * (v.size * v.dtype.itemsize)).from_address(address)
-    return np.ndarray(v.shape, v.dtype, memory)
+def _at(address: int, place: Place) -> np.ndarray[Any, Any]:
+    """The entries of a place that begins at an address."""
+    size = sum((n - 1) * s for n, s in zip(place.shape, place.strides, strict=True)) + place.dtype.itemsize
+    memory: Any = (ctypes.c_char * size).from_address(address)
+    return np.ndarray(place.shape, place.dtype, memory, 0, place.strides)

@@ -5,58 +5,101 @@ They return whether a place is none from 0 on: then the operation is done by Num
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from . import scalar
-from .emit import Source
 from .program import Equation
+from .table import Place
 
-_GATHER = """\
-def loop(n: int, size: int, x_: {dtype}[:], at_: int64[:], out_: {dtype}[:]):
+if TYPE_CHECKING:
+    from .instructions import Instructions
+
+_MANY = 4  # entries for one place, from which on they are added up in float64
+_WITHIN = """\
+def within(n: int, size: int, x_: int64[:], out_: int64[:]):
     far = False
-    for i in range(n):
-        k = at_[i]
-        outside = (k < 0) | (k >= size)
-        far = far | outside
-        out_[i] = x_[0 if outside else k]
+    for i in range(size):
+        k = x_[i]
+        far = far | (k >= n) | (k < {low})
+        out_[i] = {k}
+    return far"""
+# x as (outer, n, inner), places and results as (outer, m, inner); places may be the same for all of the last.
+_GATHER = """\
+def gather(outer: int, n: int, m: int, inner: int, x_: {dtype}[:], at_: int64[:], out_: {dtype}[:]):
+    far = False
+    for o in range(outer):
+        for j in range(m):
+            ys = out_[(o * m + j) * inner :]
+            {row}
+            for i in range(inner):
+                {entry}
+                ys[i] = x_[(o * n + place) * inner + i]
     return far"""
 _PUT = """\
-def loop(n: int, size: int, x_: {dtype}[:], at_: int64[:], out_: {dtype}[:]):
+def put(outer: int, n: int, m: int, inner: int, x_: {dtype}[:], at_: int64[:], out_: {dtype}[:]):
     far = False
-    total = np.empty(size, np.float64)
-    for i in range(size):
-        total[i] = 0.0
-    for i in range(n):
-        k = at_[i]
-        outside = (k < 0) | (k >= size)
-        far = far | outside
-        j = 0 if outside else k
-        total[j] = total[j] + np.float64(x_[i])
-    for i in range(size):
-        out_[i] = np.{dtype}(total[i])
+    {sums}
+    for i in range(outer * n * inner):
+        {total}[i] = {sum}(0.0)
+    for o in range(outer):
+        for j in range(m):
+            xs = x_[(o * m + j) * inner :]
+            {row}
+            for i in range(inner):
+                {entry}
+                spot = (o * n + place) * inner + i
+                {total}[spot] = {total}[spot] + {sum}(xs[i])
+    {end}
     return far"""
+_PLACE = "k = at_[{}]; outside = (k < 0) | (k >= n); far = far | outside; place = 0 if outside else k"
 
 
-def _gather(eq: Equation) -> bool:
+def within(w: Instructions, eq: Equation) -> bool:
+    """Indices that are looked at."""
+    n, (x,) = eq.params["n"], eq.vars
+    if x.dtype != np.int64:
+        return False
+    low, k = (-n, "k + n if k < 0 else k") if eq.params["wraps"] else (0, "k")
+    text = _WITHIN.format(low=f"{low}", k=k).replace("< -", "< 0 - ")
+    w.add(text, [n, x.size, w.flat(x), w.new(eq.out)], cost=0.3 * x.size, equation=eq)
+    return True
+
+
+def along(w: Instructions, eq: Equation) -> bool:
+    """Entries of, or added into, an array along one axis."""
     x, at = eq.vars
-    return len(x.shape) == len(at.shape) == 1 and eq.out.dtype in scalar.FLOATS | scalar.INTEGERS
+    axis, put = eq.params["axis"] % len(x.shape), eq.name == "PutAlong"
+    lengths = eq.out.shape if put else x.shape
+    if at.dtype != np.int64 or any(n != k for d, (n, k) in enumerate(zip(lengths, at.shape, strict=True)) if d != axis):
+        return False
+    if put and x.dtype not in scalar.FLOATS:
+        return False
+    outer, n, inner = math.prod(lengths[:axis]), lengths[axis], math.prod(lengths[axis + 1 :])
+    m, place = at.shape[axis], w.at(at)
+    rows = inner == 1 or not any(place.strides[axis + 1 :])
+    first = place.part((*[slice(None)] * (axis + 1), *[0] * (len(lengths) - axis - 1), ...)) if rows else place
+    if not (first if rows else place).is_plain:
+        rows, place = False, w.flat(at)
+    spot = "o * m + j" if rows else "(o * m + j) * inner + i"
+    lines = {"row": _PLACE.format(spot), "entry": ""} if rows else {"row": "", "entry": _PLACE.format(spot)}
+    return _written(w, eq, (outer, n, m, inner), place, lines)
 
 
-def _put(eq: Equation) -> bool:
-    x, at = eq.vars
-    return len(x.shape) == 1 and x.shape == at.shape and eq.out.dtype in scalar.FLOATS
-
-
-_KINDS: dict[str, tuple[str, Callable[[Equation], bool]]] = {"Gather": (_GATHER, _gather), "PutAlong": (_PUT, _put)}
-
-
-def indexed_source(eq: Equation) -> Source | None:
-    """The kernel of an equation that reads or adds at places along one axis."""
-    text, fits = _KINDS.get(eq.name, ("", None))
-    if fits is None or len(eq.vars) != 2 or eq.vars[1].dtype != "int64" or not fits(eq):
-        return None
-    if not eq.vars[0].size or not eq.vars[1].size:
-        return None
-    size = (eq.out if eq.name == "PutAlong" else eq.vars[0]).size
-    lengths = (eq.vars[1].size, size)
-    return Source(text.format(dtype=eq.out.dtype.name), "", list(eq.vars), [], [eq.out], [], lengths=lengths)
+def _written(w: Instructions, eq: Equation, sizes: tuple[int, ...], place: Place, lines: dict[str, str]) -> bool:
+    outer, n, m, inner = sizes
+    dtype = eq.out.dtype
+    if eq.name == "Gather":
+        kind = {1: "bool", 4: "int32", 8: "int64"}[dtype.itemsize]
+        text = _GATHER.format(dtype=kind, **lines)
+    elif m > _MANY * n:
+        sums, end = "total = np.empty(outer * n * inner, np.float64)", f"out_[i] = np.{dtype.name}(total[i])"
+        text = _PUT.format(dtype=dtype.name, sums=sums, total="total", sum="np.float64",
+                           end=f"for i in range(outer * n * inner): {end}", **lines)  # fmt: skip
+    else:
+        text = _PUT.format(dtype=dtype.name, sums="", total="out_", sum=f"np.{dtype.name}", end="", **lines)
+    text = "\n".join(line for line in text.splitlines() if line.strip())
+    w.add(text, [*sizes, w.flat(eq.vars[0]), place, w.new(eq.out)], cost=1.0 * outer * m * inner, equation=eq)
+    return True

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from . import lanes, linear, scalar
+from . import indexed, lanes, linear, scalar
 from .emit import Source, line_source, loop_source
-from .indexed import indexed_source
 from .lower import FAST
 from .plan import REDUCTIONS, Line, Loop, Step
 from .program import Equation, Program, Var
@@ -30,6 +29,7 @@ class Instructions:
         self.arena = Arena()
         self.places: dict[Var, Place] = {}
         self.owners: dict[Memory, Var] = {}  # of memory that is there at each call
+        self.made: set[Var] = set()  # by kernels
         self.needed: dict[Memory, int] = {}  # until which step
         self.packed: dict[Any, Place] = {}  # copies of matrices, by what they are copies of
         self.makers: dict[Var, Equation] = {eq.out: eq for eq in program.equations if eq.prim.view}
@@ -56,8 +56,7 @@ class Instructions:
             eq = step.equation
             if eq.prim.view and self.place(eq.out) is not None:
                 return []
-            source = indexed_source(eq) or direct_source(eq)
-            if source is not None:
+            if (source := direct_source(eq)) is not None:
                 self.kernel(source, source.cost, eq)
                 return self.found
             write = WRITERS.get(eq.name)
@@ -96,6 +95,7 @@ class Instructions:
 
     def new(self, v: Var) -> Place:
         """Where a variable is to be made."""
+        self.made.add(v)
         if v in self.onto:
             found = self.at(self.onto[v])
         elif v in self.leaving:
@@ -262,7 +262,8 @@ def zeros(y_: {dtype}[:], n: int):
 
 WRITERS: dict[str, Callable[[Instructions, Equation], bool]] = {
     "Reshape": Instructions.view, "Cat": Instructions.joined, "Stack": Instructions.joined,
-    "Put": Instructions.put, "PutAdd": Instructions.put,
+    "Put": Instructions.put, "PutAdd": Instructions.put, "Within": indexed.within,
+    "Gather": indexed.along, "PutAlong": indexed.along,
     "Matmul": Instructions.product, "Mv": Instructions.product, "Dot": Instructions.product,
     **dict.fromkeys(REDUCTIONS, Instructions.folded),
 }  # fmt: skip

@@ -31,12 +31,10 @@ class Gather(Primitive):
 
     def batch(self, size: int, arrays: Any, batched: Any, params: dict[str, Any]) -> Any:
         x, index = arrays
-        if batched[0] or len(x.shape) > 1:
+        if batched[0] or params["axis"] != -len(x.shape):
             return super().batch(size, arrays, batched, params)
-        flat = bind(
-            self, (x, ns.boxes.reshape(index, (-1,))), params
-        )  # from one vector, without a copy for each sample
-        return ns.boxes.reshape(flat, index.shape)
+        flat = ns.boxes.reshape(index, (-1, *index.shape[2:]))  # from one array, without a copy for each sample
+        return ns.boxes.reshape(bind(self, (x, flat), params), index.shape)
 
 
 class Chosen(Primitive):
@@ -184,10 +182,25 @@ def _full(key: Key, dims: int) -> list[Any]:
     return [*parts[:at], *[slice(None)] * (dims - taken), *parts[at + 1 :]]
 
 
+def _blocks(shape: tuple[int, ...], key: Key) -> tuple[Tensor, tuple[int, ...]]:
+    """:func:`places` of blocks that are taken whole, and their shape: what the last parts of a key are ``:`` for."""
+    parts = _full(key, len(shape))
+    arrays = [i for i, k in enumerate(parts) if isinstance(k, (Tensor, np.ndarray))]
+    whole = len(parts)
+    while whole > arrays[-1] + 1 and parts[whole - 1] == slice(None):
+        whole -= 1
+    lead = len(shape) - (len(parts) - whole)
+    if arrays[-1] - arrays[0] != len(arrays) - 1 or not math.prod(shape):
+        return places(shape, key), ()
+    return places(shape[:lead], (*parts[:whole], ...)), shape[lead:]
+
+
 def read(x: Tensor, key: Key) -> Tensor:
     """``x[key]`` for a key that is computed."""
-    at = places(x._shape, key)
-    return _read(x.reshape(-1), at.reshape(-1), axis=-1).reshape(at._shape)
+    at, rest = _blocks(x._shape, key)
+    n = math.prod(rest)
+    found = _read(x.reshape(-1, n), at.reshape(-1, 1).expand(-1, n), axis=-2)
+    return found.reshape(*at._shape, *rest)
 
 
 def write(x: Tensor, value: Tensor, key: Key) -> Tensor:
@@ -198,6 +211,9 @@ def write(x: Tensor, value: Tensor, key: Key) -> Tensor:
 
 def add(value: Tensor, key: Key, shape: tuple[int, ...]) -> Tensor:
     """Zeros of ``shape`` with ``value`` added at ``key``."""
-    at = places(shape, key)
-    flat = _added(value.expand(at._shape).reshape(-1), at.reshape(-1), axis=-1, size=math.prod(shape))
+    at, rest = _blocks(shape, key)
+    n = math.prod(rest)
+    blocks = value.expand(*at._shape, *rest).reshape(-1, n)
+    size = math.prod(shape[: len(shape) - len(rest)])
+    flat = _added(blocks, at.reshape(-1, 1).expand(-1, n), axis=-2, size=size)
     return flat.reshape(shape)
