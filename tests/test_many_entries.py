@@ -56,6 +56,8 @@ PAIRED: dict[str, Callable[..., Any]] = {
     "copysign": torch.copysign,
     "fmod": torch.fmod,
     "remainder": torch.remainder,
+    "huber_loss": lambda x, y: F.huber_loss(x, y, "none", 0.7),
+    "smooth_l1_loss": lambda x, y: F.smooth_l1_loss(x, y, reduction="none", beta=0.7),
     "floor_divide": lambda x, y: torch.floor_divide(x.detach(), y.detach()),
 }
 

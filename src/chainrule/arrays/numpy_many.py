@@ -157,6 +157,19 @@ def _logaddexp_block(x: Any, y: Any, out: Any, w: Any) -> None:
     _again(np.logaddexp, np.isnan(out), out, x, y)  # inf - inf
 
 
+def bent(x: Any, y: Any, delta: float) -> Any:
+    """``(x - y)**2 / 2`` of many, a line beyond ``delta``."""
+    return by_blocks(functools.partial(_bent_block, delta), (x, y), (x.dtype, x.dtype))
+
+
+def _bent_block(delta: float, x: Any, y: Any, out: Any, c: Any, w: Any) -> None:
+    np.subtract(x, y, out=out)
+    out.clip(-delta, delta, out=c)
+    np.multiply(c, 0.5, out=w)
+    out -= w
+    out *= c
+
+
 def hypot(x: Any, y: Any) -> Any:
     return by_blocks(_hypot_block, (x, y), (x.dtype,)) if many(x, y) else np.hypot(x, y)
 
@@ -347,7 +360,7 @@ def _softplus_block(x: Any, out: Any, w: Any) -> None:
     np.negative(out, out=out)
     np.exp(out, out=out)
     np.log1p(out, out=out)
-    out += np.clip(x, 0, math.inf, out=w)
+    out += x.clip(0, math.inf, out=w)
 
 
 def sum_of_squares(x: Any, axis: Any, keepdims: bool) -> Any:

@@ -69,7 +69,7 @@ def erf(x: Any) -> Any:
 
 def erf_block(x: Any, out: Any, a: Any) -> None:
     single = x.dtype == F32
-    np.clip(x, -4, 4, out=a) if single else np.clip(x, -6, 6, out=a)
+    x.clip(-4, 4, out=a) if single else np.clip(x, -6, 6, out=a)
     np.abs(a, out=a)
     horner(ERF if single else erf_table(), a, out)
     out *= a
@@ -167,7 +167,7 @@ def gelu_block(x: Any, out: Any, a: Any) -> None:
     np.subtract(-1, out, out=out)
     np.exp2(out, out=out)
     out *= a
-    np.clip(x, 0, math.inf, out=a)
+    x.clip(0, math.inf, out=a)
     np.subtract(a, out, out=out)
 
 

@@ -23,7 +23,7 @@ class HuberLoss(Primitive):
 
     composite = True
     real_only = no_kernel("huber")
-    forward = lambda xp, x, y, *, delta, axis, reduction: reduced(xp, bent(xp, x - y, delta), axis, reduction)
+    forward = lambda xp, x, y, *, delta, axis, reduction: reduced(xp, bent(xp, x, y, delta), axis, reduction)
     vjp_x = lambda xp, g, x, y, delta, axis, reduction: weighted(xp, cut(xp, x - y, delta), g, axis, reduction)
     vjp_y = lambda xp, g, x, y, delta, axis, reduction: weighted(xp, cut(xp, y - x, delta), g, axis, reduction)
     jvp_x = lambda xp, t, x, y, delta, axis, reduction: reduced(xp, cut(xp, x - y, delta) * t, axis, reduction)
@@ -40,7 +40,7 @@ class SmoothL1Loss(Primitive):
 
     composite = True
     real_only = no_kernel("smooth_l1_cpu")
-    forward = lambda xp, x, y, *, beta, axis, reduction: reduced(xp, bent(xp, x - y, beta) / beta, axis, reduction)
+    forward = lambda xp, x, y, *, beta, axis, reduction: reduced(xp, over(bent(xp, x, y, beta), beta), axis, reduction)
     vjp_x = lambda xp, g, x, y, beta, axis, reduction: weighted(xp, cut(xp, x - y, beta), g / beta, axis, reduction)
     vjp_y = lambda xp, g, x, y, beta, axis, reduction: weighted(xp, cut(xp, y - x, beta), g / beta, axis, reduction)
     jvp_x = lambda xp, t, x, y, beta, axis, reduction: reduced(xp, cut(xp, x - y, beta) * t / beta, axis, reduction)
@@ -55,9 +55,16 @@ def cut(xp: Any, d: Any, most: float) -> Any:
     return xp.clip(d, -most, most)
 
 
-def bent(xp: Any, d: Any, delta: float) -> Any:
+def bent(xp: Any, x: Any, y: Any, delta: float) -> Any:
+    if hasattr(xp, "many") and xp.many.many(x, y):
+        return xp.many.bent(x, y, delta)
+    d = x - y
     c = cut(xp, d, delta)
     return c * (d - c / 2)
+
+
+def over(x: Any, scale: float) -> Any:
+    return x if scale == 1 else x / scale
 
 
 _huber, _smooth_l1 = HuberLoss(), SmoothL1Loss()
