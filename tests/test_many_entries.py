@@ -155,3 +155,12 @@ def test_sums_over_any_axes(shape: tuple[int, ...]) -> None:
                 found = x.sum(axes or None, keepdim=keep)
                 assert tuple(found.shape) == wanted.shape
                 np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-11, atol=1e-11)
+
+
+def test_indices_of_several_axes() -> None:
+    a = np.random.default_rng(0).standard_normal((300, 200))
+    x, i, j = torch.from_numpy(a), np.arange(150), np.arange(150)[::-1].copy()
+    np.testing.assert_array_equal(x[torch.from_numpy(i), torch.from_numpy(j)].numpy(), a[i, j])
+    np.testing.assert_array_equal(x[torch.from_numpy(j)].numpy(), a[j])
+    np.testing.assert_array_equal(x[torch.from_numpy(j), ...].numpy(), a[j])
+    np.testing.assert_array_equal(x[torch.from_numpy(j), 3:5].numpy(), a[j, 3:5])
