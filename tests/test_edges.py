@@ -321,3 +321,10 @@ def test_sums_and_products_have_the_dtype_that_is_asked_for() -> None:
         assert found.dtype is torch.int8
         assert found.tolist() == wanted
     assert torch.sum(x, dtype=torch.bool).dtype is torch.bool
+
+
+def test_a_large_tensor_is_read_by_several_indices() -> None:
+    x, rows, columns = torch.arange(1_000_000).reshape(1000, 1000), torch.tensor([0, 999, -1]), torch.tensor([1, 2, -2])
+    assert x[rows, columns].tolist() == [1, 999_002, 999_998]
+    assert x[rows, :, None].shape == (3, 1000, 1)
+    assert x[rows][:, 5].tolist() == [5, 999_005, 999_005]
