@@ -106,12 +106,13 @@ def _neighbours(xp: Any, grid: Any, size: Any, mode: str, padding: str, align: b
             place = line[k] + place
         at.append(place)
     index = xp.stack(at, axis=-2)
-    return xp.where(index < total, index, xp.zeros_like(index) + total), chosen, parts
+    return xp.minimum(index, total), chosen, parts
 
 
 def _step(xp: Any, p: Any, n: int, step: int, outside: int) -> Any:
     there = (p >= 0) & (p < n)
-    return xp.astype(xp.where(there, p, xp.zeros_like(p) + 2.0 * outside), np.int64) * step
+    beyond = p.dtype.type(2 * outside) if hasattr(xp, "between") else xp.zeros_like(p) + 2.0 * outside
+    return xp.astype(xp.where(there, p, beyond), np.int64) * step
 
 
 def _product(counts: Any) -> Any:
