@@ -13,6 +13,7 @@ from . import layout
 ROOM = 1 << 15  # entries that are worked on together, so that they stay near the processor
 FEW = 1 << 12  # entries, up to which fewer calls are worth more than fewer passes
 _BITS: Any = {np.dtype("float32"): np.int32, np.dtype("float64"): np.int64, np.dtype("int64"): np.int64}
+_FLOATS = np.dtype("float32"), np.dtype("float64")
 _add: Any = np.add.reduce
 _mul: Any = np.multiply.reduce
 
@@ -118,8 +119,7 @@ def _as_bits(v: Any, d: Any, bits: Any, like: Any) -> Any:
 def many(x: Any, y: Any) -> bool:
     """Whether x and y are so many floats that blocks of them are worth the trouble."""
     return (
-        type(x) is type(y) is np.ndarray and x.size > FEW and x.shape == y.shape and x.dtype == y.dtype and x.dtype in _BITS
-        and x.dtype.kind == "f"
+        type(x) is type(y) is np.ndarray and x.size > FEW and x.shape == y.shape and x.dtype == y.dtype and x.dtype in _FLOATS
     )  # fmt: skip
 
 
@@ -234,7 +234,7 @@ _ROW = 1024
 
 def prod_of_many(x: Any, axis: Any, keepdims: bool) -> Any:
     """The product; of all of many dense floats in lanes, which do not wait for each other."""
-    if (axis is None or len(axis) == x.ndim) and x.dtype.kind == "f" and x.flags.c_contiguous:
+    if (axis is None or len(axis) == x.ndim) and x.dtype in _FLOATS and x.flags.c_contiguous:
         flat = x.reshape(-1)
         cut = x.size - x.size % _ROW
         lanes = _mul(flat[:cut].reshape(-1, _ROW), 0)
@@ -326,7 +326,7 @@ def sigmoid(x: Any) -> Any:
     """``1 / (1 + exp(-x))``: exp of a large number overflows to inf, whose reciprocal is the 0 that is meant."""
     if type(x) is not np.ndarray or not x.ndim or x.dtype.kind != "f":
         return 1 / (1 + np.exp(-x))
-    if x.size > FEW and x.dtype in _BITS:
+    if x.size > FEW and x.dtype in _FLOATS:
         return by_blocks(_sigmoid_block, (x,))
     out = np.negative(x)
     np.exp(out, out=out)
@@ -345,7 +345,7 @@ def softplus(x: Any) -> Any:
     """``log(1 + exp(x))``, in a form that cannot overflow."""
     if type(x) is not np.ndarray or not x.ndim:
         return np.maximum(x, 0, dtype=x.dtype) + np.log1p(np.exp(-np.abs(x)))
-    if x.size > FEW and x.dtype.kind == "f" and x.dtype in _BITS:
+    if x.size > FEW and x.dtype in _FLOATS:
         return by_blocks(_softplus_block, (x,), (x.dtype,))
     out = np.abs(x)
     np.negative(out, out=out)
@@ -365,7 +365,7 @@ def _softplus_block(x: Any, out: Any, w: Any) -> None:
 
 def sum_of_squares(x: Any, axis: Any, keepdims: bool) -> Any:
     rank = x.ndim
-    if x.size > FEW and len(axis) == rank and x.dtype.kind == "f" and x.flags.c_contiguous:
+    if x.size > FEW and len(axis) == rank and x.dtype in _FLOATS and x.flags.c_contiguous:
         flat = x.reshape(-1)
         cut = x.size - x.size % _ROW
         rows, rest = flat[:cut].reshape(-1, _ROW), flat[cut:]

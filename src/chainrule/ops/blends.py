@@ -22,10 +22,14 @@ class Lerp(Elementwise):
     labels = None
 
 
+def times(value: float, x: Any) -> Any:
+    return x if value == 1 else value * x
+
+
 class Addcmul(Elementwise):
     """``x + value * y * z``."""
 
-    forward = lambda xp, x, y, z, *, value: x + value * (y * z)
+    forward = lambda xp, x, y, z, *, value: x + times(value, y * z)
     d_x = 1
     d_y = lambda z, value: z * value
     d_z = lambda y, value: y * value
@@ -35,7 +39,7 @@ class Addcmul(Elementwise):
 class Addcdiv(Elementwise):
     """``x + value * y / z``."""
 
-    forward = lambda xp, x, y, z, *, value: x + value * (y / z)
+    forward = lambda xp, x, y, z, *, value: x + times(value, y / z)
     d_x = 1
     d_y = lambda z, value: value / z
     d_z = lambda y, z, value: -value * (y / (z * z))
