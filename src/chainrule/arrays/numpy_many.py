@@ -217,7 +217,7 @@ def sum_of_many(x: Any, axis: Any, keepdims: bool) -> Any:
     while first - 1 in axes:
         first -= 1
     n, rest = math.prod(x.shape[first:]), tuple([a for a in axes if a < first])
-    if first == rank or (rest and n < 16) or x.dtype.kind != "f" or not x.flags.c_contiguous:
+    if first == rank or (rest and n < 16) or x.dtype not in _FLOATS or not x.flags.c_contiguous:
         return _add(x, axis, None, None, keepdims)
     rows = x.reshape(-1, n)
     if n <= _ROW:
@@ -234,7 +234,7 @@ _ROW = 1024
 
 def prod_of_many(x: Any, axis: Any, keepdims: bool) -> Any:
     """The product; of all of many dense floats in lanes, which do not wait for each other."""
-    if (axis is None or len(axis) == x.ndim) and x.dtype in _FLOATS and x.flags.c_contiguous:
+    if (axis is None or (type(axis) is tuple and len(axis) == x.ndim)) and x.dtype in _FLOATS and x.flags.c_contiguous:
         flat = x.reshape(-1)
         cut = x.size - x.size % _ROW
         lanes = _mul(flat[:cut].reshape(-1, _ROW), 0)
@@ -246,13 +246,7 @@ def running_sum(x: Any, *, axis: int) -> Any:
     """The cumulative sum; of many floats by products with triangular matrices, which do not wait for each other."""
     n = x.shape[axis] if x.ndim else 0
     width = 16
-    if (
-        x.size <= FEW
-        or x.dtype not in _BITS
-        or x.dtype.kind != "f"
-        or not x.flags.c_contiguous
-        or axis % x.ndim != x.ndim - 1
-    ):
+    if x.size <= FEW or x.dtype not in _FLOATS or not x.flags.c_contiguous or axis % x.ndim != x.ndim - 1:
         return np.cumulative_sum(x, axis=axis)
     if n % width:
         if x.size != n:
