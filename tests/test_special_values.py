@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import mpmath as mp
 import numpy as np
 import pytest
 
 import chainrule as torch
 from chainrule.arrays import numpy_special as special
 
+mp: Any = pytest.importorskip("mpmath")
 INF, NAN = float("inf"), float("nan")
 POINTS: Any = [0.0, -0.0, 1e-45, -1e-45, 1e-38, 0.5, -0.5, 1.0, -1.0, 2.0, 3.0, 30.0, -30.0]
 

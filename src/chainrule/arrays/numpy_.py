@@ -194,6 +194,7 @@ def broadcast_to(x: Any, shape: Any) -> Any:
 def getitem(x: Any, key: tuple[Any, ...]) -> Any:
     if (
         x.size > many.FEW
+        and x.flags.c_contiguous
         and key
         and type(at := key[0]) is np.ndarray
         and at.dtype == np.int64
