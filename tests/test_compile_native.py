@@ -13,7 +13,9 @@ import pytest
 
 import chainrule as torch
 from chainrule.compiler import linear, lower, mathlib, walker
+from chainrule.compiler.guards import Expected, alone, guard
 from chainrule.compiler.native import available, native
+from chainrule.compiler.program import var_of
 from chainrule.func import tree
 from compiling import call
 
@@ -210,3 +212,68 @@ def test_heads_are_read_where_they_are(native_compile: Any, own_generator: Any) 
     compiled = native_compile(f)
     assert torch.allclose(compiled(q), f(q), atol=1e-5)
     assert all(k.text.startswith(("def product", "def pack")) for k in compiled.entries[0].runner.kernels)
+
+
+# --- guards ---
+
+
+def tensors_of_many_kinds() -> list[Any]:
+    x = torch.arange(6.0)
+    wide = torch.arange(12.0)
+    swapped, scalar = torch.arange(6.0), torch.tensor(1.5) * 2
+    swapped._a = swapped._a.astype(">f4")
+    with torch.inference_mode():
+        inference = torch.arange(6.0)
+    viewed = torch.arange(6.0)
+    part = viewed[1:3]
+    fixed = torch.arange(6.0)
+    fixed._a.flags.writeable = False
+    found = [
+        x,
+        x.requires_grad_(False),
+        torch.arange(6.0, requires_grad=True),
+        torch.nn.Parameter(torch.arange(6.0)),
+        x.double(),
+    ]
+    found += [
+        torch.arange(5.0),
+        x.reshape(2, 3),
+        x.reshape(2, 3).t(),
+        x[::2],
+        wide[:6],
+        wide[6:],
+        wide[::2],
+        swapped,
+        scalar,
+    ]
+    found += [
+        torch.tensor(1.5),
+        scalar.double(),
+        inference,
+        viewed,
+        part,
+        fixed,
+        None,
+        3.0,
+        x._a,
+        torch.arange(6) > 2,
+        x.detach(),
+    ]
+    return found
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_guards_in_machine_code_say_what_guards_in_python_say(written: bool) -> None:
+    many = tensors_of_many_kinds()
+    agreed = set()
+    for a, b in itertools.product([t for t in many if isinstance(t, torch.Tensor)], many):
+        expected = [Expected(type(a), a._rg, var_of(a._a), written), Expected(type(a), a._rg, var_of(a._a), False)]
+        for pair in ((a, b), (b, a), (a, a)):
+            found, slow = (guard(expected, native)(*pair) for native in (True, False))
+            assert bool(found) == bool(slow)
+            if found == 1 and written:
+                assert alone([0], pair), "what is sure is so"
+            agreed.add((found, bool(found) and alone([0], pair)))
+    assert agreed == (
+        {(0, False), (1, True), (2, True), (2, False)} if written else {(0, False), (1, True), (1, False)}
+    )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 __all__ = ["compile"]
@@ -50,7 +51,8 @@ def compile(
         )
     if disable or os.environ.get("CHAINRULE_COMPILE") == "0":
         return model
-    from .dispatch import Compiled
+    from .dispatch import Compiled, CompiledObject
 
     fast = bool((options or {}).get("fastmath"))
-    return Compiled(model, fullgraph=fullgraph, dynamic=dynamic, backend=backend, fast=fast)
+    kind = Compiled if isinstance(model, FunctionType) else CompiledObject
+    return kind(model, fullgraph=fullgraph, dynamic=dynamic, backend=backend, fast=fast)

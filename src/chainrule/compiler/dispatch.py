@@ -28,10 +28,11 @@ from .captured import Captured, Detached, Given, Plain, Result, Same, Value, Vie
 from .derivative import CompiledFunctionBackward, Derivative
 from .describe import describe
 from .environment import Check, Environment
-from .outside import is_alone, is_heard
-from .run import define, maker
+from .guards import Expected, alone, guard
+from .outside import is_heard
+from .run import Runner, define, maker
 from .simplify import simplify
-from .watching import Inline, Uncompilable, capturing
+from .watching import Inline, Uncompilable, capturing, current
 
 LIMIT = 16  # states of one function that are compiled
 SIZES = 64  # programs that are kept, where sizes do not count as states
@@ -48,6 +49,8 @@ class Compiled:
         backend: str = "native", fast: bool = False,
     ) -> None:  # fmt: skip
         functools.update_wrapper(self, function, updated=())
+        if isinstance(function, types.FunctionType):
+            self.__dict__.update(vars(function))
         self.function = function
         self.fullgraph, self.dynamic = fullgraph, dynamic is not False
         self.runner = maker(backend, fast)
@@ -67,12 +70,6 @@ class Compiled:
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
-
-    def __getattr__(self, name: str) -> Any:
-        """A compiled module still has its parameters, state and modes."""
-        if name.startswith("__") or "function" not in self.__dict__:
-            raise AttributeError(name)
-        return getattr(self.function, name)
 
     def __repr__(self) -> str:
         return f"<compiled {self._name}>"
@@ -172,6 +169,16 @@ class Compiled:
         return "\n\n".join([f"{self!r}: {len(self.entries)} program(s)", *[e.explain() for e in self.entries]])
 
 
+class CompiledObject(Compiled):
+    """A compiled module, or another object that can be called: what it has beside can be asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        """A compiled module still has its parameters, state and modes."""
+        if name.startswith("__") or "function" not in self.__dict__:
+            raise AttributeError(name)
+        return getattr(self.function, name)
+
+
 def _line(e: BaseException) -> str:
     """Where in the user's code an error arose."""
     frames = [f for f in traceback.extract_tb(e.__traceback__) if not f.filename.startswith((_PACKAGE, _STDLIB, "<"))]
@@ -217,8 +224,8 @@ class _Writer:
     def __init__(self, entry: Entry, captured: Captured) -> None:
         self.entry, self.captured = entry, captured
         self.names = {
-            **entry.environment.names, "MISS": MISS, "Tensor": Tensor, "new": _new, "ndarray": np.ndarray,
-            "mode": modes.current, "default": dtypes._default, "run": entry.runner.run,
+            **entry.environment.names, "MISS": MISS, "Tensor": Tensor, "new": _new,
+            "mode": modes.current, "capture": current.get, "default": dtypes._default, "run": entry.runner.run,
         }  # fmt: skip
         self.index = {id(t): i for i, t in enumerate(captured.tensors)}
         self.wrapped_already: set[int] = set()
@@ -229,34 +236,57 @@ class _Writer:
         self.names["here"] = modes.current()
         conditions.append("mode() is here")
         conditions.append("default[0] is default_dtype")
+        conditions.append("capture() is None")  # to which tensors are not what they hold
         fetch: list[str] = []
         for found in self.entry.environment.tensors.values():
             conditions, fetch = self.tensor(found, conditions, fetch)
-        lines = ["try:", *[f"    if not ({c}): return MISS" for c in conditions]]
-        lines += ["    " + line for line in fetch]
-        lines += ["except (AttributeError, IndexError, KeyError, TypeError, ValueError):", "    return MISS"]
         n = len(self.captured.tensors)
-        lines[-2:-2] = ["    " + line for line in self.aside(n)]
+        fetch += self.aside(n)
+        lines = ["try:", *[f"    if not ({c}): return MISS" for c in conditions], *["    " + line for line in fetch]]
+        lines += ["except (AttributeError, IndexError, KeyError, TypeError, ValueError):", "    return MISS"]
         lines += self.drawn(n)
-        results = [f"r{i}" for i in range(len(self.entry.runner.program.outputs))]
-        call = f"run({', '.join(f'a{i}' for i in range(n + len(self.captured.draws)))})"
-        lines.append(f"{', '.join(results)}, = {call}" if results else call)
+        lines += self.run(n)
         lines += self.history(n)
         wrapped = self.wrapped()
         lines += [*wrapped[:-1], *self.effects(), wrapped[-1]]
         return "\n".join(["def entry(args, kwargs):", *["    " + line for line in lines]]), self.names
+
+    def run(self, n: int) -> list[str]:
+        """The program itself, from arrays ``v0`` on to ``r0`` and so on."""
+        runner, count = self.entry.runner, n + len(self.captured.draws)
+        if isinstance(runner, Runner):  # its lines, which spares a call
+            self.names.update(runner.names)
+            return [*runner.body, *[f"r{i} = {result}" for i, result in enumerate(runner.results)]]
+        results = "".join(f"r{i}, " for i in range(len(runner.program.outputs)))
+        call = f"run({', '.join(f'v{i}' for i in range(count))})"
+        return [f"{results}= {call}" if results else call]
 
     def hold(self, name: str, value: Any) -> str:
         self.names[name] = value
         return name
 
     def aside(self, n: int) -> list[str]:
-        """What must hold of the tensors' memory, and of who wants to know of their gradients."""
+        """What must hold of the tensors and their memory, and of who wants to know of their gradients."""
+        written = [w.tensor for w in self.captured.writes]
+        expected = [
+            Expected(type(t), t._rg, v, i in written)
+            for i, (t, v) in enumerate(zip(self.captured.tensors, self.captured.program.inputs, strict=False))
+        ]
+        self.names["fits"] = guard(expected, isinstance(self.entry.runner, Runner) and bool(self.entry.runner.kernels))
+        tensors = ", ".join(f"t{i}" for i in range(n))
         lines = []
-        for w in self.captured.writes:
-            self.names["is_alone"] = is_alone
-            others = "".join(f"a{i}, " for i in range(n) if i != w.tensor)
-            lines.append(f"if not is_alone(t{w.tensor}, a{w.tensor}, ({others})): return MISS")
+        if written:
+            self.names.update(alone=alone, written=written)
+            lines += [
+                f"fit = fits({tensors})",
+                f"if not fit or fit > 1 and not alone(written, ({tensors},)): return MISS",
+            ]
+        elif n:
+            lines.append(f"if not fits({tensors}): return MISS")
+        lines += [f"v{i} = t{i}._a" for i in range(n)]
+        if self.captured.ordered:
+            layouts = [(i, t._a) for i, t in enumerate(self.captured.tensors) if len(t._shape) > 1]
+            lines += [f"if v{i}.strides != {a.strides}: return MISS" for i, a in layouts]
         for i, _ in self.captured.grads:
             self.names["is_heard"] = is_heard
             lines.append(f"if t{i}._meta is not None and is_heard(t{i}): return MISS")
@@ -268,11 +298,11 @@ class _Writer:
         for i, d in enumerate(self.captured.draws, n):
             if isinstance(d, Given):
                 self.names["float64"] = np.float64
-                lines.append(f"a{i} = float64({d.expression})")
+                lines.append(f"v{i} = float64({d.expression})")
                 continue
             parts = [self.hold(f"draw{i}_{k}", a) for k, a in enumerate(d.args)]
             parts += [f"{k}={self.hold(f'draw{i}_{k}', a)}" for k, a in d.options.items()]
-            lines.append(f"a{i} = {self.hold(f'draw{i}', getattr(d.generator, d.name))}({', '.join(parts)})")
+            lines.append(f"v{i} = {self.hold(f'draw{i}', getattr(d.generator, d.name))}({', '.join(parts)})")
         return lines
 
     def effects(self) -> list[str]:
@@ -283,7 +313,11 @@ class _Writer:
             if w.output not in self.entry.runner.written:
                 lines.append(f"write(t{w.tensor}, r{w.output})")
             if w.versions:
-                lines.append(f"count(t{w.tensor}, {w.versions})")
+                lines += [
+                    f"cell = t{w.tensor}._v",
+                    f"if type(cell) is list and len(cell) == 1: cell[0] += {w.versions}",
+                ]
+                lines.append(f"else: count(t{w.tensor}, {w.versions})")
         for i, result in self.captured.grads:
             if not (isinstance(result, Same) and self.captured.tensors[result.index] is self.captured.tensors[i]._grad):
                 lines.append(f"t{i}._grad = {self.made(result, f'g{i}', lines) if result is not None else None}")
@@ -299,21 +333,8 @@ class _Writer:
         if i is None:
             conditions += [f"type({e}) is {expected}" for e in found.expressions if not e.endswith("._grad")]
             return conditions, fetch
-        v = self.captured.program.inputs[i]
         first, *others = found.expressions
-        dtype, scalar = self.hold(f"dtype_{v.dtype.name}", v.dtype), self.hold(f"np_{v.dtype.name}", v.dtype.type)
-        fetch += [
-            f"t{i} = {first}",
-            f"if type(t{i}) is not {expected} or t{i}._rg is not {t._rg}: return MISS",
-            f"a{i} = t{i}._a",
-        ]
-        array = (
-            f"type(a{i}) is ndarray and (a{i}.dtype is {dtype} or a{i}.dtype == {dtype}) and a{i}.shape == {v.shape}"
-        )
-        fetch.append(f"if not ({f'type(a{i}) is {scalar} or ' if not v.shape else ''}{array}): return MISS")
-        fetch += [f"if {e} is not t{i}: return MISS" for e in others]
-        if self.captured.ordered and len(v.shape) > 1:
-            fetch.append(f"if a{i}.strides != {t._a.strides}: return MISS")
+        fetch += [f"t{i} = {first}", *[f"if {e} is not t{i}: return MISS" for e in others]]
         return conditions, fetch
 
     def history(self, n: int) -> list[str]:
@@ -324,7 +345,7 @@ class _Writer:
         self.names.update(derivative=d, Memory=CompiledFunctionBackward, Extra=Extra, Port=Port)
         edges = [f"t{i} if t{i}._node is None else t{i}._node" if i in d.wanted else "None" for i in range(d.count)]
         kept = [i for i in range(n) if d.needed[i]]
-        arrays = "".join(f"a{i}, " if d.needed[i] else "None, " for i in range(d.count))
+        arrays = "".join(f"v{i}, " if d.needed[i] else "None, " for i in range(d.count))
         tensors = "".join(f"t{i}, " if i in kept else "None, " for i in range(d.count))
         saved = "".join(f"r{i}, " for i in range(self.captured.outputs, len(d.forward.outputs)))
         versions = "".join(f"t{i}._v and t{i}._v[0], " if i in kept else "None, " for i in range(d.count))

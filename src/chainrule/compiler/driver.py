@@ -124,7 +124,8 @@ class Driver:
 
     # --- the text ---
 
-    def text(self) -> str:
+    def write(self) -> None:
+        """Write ``body``, the lines that compute, and ``results``, what each output is then."""
         for v in self.program.inputs:
             self.names[v]
         for v, a in self.program.constants.items():
@@ -139,22 +140,25 @@ class Driver:
                 self.pending += found
                 self.over += self.ends.get(i, ())
         self.walk()
-        results, body = self.results(), self.lines
+        self.results, self.body = self.outputs(), self.lines
         if self.gates:
             self.furnish()
-            body = ["w = spare.pop() if spare else room()", *body, "spare.append(w)"]
+            self.body = ["w = spare.pop() if spare else room()", *self.body, "spare.append(w)"]
         if self.calls:
-            body = [
-                "for token in quietly:",
+            lines = [
                 "    try:",
-                *["        " + line for line in body],
+                *["        " + line for line in self.body],
                 "    finally:",
                 "        reset_errors(token)",
-                "    break",
             ]
+            self.body = ["for token in quietly:", *lines, "    break"]
+
+    def text(self) -> str:
+        """The function."""
         head = f"def run({', '.join(self.names[v] for v in self.program.inputs)}):"
         notes = [f"    # {self.names[v]}: {signature(v)}" for v in self.program.inputs]
-        return "\n".join([head, *notes, *["    " + line for line in [*body, f"return ({results})"]]])
+        results = "".join(f"{r}, " for r in self.results)
+        return "\n".join([head, *notes, *["    " + line for line in [*self.body, f"return ({results})"]]])
 
     def furnish(self) -> None:
         """What rooms are made of."""
@@ -194,25 +198,25 @@ class Driver:
         self.shown.append(place)
         return f"w.arrays[{len(self.shown) - 1}]"
 
-    def results(self) -> str:
+    def outputs(self) -> list[str]:
         given: set[Var] = set()
         found = []
         for a in self.program.outputs:
             if not isinstance(a, Var):
-                found.append(f"{a!r}, ")
+                found.append(repr(a))
                 continue
             if a in self.onto:
-                found.append("None, ")
+                found.append("None")
                 continue
             if a not in self.at_hand and not a.shape and not self.is_view(a):
                 self.lines.append(f"{self.names[a]} = {self.show(self.instructions.places[a])}[()]")  # type: ignore[union-attr]
-                found.append(f"{self.names[a]}, ")
+                found.append(self.names[a])
                 continue
             name = self.array(a)
             fixed = any(o in self.program.constants or o in self.program.inputs or o in given for o in self.origins[a])
-            found.append(f"np.array({name}), " if fixed else f"{name}, ")
+            found.append(f"np.array({name})" if fixed else name)
             given |= self.origins[a]
-        return "".join(found)
+        return found
 
     # --- what is done natively ---
 

@@ -69,7 +69,8 @@ class Environment:
         self._attributes: list[tuple[str, str, Any, str]] = []
         self._todo: list[tuple[str, Any, str]] = []
         self._count = 0
-        self._expect(f"len(args) == {len(args)} and len(kwargs) == {len(kwargs)}", "the number of arguments")
+        named = f"len(kwargs) == {len(kwargs)}" if kwargs else "not kwargs"
+        self._expect(f"len(args) == {len(args)} and {named}", "the number of arguments")
         for i, a in enumerate(args):
             self._todo.append((f"args[{i}]", a, f"argument {i + 1}"))
         for k, a in kwargs.items():
@@ -222,13 +223,22 @@ class Environment:
 
     def _dictionary(self, e: str, value: dict[Any, Any], label: str) -> None:
         keys = f"[*{e}] == {self._hold([*value])}"
+        space = e
         if e[1:2].isdigit():  # reached from an object: to be the same dictionary is quicker to see
-            keys = f"{e} is {self._hold(value)} and {keys if len(value) > 1 else f'len({e}) == {len(value)}'}"
+            space = self._hold(value)
+            keys = (
+                f"[*{space}] == {self._hold([*value])}"
+                if len(value) > 1
+                else f"len({space}) == 1"
+                if value
+                else f"not {space}"
+            )
+            keys = f"{e} is {space} and {keys}"
         else:
             keys = f"type({e}) is {self._hold(type(value))} and {keys}"
         self._expect(keys, label, f"{e}.clear(); {e}.update({self._keep({**value})})")
         for k, v in value.items():
-            at, title = f"{e}[{k!r}]", f"{label}[{k!r}]"
+            at, title = f"{space}[{k!r}]", f"{label}[{k!r}]"
             if id(value) in self._groups and _floats(v):  # so that a scheduler may change it
                 self.numbers[at] = v, title
                 kinds = self._hold([*map(type, v)]) if type(v) is tuple else ""
@@ -242,9 +252,10 @@ class Environment:
         keys = [self._hold(k) for k in value]
         same = "".join(f"{k}, " for k in keys)
         undo = f"{e}.clear(); {e}.update({self._keep({**value})})"
-        condition = f"{e} is {self._hold(value)} and len({e}) == {len(keys)} and all(map(is_, {e}, ({same})))"
+        space = self._hold(value)
+        condition = f"{e} is {space} and len({space}) == {len(keys)} and all(map(is_, {space}, ({same})))"
         self.checks.append(Check(condition, label, undo, grows=True))
-        self._todo += [(f"{e}[{k}]", v, f"{label}[...]") for k, v in zip(keys, value.values(), strict=True)]
+        self._todo += [(f"{space}[{k}]", v, f"{label}[...]") for k, v in zip(keys, value.values(), strict=True)]
 
     # --- into things that stay the same object ---
 

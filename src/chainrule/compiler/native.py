@@ -74,6 +74,10 @@ def _as_expected(a: np.ndarray[Any, Any]) -> bool:
     expected = [a.ctypes.data, 2, 2, 24, of, a.flags.num]
     numbers: list[Any] = [np.float64(1.5), np.float32(1.5), np.int64(3), np.int32(3), np.bool_(True)]
     held = [ctypes.string_at(id(x) + walker.HEAD, x.itemsize) == x.tobytes() for x in numbers]
+    probe = _Probe()
+    probe.second = held  # type: ignore[attr-defined]
+    shown.append(word(id(probe) + slot(_Probe, "second")))
+    expected.append(id(held))
     return shown == expected and letter == a.dtype.kind.encode() and word(of + walker.SIZE) == 8 and all(held)
 
 
@@ -84,20 +88,37 @@ def native(text: str) -> Code:
 
 
 @functools.cache
-def _walker() -> tuple[Code, _MethodDef, _MethodDef]:
+def _walker() -> tuple[_MethodDef, ...]:
     code = _made(WALKER, walker.ENTRIES)
     found = _linker()[0], code  # threads stay in it until the process ends
     for held in found:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=ctypes.PYFUNCTYPE(None)(code.library["forget"]))
-    walk = _MethodDef(b"walk", code.library["walk"], _FASTCALL, None)
-    return code, walk, _MethodDef(b"serve", code.library["serve"], _NOARGS, None)
+    flags = {"walk": _FASTCALL, "fits": _FASTCALL, "serve": _NOARGS}
+    return tuple([_MethodDef(name.encode(), code.library[name], flag, None) for name, flag in flags.items()])
 
 
 def walk(table: np.ndarray[Any, Any]) -> Callable[..., int]:
     """What carries out a table (see :mod:`.walker`)."""
+    return _function(_walker()[0], table)
+
+
+def fits(table: np.ndarray[Any, Any]) -> Callable[..., int]:
+    """What says whether tensors are as expected (see :mod:`.guards`)."""
     return _function(_walker()[1], table)
+
+
+def slot(kind: type, name: str) -> int:
+    """How many bytes into an object one of its slots is, whatever stands in its class for it at the moment."""
+    member: Any = next(vars(base)[name] for base in kind.__mro__ if name in vars(base))
+    definition = ctypes.c_void_p.from_address(id(member) + walker.HEAD + 24).value  # after class, name, qualified name
+    assert definition is not None
+    return ctypes.c_ssize_t.from_address(definition + 16).value  # after a pointer and an int
+
+
+class _Probe:
+    __slots__ = ("first", "second")
 
 
 def serve() -> None:

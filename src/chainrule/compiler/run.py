@@ -55,10 +55,11 @@ class Runner:
         driver = Driver(program, self.steps, onto, fast, fuse)
         self.steps = driver.steps
         self.written = {k for k, v in enumerate(program.outputs) if v in driver.onto}
-        self.text = driver.text()
+        driver.write()
+        self.text, self.body, self.results, self.names = driver.text(), driver.body, driver.results, driver.globals
         self.calls = driver.calls
         self.kernels, self.walks, self.shares = list(driver.table.calls.values()), driver.walks, driver.table.shares
-        self.run = define(self.text, driver.globals)
+        self.run = define(self.text, {**driver.globals})
 
     @property
     def source(self) -> str:

@@ -10,6 +10,8 @@ be added.
 ``walk(start, *arrays)`` gives 0 when all is done, -1 if an array is not what was declared (nothing has been done then), and else
 where the instruction is whose kernel met an argument that it is not good for; ``walk(-place)`` goes on from an instruction.
 
+``fits(*tensors)`` is what :func:`.guards.guard` says; its table is a head of nine words, and for each tensor six and the sizes.
+
 Helpers wait in :func:`serve`, awake for some ten microseconds, then asleep.  A job is one word, of which they and the thread
 that posted it take the next stretch by compare-and-swap: its number, how many stretches, how many are taken.  Who cannot have the
 helpers at once, because another thread has them, does the work alone; and a helper that comes too late is not waited for.
@@ -26,12 +28,14 @@ SYMBOLS = (
     "PyMem_RawFree", "PyMem_RawMalloc", "PyThread_acquire_lock", "PyThread_acquire_lock_timed", "PyThread_allocate_lock",
     "PyThread_release_lock",
 )  # fmt: skip
-ENTRIES = ("walk", "serve", "forget")
+ENTRIES = ("walk", "fits", "serve", "forget")
+HEAD_OF_FITS, PER_TENSOR = 9, 6  # words
 ARRAY_TYPE = "chainrule_ndarray"  # the symbol that stands for the address of numpy.ndarray
 HEAD = object.__basicsize__  # bytes of an object before what is its own
 FIELD = {name: HEAD + 8 * i for i, name in enumerate(["data", "nd", "dimensions", "strides", "base", "descr", "flags"])}
 KIND, ORDER, SIZE = HEAD + 8, HEAD + 10, HEAD + 24  # of a dtype: two characters, and bytes per entry
 READY = 0x1 | 0x100  # flags of an array: C-contiguous, aligned
+WRITABLE = READY | 0x400  # and writeable
 GATE, PER_ARRAY, PLACES = 3, 4, 2  # words: of a gate, of one array in it, and of one place for an address
 INSTRUCTION = 5  # words before a kernel's own
 MOST_HELPERS = 255
@@ -44,10 +48,12 @@ def assembly(triple: str) -> str:
     pause = _PAUSE.get(triple.partition("-")[0])
     declared = f"declare void @{pause.replace('i32 1', 'i32')}" if pause else ""
     return _TEXT.format(
-        type=HEAD - 8, number=HEAD, data=FIELD["data"], descr=FIELD["descr"], flags=FIELD["flags"], kind=KIND, order=ORDER,
+        type=HEAD - 8, number=HEAD, data=FIELD["data"], nd=FIELD["nd"],
+        dimensions=FIELD["dimensions"], descr=FIELD["descr"], flags=FIELD["flags"], kind=KIND, order=ORDER,
         size=SIZE,
         ready=READY, foreign=ord(">" if sys.byteorder == "little" else "<"), array=ARRAY_TYPE, gate=8 * GATE,
-        per=8 * PER_ARRAY, head=8 * INSTRUCTION, most=MOST_HELPERS, awake=_AWAKE, patience=_PATIENCE,
+        per=8 * PER_ARRAY, tensors=8 * HEAD_OF_FITS, writable=WRITABLE,
+        head=8 * INSTRUCTION, most=MOST_HELPERS, awake=_AWAKE, patience=_PATIENCE,
         pause=f"call void @{pause}" if pause else "", declared=declared,
     )  # fmt: skip
 
@@ -254,6 +260,198 @@ define void @forget() {{                     ; a fork has none of the threads
   store i32 0, ptr @busy
   store i64 0, ptr @job
   ret void
+}}
+
+define ptr @fits(ptr %self, ptr %args, i64 %given) {{
+entry:
+  %data_at = getelementptr i8, ptr %self, i64 {data}
+  %code = load ptr, ptr %data_at
+  %count = load i64, ptr %code
+  %written_at = getelementptr i64, ptr %code, i64 1
+  %written = load i64, ptr %written_at
+  %a_offset_at = getelementptr i64, ptr %code, i64 2
+  %a_offset = load i64, ptr %a_offset_at
+  %rg_offset_at = getelementptr i64, ptr %code, i64 3
+  %rg_offset = load i64, ptr %rg_offset_at
+  %meta_offset_at = getelementptr i64, ptr %code, i64 4
+  %meta_offset = load i64, ptr %meta_offset_at
+  %v_offset_at = getelementptr i64, ptr %code, i64 5
+  %v_offset = load i64, ptr %v_offset_at
+  %none_at = getelementptr i64, ptr %code, i64 6
+  %none = load ptr, ptr %none_at
+  %list_at = getelementptr i64, ptr %code, i64 7
+  %list = load ptr, ptr %list_at
+  %few_at = getelementptr i64, ptr %code, i64 8
+  %few = load i64, ptr %few_at
+  %first = getelementptr i8, ptr %code, i64 {tensors}
+  %right = icmp eq i64 %given, %count
+  %writes = icmp ne i64 %written, 0
+  %places = mul i64 %count, 3
+  %ranges = alloca i64, i64 %places         ; of each array: from where, to where, whether it is written to
+  br i1 %right, label %next, label %other
+next:                                       ; %sure: that whatever is written to is alone
+  %i = phi i64 [ 0, %entry ], [ %i1, %well ]
+  %d = phi ptr [ %first, %entry ], [ %after, %well ]
+  %sure = phi i1 [ true, %entry ], [ %surely, %well ]
+  %some = icmp ult i64 %i, %count
+  br i1 %some, label %tensor, label %done
+tensor:
+  %i1 = add i64 %i, 1
+  %t_at = getelementptr ptr, ptr %args, i64 %i
+  %t = load ptr, ptr %t_at
+  %kind_is = load ptr, ptr %d
+  %rg_at = getelementptr i64, ptr %d, i64 1
+  %rg_is = load ptr, ptr %rg_at
+  %dtype_at = getelementptr i64, ptr %d, i64 2
+  %dtype = load i64, ptr %dtype_at
+  %number_at = getelementptr i64, ptr %d, i64 3
+  %number = load ptr, ptr %number_at
+  %strict_at = getelementptr i64, ptr %d, i64 4
+  %strict_word = load i64, ptr %strict_at
+  %strict = icmp ne i64 %strict_word, 0
+  %axes_at = getelementptr i64, ptr %d, i64 5
+  %axes = load i64, ptr %axes_at
+  %sizes = getelementptr i64, ptr %d, i64 6
+  %after = getelementptr i64, ptr %sizes, i64 %axes
+  %t_type_at = getelementptr i8, ptr %t, i64 {type}
+  %t_type = load ptr, ptr %t_type_at
+  %is_kind = icmp eq ptr %t_type, %kind_is
+  br i1 %is_kind, label %own, label %other
+own:
+  %t_rg_at = getelementptr i8, ptr %t, i64 %rg_offset
+  %t_rg = load ptr, ptr %t_rg_at
+  %is_rg = icmp eq ptr %t_rg, %rg_is
+  %t_a_at = getelementptr i8, ptr %t, i64 %a_offset
+  %a = load ptr, ptr %t_a_at
+  %has_a = icmp ne ptr %a, null
+  %both = and i1 %is_rg, %has_a
+  br i1 %both, label %data, label %other
+data:
+  %range_at = mul i64 %i, 3
+  %range = getelementptr i64, ptr %ranges, i64 %range_at
+  %end_at = getelementptr i64, ptr %range, i64 1
+  %mark_at = getelementptr i64, ptr %range, i64 2
+  store i64 0, ptr %range
+  store i64 0, ptr %end_at
+  store i64 %strict_word, ptr %mark_at
+  %a_type_at = getelementptr i8, ptr %a, i64 {type}
+  %a_type = load ptr, ptr %a_type_at
+  %is_number = icmp eq ptr %a_type, %number
+  br i1 %is_number, label %well, label %array
+array:
+  %is_array = icmp eq ptr %a_type, @{array}
+  br i1 %is_array, label %inside, label %other
+inside:
+  %descr_at = getelementptr i8, ptr %a, i64 {descr}
+  %descr = load ptr, ptr %descr_at
+  %kind_at = getelementptr i8, ptr %descr, i64 {kind}
+  %kind = load i8, ptr %kind_at
+  %order_at = getelementptr i8, ptr %descr, i64 {order}
+  %order = load i8, ptr %order_at
+  %size_at = getelementptr i8, ptr %descr, i64 {size}
+  %size = load i64, ptr %size_at
+  %letter = zext i8 %kind to i64
+  %high = shl i64 %size, 8
+  %found = or i64 %letter, %high
+  %is_dtype = icmp eq i64 %found, %dtype
+  %is_native = icmp ne i8 %order, {foreign}
+  %axes_of_at = getelementptr i8, ptr %a, i64 {nd}
+  %axes_of = load i32, ptr %axes_of_at
+  %axes_wide = zext i32 %axes_of to i64
+  %is_axes = icmp eq i64 %axes_wide, %axes
+  %fine = and i1 %is_dtype, %is_native
+  %finer = and i1 %fine, %is_axes
+  %dims_at = getelementptr i8, ptr %a, i64 {dimensions}
+  %dims = load ptr, ptr %dims_at
+  br i1 %finer, label %axis, label %other
+axis:
+  %k = phi i64 [ 0, %inside ], [ %k1, %same ]
+  %bytes = phi i64 [ %size, %inside ], [ %larger, %same ]
+  %more = icmp ult i64 %k, %axes
+  br i1 %more, label %compare, label %memory
+compare:
+  %want_at = getelementptr i64, ptr %sizes, i64 %k
+  %want = load i64, ptr %want_at
+  %have_at = getelementptr i64, ptr %dims, i64 %k
+  %have = load i64, ptr %have_at
+  %is_size = icmp eq i64 %want, %have
+  br i1 %is_size, label %same, label %other
+same:
+  %k1 = add i64 %k, 1
+  %larger = mul i64 %bytes, %have
+  br label %axis
+memory:
+  %flags_at = getelementptr i8, ptr %a, i64 {flags}
+  %flags = load i32, ptr %flags_at
+  %order_of = and i32 %flags, {ready}
+  %is_ready = icmp eq i32 %order_of, {ready}
+  %start_at = getelementptr i8, ptr %a, i64 {data}
+  %start_word = load i64, ptr %start_at
+  %end_word = add i64 %start_word, %bytes
+  %start = select i1 %is_ready, i64 %start_word, i64 0
+  %end = select i1 %is_ready, i64 %end_word, i64 -1
+  store i64 %start, ptr %range
+  store i64 %end, ptr %end_at
+  br i1 %writes, label %judge, label %well
+judge:
+  br i1 %strict, label %look, label %pairs
+look:
+  %needed = and i32 %flags, {writable}
+  %is_writable = icmp eq i32 %needed, {writable}
+  %meta_at = getelementptr i8, ptr %t, i64 %meta_offset
+  %meta = load ptr, ptr %meta_at
+  %no_meta = icmp eq ptr %meta, %none
+  %v_at = getelementptr i8, ptr %t, i64 %v_offset
+  %v = load ptr, ptr %v_at
+  %v_type_at = getelementptr i8, ptr %v, i64 {type}
+  %v_type = load ptr, ptr %v_type_at
+  %is_list = icmp eq ptr %v_type, %list
+  %no_v = icmp eq ptr %v, %none
+  %counted = or i1 %is_list, %no_v
+  %c1 = and i1 %is_writable, %no_meta
+  %c2 = and i1 %c1, %counted
+  %sure_own = and i1 %sure, %c2
+  br label %pairs
+pairs:
+  %sure_pairs = phi i1 [ %sure, %judge ], [ %sure_own, %look ]
+  %before = mul i64 %i, %few
+  br label %pair
+pair:                                       ; whether memory is an earlier tensor's too, and one of the two is written to
+  %j = phi i64 [ 0, %pairs ], [ %j1, %one ]
+  %apart = phi i1 [ %sure_pairs, %pairs ], [ %still, %one ]
+  %left = icmp ult i64 %j, %before
+  br i1 %left, label %one, label %well
+one:
+  %j1 = add i64 %j, 1
+  %u_at = mul i64 %j, 3
+  %u_range = getelementptr i64, ptr %ranges, i64 %u_at
+  %u_start = load i64, ptr %u_range
+  %u_end_at = getelementptr i64, ptr %u_range, i64 1
+  %u_end = load i64, ptr %u_end_at
+  %u_mark_at = getelementptr i64, ptr %u_range, i64 2
+  %u_mark = load i64, ptr %u_mark_at
+  %before_it = icmp ule i64 %u_end, %start
+  %behind_it = icmp ule i64 %end, %u_start
+  %neither = or i64 %u_mark, %strict_word
+  %unwritten = icmp eq i64 %neither, 0
+  %separate = or i1 %before_it, %behind_it
+  %differs = or i1 %separate, %unwritten
+  %still = and i1 %apart, %differs
+  br label %pair
+well:
+  %surely = phi i1 [ %sure, %data ], [ %sure, %memory ], [ %apart, %pair ]
+  br label %next
+done:
+  %is_few = icmp ne i64 %few, 0
+  %certain = and i1 %sure, %is_few
+  %harmless = xor i1 %writes, true
+  %yes = or i1 %certain, %harmless
+  %answer = select i1 %yes, i64 1, i64 2
+  %made = call ptr @PyLong_FromLongLong(i64 %answer)
+  ret ptr %made
+other:
+  %no = call ptr @PyLong_FromLongLong(i64 0)
+  ret ptr %no
 }}
 
 define ptr @walk(ptr %self, ptr %args, i64 %given) {{
