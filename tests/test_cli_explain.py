@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 
 from chainrule.cli import COMMANDS, main
+from chainrule.language import set_language
 from commands import refused
 
 MODEL = """
@@ -125,6 +130,75 @@ def test_doctor_and_completion(capsys: pytest.CaptureFixture[str]) -> None:
     for shell in ("bash", "zsh", "fish"):
         script = said(capsys, "completion", shell)
         assert all(name in script for name in COMMANDS)
+
+
+def test_bash_completes_commands_and_their_options() -> None:
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("needs bash")
+    program = f"""chainrule() {{ {sys.executable} -m chainrule "$@"; }}
+eval "$(chainrule completion bash)"
+COMP_WORDS=(chainrule d) COMP_CWORD=1; _chainrule chainrule d; echo "${{COMPREPLY[@]}}"
+COMP_WORDS=(chainrule derive --o) COMP_CWORD=2; _chainrule chainrule --o; echo "${{COMPREPLY[@]}}"
+COMP_WORDS=(chainrule derive x) COMP_CWORD=2; _chainrule chainrule x; echo "${{COMPREPLY[@]}}"
+"""
+    done = subprocess.run([bash, "-c", program], capture_output=True, encoding="utf-8", check=True, timeout=60)
+    assert done.stdout.split("\n")[:3] == ["derive doctor", "--order", ""]
+
+
+def test_an_error_in_the_users_file_is_shown_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "model.py"
+    file.write_text("def f(x):\n    return [x][1]\n", encoding="utf-8")
+    for command in ("explain", "check", "graph"):
+        shown = refused(capsys, command, f"{file}:f", "--at", "x=1")
+        assert f'"{file}", line 2, in f\n' in shown
+        assert shown.endswith("IndexError: list index out of range\n")
+        assert "chainrule" not in shown.replace(str(file), "")
+    file.write_text("def f(x) return x\n", encoding="utf-8")
+    assert "SyntaxError" in refused(capsys, "explain", f"{file}:f", "--at", "x=1")
+    file.write_text("import nowhere_to_be_found\n", encoding="utf-8")
+    assert "line 1, in <module>" in refused(capsys, "explain", f"{file}:f", "--at", "x=1")
+
+
+def test_a_point_without_at_is_told_where_it_belongs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "a point stands behind --at: --at x=3 y=2\n" in refused(capsys, "derive", "x*y", "x=3", "y=2")
+    assert refused(capsys, "derive", "x", "--wrong").endswith("unrecognized arguments: --wrong\n")
+
+
+def test_plot_tells_the_points_as_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    found = json.loads(said(capsys, "plot", "x**2", "--range", "-1", "2", "--json", "-o", str(tmp_path / "p.png")))
+    assert found == [{"kind": "minimum", "x": pytest.approx(0, abs=1e-9), "y": pytest.approx(0, abs=1e-9)}]
+
+
+def test_in_chinese(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    zh = ("--lang", "zh")
+    assert "一致：有限差分 6（相对误差" in said(capsys, "derive", "x**2", "--at", "x=3", *zh)
+    assert "不可导点：左侧斜率 -1，右侧 1" in said(capsys, "derive", "abs(x)", "--at", "x=0", "--lang=zh")
+    assert said(capsys, "check", "x**2", "--at", "x=3", *zh) == "一阶导数：通过\n二阶导数：通过\n"
+    assert main(["check", "abs(x)", "--at", "x=0", *zh]) == 1
+    assert capsys.readouterr().out == "可导：不通过：在 x = 0 处不可导：左侧斜率 -1，右侧 1\n"
+    assert "没有值" in refused(capsys, "derive", "x*y", "--at", "x=1", *zh)
+    assert "没有函数" in refused(capsys, "explain", f"{__file__}:nothing", *zh)
+    assert "缺少参数：FORMULA" in refused(capsys, "derive", *zh)
+    assert "多余的参数：x=1；点要写在 --at 后面" in refused(capsys, "check", "x", "x=1", *zh)
+    assert said(capsys, "bench", "x", "--at", "x=1", "--seconds", "0.01", *zh).startswith("程序")
+    assert "unrecognized" in refused(capsys, "derive", "x", "--wrong")  # and then English again
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_in_chinese(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    set_language("zh")
+    try:
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+    finally:
+        set_language(None)
+    shown = capsys.readouterr().out
+    assert shown.startswith("用法：")
+    kept = re.sub(r"\n例子：\n(  .*\n)+", "\n", shown.partition("\n\n")[2])  # below the usage, without the examples
+    words = re.findall(r"\b[a-z]{3,} [a-z]{2,} [a-z]{2,}\b", kept.replace("  chainrule run train", ""))
+    assert words == []  # no English sentence is left
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -41,3 +41,9 @@ def known(language: str | None) -> Language:
     if language not in LANGUAGES:
         raise ValueError(f"no language {language!r} here: choose one of {', '.join(map(repr, LANGUAGES))}")
     return language  # type: ignore[return-value]  # checked
+
+
+def said(english: str, chinese: str, **values: object) -> str:
+    """Whichever of two texts is in the language of the moment, with values put in if there are any."""
+    text = chinese if get_language() == "zh" else english
+    return text.format(**values) if values else text

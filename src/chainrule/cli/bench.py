@@ -20,16 +20,14 @@ import chainrule
 
 from ..explain.names import by_position
 from ..explain.parsing import parse
+from ..explain.text import table as aligned
+from ..language import said
 from .target import Target, TargetError, parser, run, value
 
-EPILOG: Final = """\
-examples:
+EXAMPLES: Final = """\
   chainrule bench
   chainrule bench "sin(x)*exp(-x^2)" --at x=1.5
   chainrule bench model.py:loss --at w=0.5 b=1 --json
-
-Times the value and the gradient together: as it is, compiled, and by PyTorch if that is installed; in turn, so that all have
-the same machine. A ratio above 1 says that PyTorch takes longer. The exit status is 0, or 2 for what cannot be timed.
 """
 ROUNDS: Final = 15
 MOST: Final = 60.0  # seconds, of --seconds
@@ -53,16 +51,24 @@ class Timing(NamedTuple):
 
 def main(argv: Sequence[str]) -> int:
     """Answer the arguments; the exit status."""
-    about = "Time derivatives, beside PyTorch's if that is installed."
-    made = parser("bench", about, EPILOG, without="standard programs")
-    made.add_argument("--seconds", type=float, default=1.0, metavar="S", help="about how long to time each program (1)")
-    made.add_argument("--json", action="store_true", help="print JSON, with quartiles")
+    about = said("Time derivatives, beside PyTorch's if that is installed.", "测量求导用时；装有 PyTorch 时与它比较。")
+    ends = said("Times the value and the gradient together: as it is, compiled, and by PyTorch if that is installed; in turn, so "
+                "that all have\nthe same machine. A ratio above 1 says that PyTorch takes longer. The exit status is 0, or 2 for "
+                "what cannot be timed.",
+                "测量求值加求梯度的时间：直接运行、编译后运行，以及 PyTorch（若已安装）；轮流进行，条件相同。\n"
+                "比值大于 1 表示 PyTorch 更慢。退出码是 0；不能测量时是 2。")  # fmt: skip
+    made = parser("bench", about, EXAMPLES, ends, without=said("standard programs", "标准程序"))
+    seconds = said("about how long to time each program (1)", "每个程序大约测多久（1）")
+    made.add_argument("--seconds", type=float, default=1.0, metavar="S", help=seconds)
+    made.add_argument("--json", action="store_true", help=said("print JSON, with quartiles", "输出 JSON，带四分位数"))
     return run(made, argv, _bench)
 
 
 def _bench(chosen: argparse.Namespace, target: Target) -> int:
     if not 0.01 <= chosen.seconds <= MOST:
-        raise TargetError(f"--seconds must be from 0.01 to {MOST:g}, not {chosen.seconds:g}")
+        raise TargetError(said("--seconds must be from 0.01 to {most:g}, not {s:g}",
+                               "--seconds 应在 0.01 到 {most:g} 之间，不是 {s:g}",
+                               most=MOST, s=chosen.seconds))  # fmt: skip
     programs = standard() if chosen.what is None else [_own(chosen, target)]
     torch = _pytorch()
     rows = []
@@ -252,9 +258,9 @@ def _shown(seconds: float) -> str:
 
 
 def _as_text(rows: Sequence[tuple[str, dict[str, Timing | str]]], torch: Any) -> str:
-    head = ["program", "chainrule", "compiled", "first call"] + (
-        ["PyTorch", "ratio", "ratio, compiled"] if torch else []
-    )
+    head = [said("program", "程序"), "chainrule", said("compiled", "编译后"), said("first call", "首次调用")]
+    if torch:
+        head += ["PyTorch", said("ratio", "比值"), said("ratio, compiled", "比值，编译后")]
     table, notes = [head], []
     for name, row in rows:
         ours, quick = row["chainrule"], row["compiled"]
@@ -267,18 +273,16 @@ def _as_text(rows: Sequence[tuple[str, dict[str, Timing | str]]], torch: Any) ->
             cells += ["-" if (r := _ratio(row, way)) is None else f"{r:.2g}" for way in ("chainrule", "compiled")]
         table.append(cells)
         notes += [f"{way} does not run {cells[0]}: {t}" for way, t in row.items() if isinstance(t, str)]
-    widths = [max(len(r[i]) for r in table) for i in range(len(head))]
-    lines = [
-        "  ".join(c.ljust(w) if not i else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths, strict=True)))
-        for r in table
-    ]
-    said = f"value and gradient; medians; {os.cpu_count()} cores; NumPy {np.__version__}"
-    said += (
-        f"; PyTorch {torch.__version__}, eager; a ratio above 1: PyTorch takes longer"
+    lines = aligned(table, right=range(1, len(head)))
+    about = said("value and gradient; medians; {n} cores; NumPy {v}", "求值加梯度；中位数；{n} 核；NumPy {v}",
+                 n=os.cpu_count(), v=np.__version__)  # fmt: skip
+    about += (
+        said("; PyTorch {v}, eager; a ratio above 1: PyTorch takes longer", "；PyTorch {v}，即时模式；比值大于 1：PyTorch 更慢",
+             v=torch.__version__)
         if torch
-        else "; PyTorch is not installed"
-    )
-    return "\n".join([*lines, *notes, said])
+        else said("; PyTorch is not installed", "；没有安装 PyTorch")
+    )  # fmt: skip
+    return "\n".join([*lines, *notes, about])
 
 
 def _as_json(rows: Sequence[tuple[str, dict[str, Timing | str]]], torch: Any) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ..language import said
 from . import say
 from .colour import paint
 from .target import Target, parser, run
@@ -16,23 +17,25 @@ from .target import Target, parser, run
 if TYPE_CHECKING:
     from ..explain import Explanation
 
-EPILOG: Final = """\
-examples:
+EXAMPLES: Final = """\
   chainrule explain "x**2*sin(x)" --at x=2
   chainrule explain "exp(-u)*v" --at u=1 v=2 --lang zh
   chainrule explain model.py:loss --at w=0.5 --html loss.html
-
-The exit status is 0; 1 if two ways to the derivative contradict each other; 2 for what cannot be explained.
 """
 
 
 def main(argv: Sequence[str]) -> int:
     """Answer the arguments; the exit status."""
-    made = parser("explain", "Explain a derivative: formula, chain rule step by step, evidence, surprises.", EPILOG)
+    about = said("Explain a derivative: formula, chain rule step by step, evidence, surprises.",
+                 "讲解一个导数：公式、链式法则的每一步、验证、值得注意之处。")  # fmt: skip
+    ends = said("The exit status is 0; 1 if two ways to the derivative contradict each other; 2 for what cannot be explained.",
+                "退出码是 0；两种求导方法互相矛盾时是 1；不能讲解时是 2。")  # fmt: skip
+    made = parser("explain", about, EXAMPLES, ends)
     form = made.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print JSON, with every digit")
-    form.add_argument("--latex", action="store_true", help="print the formulas in LaTeX")
-    form.add_argument("--html", metavar="FILE", help="write a page with MathML and the picture of the graph")
+    form.add_argument("--json", action="store_true", help=said("print JSON, with every digit", "输出 JSON，带全部数字"))
+    form.add_argument("--latex", action="store_true", help=said("print the formulas in LaTeX", "以 LaTeX 输出公式"))
+    page = said("write a page with MathML and the picture of the graph", "写成网页，含 MathML 公式和计算图")
+    form.add_argument("--html", metavar="FILE", help=page)
     return run(made, argv, _explain)
 
 
@@ -47,7 +50,7 @@ def _explain(chosen: argparse.Namespace, target: Target) -> int:
             f"<body>{e.html()}{_picture(e)}</body></html>"
         )
         Path(chosen.html).write_text(page, encoding="utf-8")
-        say(f"saved {chosen.html}")
+        say(said("saved ", "已保存 ") + chosen.html)
     elif chosen.json:
         print(json.dumps(e.as_dict(), indent=2, ensure_ascii=False))
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import builtins
 import io
 import signal
@@ -12,33 +11,33 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Final
 
 from ..explain import fonts
+from ..language import said
 from . import Parser, plots, say
 from .alias import torch_is_chainrule
-
-EPILOG: Final = """\
-Options stand before SCRIPT or right after it; everything that follows belongs to the script:
-
-  chainrule run train.py --save-plots plots --epochs 10
-
-"import torch" gives chainrule, also where PyTorch is installed. Errors are shown as far as the script's
-own lines go. The exit status is the script's; 2 if it cannot be opened.
-"""
+from .traces import trim
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the script that the arguments name; its exit status."""
-    parser = Parser(
-        prog="chainrule run", allow_abbrev=False, description="Run a PyTorch script, unchanged, on chainrule.",
-        usage="chainrule run SCRIPT [--save-plots DIR] [--full-traceback] [ARGUMENTS ...]", epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ends = said(
+        "Options stand before SCRIPT or right after it; everything that follows belongs to the script:\n\n"
+        "  chainrule run train.py --save-plots plots --epochs 10\n\n"
+        '"import torch" gives chainrule, also where PyTorch is installed. Errors are shown as far as the script\'s\n'
+        "own lines go. The exit status is the script's; 2 if it cannot be opened.",
+        "选项写在 SCRIPT 之前或紧跟其后；再往后都属于脚本：\n\n  chainrule run train.py --save-plots plots --epochs 10\n\n"
+        "“import torch” 得到的是 chainrule，装有 PyTorch 时也一样。报错只显示脚本自己的代码行。\n"
+        "退出码就是脚本的退出码；打不开脚本时是 2。",
     )  # fmt: skip
-    parser.add_argument("script", metavar="SCRIPT", type=Path, help="the script's file")
-    parser.add_argument("--save-plots", metavar="DIR", type=Path, help="let plt.show() save PNG files into this folder")
-    parser.add_argument("--full-traceback", action="store_true", help="show chainrule's own lines in errors too")
+    usage = "chainrule run SCRIPT [--save-plots DIR] [--full-traceback] [ARGUMENTS ...]"
+    about = said("Run a PyTorch script, unchanged, on chainrule.", "用 chainrule 原样运行 PyTorch 脚本。")
+    parser = Parser("run", about, ends, usage)
+    parser.add_argument("script", metavar="SCRIPT", type=Path, help=said("the script's file", "脚本文件"))
+    plots_help = said("let plt.show() save PNG files into this folder", "让 plt.show() 把 PNG 存到这个文件夹")
+    parser.add_argument("--save-plots", metavar="DIR", type=Path, help=plots_help)
+    full = said("show chainrule's own lines in errors too", "报错时也显示 chainrule 自己的代码行")
+    parser.add_argument("--full-traceback", action="store_true", help=full)
     ours, arguments = _split(argv)
     chosen = parser.parse_args(ours)
     try:
@@ -49,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
             path = chosen.save_plots
             path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        say(f"cannot open {path}: {error.strerror}")
+        say(said("cannot open {path}: {why}", "打不开 {path}：{why}", path=path, why=error.strerror))
         return 2
     program = _Program(chosen.script, source, arguments)
     with fonts.watch(say), torch_is_chainrule(), plots.shown(chosen.save_plots, chosen.script), program.as_main():
@@ -100,39 +99,9 @@ class _Program:
             raise
         except BaseException as error:
             if not full_traceback:
-                _trim(error)
+                trim(error)
             sys.excepthook(type(error), error, error.__traceback__)
             if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == "matplotlib":
                 say("to install matplotlib: pip install 'chainrule[explain]'")
             return 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
         return 0
-
-
-def _trim(error: BaseException | None) -> None:
-    """Take chainrule's own lines, and the import system's, out of an error's traceback and its causes'."""
-    seen: set[int] = set()
-    pending = [error]
-    while pending:
-        error = pending.pop()
-        if error is None or id(error) in seen:
-            continue
-        seen.add(id(error))
-        error.__traceback__ = _without_internals(error.__traceback__)
-        pending += [error.__cause__, error.__context__]
-
-
-def _without_internals(trace: TracebackType | None) -> TracebackType | None:
-    shown = []
-    while trace is not None:
-        if not _is_internal(trace.tb_frame):
-            shown.append(trace)
-        trace = trace.tb_next
-    for entry in reversed(shown):
-        trace = TracebackType(trace, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
-    return trace
-
-
-def _is_internal(frame: FrameType | None) -> bool:
-    while frame is not None and "__name__" not in frame.f_globals:  # code made from text belongs to who called it
-        frame = frame.f_back
-    return frame is not None and frame.f_globals["__name__"].partition(".")[0] in ("chainrule", "importlib")

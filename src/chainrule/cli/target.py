@@ -6,6 +6,7 @@ import argparse
 import importlib.util
 import inspect
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,9 +17,10 @@ from ..errors import MissingExtra
 from ..explain.expression import Expression, ExpressionError
 from ..explain.names import by_position, required
 from ..explain.parsing import parse, parse_assignments
-from ..language import LANGUAGES, set_language
-from . import Parser
+from ..language import said
+from . import Parser, no_value
 from .alias import torch_is_chainrule
+from .traces import trim
 
 
 class TargetError(Exception):
@@ -36,46 +38,48 @@ class Target(NamedTuple):
     def point(self) -> list[float]:
         """The values of all arguments in order; TargetError unless there is a name, and every one has a value."""
         if not self.names:
-            raise TargetError("nothing to differentiate by: it has no variable")
+            raise TargetError(said("nothing to differentiate by: it has no variable", "没有可以求导的变量"))
         if missing := [n for n in self.names if n not in self.at]:
-            values = " ".join(f"{n}=2" for n in missing)
-            raise TargetError(f"no value for {', '.join(missing)}: add {values} to --at, with the values you mean")
+            raise TargetError(no_value(missing))
         if extra := [n for n in self.at if n not in self.names]:
-            raise TargetError(f"--at names {', '.join(extra)}, but the variables are {', '.join(self.names)}")
+            raise TargetError(said("--at names {extra}, but the variables are {names}", "--at 里有 {extra}，而变量是 {names}",
+                                   extra=", ".join(extra), names=", ".join(self.names)))  # fmt: skip
         return [self.at[n] for n in self.names]
 
 
-def parser(name: str, description: str, epilog: str, *, point: bool = True, without: str = "") -> Parser:
+def parser(name: str, about: str, examples: str, ends: str, *, without: str = "") -> Parser:
     """A parser with what all of these commands take; ``without`` is what they do without a formula, if they do."""
-    made = Parser(
-        prog=f"chainrule {name}", allow_abbrev=False, description=description, epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    what = 'a formula such as "x**2*sin(y)", or a function'
-    made.add_argument(
-        "what", metavar="FORMULA|FILE.py:NAME", nargs="?" if without else None,
-        help=f"{what}; without it, {without}" if without else what,
-    )  # fmt: skip
-    if point:
-        made.add_argument(
-            "--at", metavar="NAME=VALUE", nargs="+", action="extend", default=[], help="the point; x=2 y=pi/4"
-        )
-    made.add_argument("--lang", choices=LANGUAGES, help="the language (the locale's)")
+    made = Parser(name, about, f"{said('examples:', '例子：')}\n{examples}\n{ends}")
+    what = said('a formula such as "x**2*sin(y)", or a function', '公式，例如 "x**2*sin(y)"，或一个函数')
+    help = what + said("; without it, {w}", "；不写就是{w}", w=without) if without else what
+    made.add_argument("what", metavar="FORMULA|FILE.py:NAME", nargs="?" if without else None, help=help)
+    made.add_point()
+    made.add_language()
     return made
 
 
 def run(made: Parser, argv: Sequence[str], work: Callable[[argparse.Namespace, Target], int]) -> int:
-    """Parse, read the target, do the work; whatever is wrong ends in one line and status 2."""
-    chosen = made.parse_args([f" {w}" if w[:1] == "-" and w[:2] not in ("--", "-h", "-o") else w for w in argv])
-    set_language(chosen.lang)
+    """Parse, read the target, do the work; what is wrong in the user's file is shown there, the rest in one line."""
+    chosen = made.parse(argv)
+    what = (chosen.what or "0").strip()
     try:
-        return work(chosen, read((chosen.what or "0").strip(), getattr(chosen, "at", [])))
+        return work(chosen, read(what, chosen.at))
     except ExpressionError as error:
         made.refuse(error)
-    except (TargetError, MissingExtra, OSError, ValueError, TypeError, RuntimeError) as error:
+    except Exception as error:
+        if _in_file(error, what.rpartition(":")[0]):
+            trim(error)
+            made.exit(2, "".join(traceback.format_exception(error)))
+        if not isinstance(error, (TargetError, MissingExtra, OSError, ValueError, TypeError, RuntimeError)):
+            raise
         made.error("\n".join([str(error), *getattr(error, "__notes__", ())]))
-    finally:
-        set_language(None)
+
+
+def _in_file(error: Exception, file: str) -> bool:
+    """Whether an error is from the lines of a file."""
+    file = str(Path(file).absolute())
+    frames = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return file in (*frames, error.filename if isinstance(error, SyntaxError) else None)
 
 
 def read(what: str, assignments: Sequence[str]) -> Target:
@@ -108,7 +112,7 @@ def value(
 
 def _from_file(path: Path, name: str) -> Callable[..., Any]:
     if not path.is_file():
-        raise TargetError(f"cannot open {path}")
+        raise TargetError(said("cannot open {path}", "打不开 {path}", path=path))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
@@ -119,6 +123,7 @@ def _from_file(path: Path, name: str) -> Callable[..., Any]:
     function = getattr(module, name, None)
     if not callable(function):
         have = ", ".join(n for n, v in vars(module).items() if inspect.isfunction(v) and v.__module__ == path.stem)
-        raise TargetError(f"{path} has no function {name!r}" + (f": it has {have}" if have else ""))
+        raise TargetError(said("{path} has no function {name!r}", "{path} 里没有函数 {name!r}", path=path, name=name) + (
+                          said(": it has {have}", "：有 {have}", have=have) if have else ""))  # fmt: skip
     found: Callable[..., Any] = function
     return found

@@ -25,7 +25,7 @@ STYLE: Final = {
 GRID: Final = 61
 ARROWS: Final = 13
 MAX_ORDER: Final = 20
-_WORDS: Final = {
+WORDS: Final = {
     "maximum": ("maximum", "极大值"), "minimum": ("minimum", "极小值"), "inflection": ("inflection", "拐点"),
     "tangent": ("tangent at {x:.6g}, slope {slope:.6g}", "{x:.6g} 处的切线，斜率 {slope:.6g}"),
     "gradient": ("gradient ({a:.4g}, {b:.4g}) at ({u:.4g}, {v:.4g})", "({u:.4g}, {v:.4g}) 处的梯度 ({a:.4g}, {b:.4g})"),
@@ -100,7 +100,7 @@ def _interval(given: Any, at: float | None) -> tuple[float, float]:
 
 
 def _say(language: Language, key: str, **values: Any) -> str:
-    return _WORDS[key][language == "zh"].format(**values)
+    return WORDS[key][language == "zh"].format(**values)
 
 
 def _curves(f: Any, given: Any, orders: Sequence[int], at: Any, language: Language) -> Plot:
