@@ -101,8 +101,10 @@ globals().update(_public)
 
 # Loaded when first asked for, so that ``import chainrule`` stays quick.
 _PACKAGES = (
+    "_dynamo",
     "accelerator",
     "array_api",
+    "compiler",
     "cuda",
     "explain",
     "fft",

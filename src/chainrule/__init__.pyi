@@ -18,15 +18,16 @@ from .ops.native import (
     instance_norm as instance_norm, layer_norm as layer_norm, native_batch_norm as native_batch_norm,
     native_group_norm as native_group_norm, native_layer_norm as native_layer_norm
 )
+from . import (
+    _dynamo as _dynamo, accelerator as accelerator, array_api as array_api, autograd as autograd, compiler as compiler,
+    cuda as cuda, explain as explain, fft as fft, func as func, linalg as linalg, masked as masked, nn as nn,
+    optim as optim, random as random, serialization as serialization, signal as signal, special as special,
+    utils as utils
+)
 from .ops.arithmetic import (
     abs as abs, abs as absolute, add as add, div as div, div as divide, mul as mul, mul as multiply, neg as neg,
     neg as negative, pow as pow, reciprocal as reciprocal, rsub as rsub, sign as sign, square as square, sub as sub,
     sub as subtract, div as true_divide
-)
-from . import (
-    accelerator as accelerator, array_api as array_api, autograd as autograd, cuda as cuda, explain as explain,
-    fft as fft, func as func, linalg as linalg, masked as masked, nn as nn, optim as optim, random as random,
-    serialization as serialization, signal as signal, special as special, utils as utils
 )
 from .ops.trigonometric import (
     acos as acos, acosh as acosh, acos as arccos, acosh as arccosh, asin as arcsin, asinh as arcsinh, atan as arctan,

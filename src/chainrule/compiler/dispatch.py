@@ -12,6 +12,7 @@ import threading
 import traceback
 import types
 import warnings
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,12 +33,14 @@ from .guards import Expected, alone, guard
 from .outside import is_heard
 from .run import Runner, define, maker
 from .simplify import simplify
-from .watching import Inline, Uncompilable, capturing, current
+from .watching import Inline, Uncompilable, current
 
 LIMIT = 16  # states of one function that are compiled
 SIZES = 64  # programs that are kept, where sizes do not count as states
 SETTLING = 3  # calls in which what it depends on may still grow
 MISS = object()
+stance = "default"  # what control.set_stance said
+compiled: weakref.WeakSet[Compiled] = weakref.WeakSet()
 _PACKAGE, _STDLIB = str(Path(__file__).resolve().parents[1]), sysconfig.get_path("stdlib")
 
 
@@ -60,6 +63,17 @@ class Compiled:
         self.states: set[Any] = set()  # what programs depended on, beside sizes
         self.settling = 0
         self.eager: str | None = None  # why the function is no longer compiled
+        compiled.add(self)
+
+    def reset(self) -> None:
+        """Forget all programs."""
+        with self._lock:
+            self.entries, self.states, self.settling, self.eager = [], set(), 0, None
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Let calls go to the programs that there are, if to any."""
+        self.calls = [] if stance == "force_eager" else [e.call for e in self.entries]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         for call in self.calls:
@@ -79,8 +93,12 @@ class Compiled:
         return getattr(self.function, "__qualname__", type(self.function).__name__)
 
     def _compile(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if self.eager is not None or capturing() or modes.current() not in (modes.ON, modes.OFF):
+        if self.eager is not None or current.get() is not None or modes.current() not in (modes.ON, modes.OFF):
             return self.function(*args, **kwargs)  # hooks, anomaly and inference mode want to see every operation
+        if stance in ("force_eager", "eager_on_recompile"):
+            return self.function(*args, **kwargs)
+        if stance == "fail_on_recompile":
+            raise RuntimeError(f"{self._name} would be compiled anew, which the stance 'fail_on_recompile' forbids")
         obstacle = None
         try:
             with self._lock:
@@ -114,7 +132,7 @@ class Compiled:
             raise
         environment.settle()
         self.entries = [entry, *self.entries][:SIZES]
-        self.calls = [e.call for e in self.entries]
+        self.refresh()
         self.states.add(environment.state() if self.dynamic else len(self.states))
         if len(self.states) >= LIMIT:
             self.eager = f"it was called in {LIMIT} different ways (shapes, dtypes, Python values)"

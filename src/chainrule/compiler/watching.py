@@ -29,14 +29,28 @@ class Inline(Exception):
     """This time the function is to run as it is: something else interprets the tensors, or it has yet to settle."""
 
 
-current: ContextVar[Capture | None] = ContextVar("chainrule.capture", default=None)
+class _Eager:
+    """Stands for a capture where nothing is to be captured, and compiled functions run as they are."""
+
+    def read(self, t: Any, name: str, value: Any) -> Any:
+        return value
+
+    def may_set(self, t: Any, name: str, value: Any) -> bool:
+        return True
+
+    def refuse(self, why: Exception) -> None:
+        pass
+
+
+eager = _Eager()
+current: ContextVar[Capture | _Eager | None] = ContextVar("chainrule.capture", default=None)
 slots = {name: Tensor.__dict__[name] for name in ("_a", "_rg", "_node", "_grad")}
 _lock = threading.Lock()  # one capture at a time
 
 
 def capturing() -> bool:
     """Whether a function is being captured in this context."""
-    return current.get() is not None
+    return current.get() not in (None, eager)
 
 
 class _Watched:
