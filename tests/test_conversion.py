@@ -20,6 +20,12 @@ def test_to_sympy() -> None:
     assert to_sympy(lambda x: 3.0) == 3
 
 
+def test_a_branch_is_told_from_a_formula() -> None:
+    with pytest.raises(TypeError, match="truth value") as error:
+        to_sympy(lambda x: x if x > 0 else -x)
+    assert "torch.where" in error.value.__notes__[0]
+
+
 @pytest.mark.parametrize(
     "e",
     [

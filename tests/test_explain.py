@@ -287,7 +287,43 @@ def test_the_language_follows_the_locale(monkeypatch: pytest.MonkeyPatch) -> Non
 # --- what cannot be explained -----------------------------------------------------------------------------------
 
 
+def test_arguments_of_several_parts() -> None:
+    parameters = {"w": torch.tensor(2.0), "b": [torch.tensor([3.0]), 1]}
+    e = explain(lambda p, x: (p["w"] * x + p["b"][0] * p["b"][1]).sum(), parameters, 5.0)
+    assert [e.derivative(n).item() for n in ("p.w", "p.b.0", "p.b.1", "x")] == [5, 1, 3, 2]
+    assert {row.verdict for row in e.evidence} == {"rounding"}
+
+
+def test_precisions_may_be_mixed() -> None:
+    e = explain(lambda v, s: (v * s).sum() + (s.float() * v)[0].double(), torch.tensor([3.0, 4.0]), 2.0)
+    assert {row.verdict for row in e.evidence} <= {"agrees", "rounding"}
+    assert all(row.off("difference") < 1e-9 for row in e.evidence)
+
+
+@pytest.mark.usefixtures("own_generator")
+def test_of_many_inputs_only_some_are_told() -> None:
+    layers = torch.nn.Sequential(*[torch.nn.Linear(3, 3) for _ in range(10)])
+    y = layers(torch.ones(2, 3)).sum()
+    e = explain(y, lang="en")
+    said = str(e)
+    assert len(said.splitlines()[0]) < 1500
+    assert "layers.5.bias" in said.splitlines()[0] and "layers.6.weight" not in said.splitlines()[0]
+    assert said.splitlines()[0].endswith(", … 8 more")
+    assert sum(line.startswith("dy/dlayers") for line in said.splitlines()) == 12
+    for text in (said, e.html()):
+        assert "v is one direction through all inputs" in text
+    assert "v 是同时经过所有输入的一个方向" in e.text("zh")
+    assert "v is one direction" not in str(explain(lambda x: x * x, 2.0, lang="en"))
+
+
 def test_what_cannot_be_explained_says_why() -> None:
+    with pytest.raises(TypeError, match="gives one tensor, not tuple"):
+        explain(lambda x: (x, x), 2.0)
+    with pytest.raises(TypeError, match="gives one tensor, not float"):
+        explain(lambda x: math.sin(2), 2.0)
+    for x in (torch.tensor(3), torch.tensor(1j), True):
+        with pytest.raises(TypeError, match="no argument can have a derivative"):
+            explain(lambda x: x * 2 if isinstance(x, torch.Tensor) else torch.tensor(1.0), x)
     x = leaf(2.0)
     y = torch.sin(x)
     y.backward()
@@ -296,7 +332,7 @@ def test_what_cannot_be_explained_says_why() -> None:
     with pytest.raises(RuntimeError, match="does not require grad"):
         explain(x.detach() * 2)
     with pytest.raises(RuntimeError, match="does not require grad"):
-        explain(lambda x: 3.0, 1.0)
+        explain(lambda x: torch.tensor(3.0), 1.0)
     with pytest.raises(TypeError, match="give the function its arguments"):
         explain(tutorial)
     with pytest.raises(TypeError, match="a tensor or a function"):

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import chainrule as torch
-from chainrule.explain import export
+from chainrule.explain import export, formula
 
 F = torch.nn.functional
 COMPILER = shutil.which("gcc") or shutil.which("cc")
@@ -66,6 +66,23 @@ def matrices(a: Any, b: Any) -> Any:
     return (torch.softmax(a @ b.T, -1) * a.sum(1, keepdim=True)).sum() + a.T.reshape(2, 6).prod(1).sum() + (a[0] @ b[1])
 
 
+def solved(a: Any, b: Any) -> Any:
+    spread = a @ a.T + torch.eye(3, dtype=a.dtype)
+    factor = torch.linalg.cholesky(spread)
+    upper = torch.linalg.cholesky(spread, upper=True)
+    whitened = torch.linalg.solve_triangular(factor, b, upper=False)
+    unit = torch.linalg.solve_triangular(upper, b, upper=True, unitriangular=True)
+    return (
+        (b * torch.linalg.solve(spread, b)).sum() + torch.log(factor.diagonal()).sum() + (whitened**2).sum() + unit.sum()
+        + torch.cholesky_solve(b, factor).sum() + torch.linalg.inv(spread)[0, 1] + torch.tril(a, -1).sum()
+    )  # fmt: skip
+
+
+def determinants(a: Any) -> Any:
+    singular = a[:, :1] @ a[:1]
+    return torch.linalg.det(a) + torch.logdet(a @ a.T) + torch.linalg.slogdet(a)[1] + torch.linalg.det(singular + a * 0)
+
+
 CASES: dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, tuple[int, ...]]]] = {
     **{f"polynomial {n}": (polynomial, {"derivative": n}, {}) for n in (0, 1, 2, 5)},
     **{f"wave {n}": (wave, {"derivative": n}, {}) for n in (0, 1, 3)},
@@ -80,6 +97,13 @@ CASES: dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, tuple[int, 
     "jacobian": (lambda x, s: torch.stack([x[0] * x[1] * s, torch.sin(x[0]), s**2]), {"derivative": "jacobian"}, {"x": (2,)}),
     "elementwise": (lambda x, s: torch.exp(-x) * s + x, {"derivative": 0}, {"x": (2, 3)}),
     "one entry": (lambda x: (x * x).sum(), {}, {"x": (1,)}),
+}  # fmt: skip
+
+
+ALGEBRA: dict[str, Any] = {  # in Python alone
+    "solved": (solved, {}, {"a": (3, 3), "b": (3, 2)}), "solved value": (solved, {"derivative": 0}, {"a": (3, 3), "b": (3, 2)}),
+    "solved hessian": (solved, {"derivative": "hessian"}, {"a": (3, 3), "b": (3, 1)}),
+    "determinants": (determinants, {}, {"a": (3, 3)}), "determinants value": (determinants, {"derivative": 0}, {"a": (3, 3)}),
 }  # fmt: skip
 
 
@@ -118,9 +142,9 @@ RUN = "import json, sys, {m} as m; r = [m.{f}(*p) for p in json.load(sys.stdin)]
 )
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [*CASES, *ALGEBRA])
 def test_python(name: str, tmp_path: Path) -> None:
-    f, options, shapes = CASES[name]
+    f, options, shapes = (CASES | ALGEBRA)[name]
     source = export(f, **options, **shapes)
     title = re.search(r"^def (\w+)\(", source.split("\n\n\n")[-1], re.M)
     assert title is not None
@@ -224,6 +248,15 @@ def test_local_variables_keep_their_names() -> None:
     assert "z = x @ " in export(network, x=(3, 3), b=(2,))
 
 
+def test_one_argument_to_differentiate_by_may_be_named_alone() -> None:
+    def f(theta: Any, x: Any) -> Any:
+        return theta**2 * x
+
+    assert export(f, derivative="theta") == export(f, derivative=("theta",))
+    pytest.importorskip("sympy")
+    assert str(formula(f, derivative="theta")) == "2*theta*x"
+
+
 def test_a_name_of_ones_own() -> None:
     assert "def slope(x):" in export(polynomial, name="slope")
 
@@ -246,7 +279,9 @@ def test_huge_intermediates_are_static_in_c() -> None:
 
 def test_what_cannot_be_written() -> None:
     with pytest.raises(ValueError, match="cannot be written in NumPy"):
-        export(lambda a: torch.linalg.cholesky(a).sum(), a=(2, 2))
+        export(lambda a: torch.linalg.eigvalsh(a).sum(), a=(2, 2))
+    with pytest.raises(ValueError, match="cannot be written in C"):
+        export(determinants, language="c", a=(2, 2))
     with pytest.raises(ValueError, match="one number"):
         export(branches, derivative=2)
     with pytest.raises(ValueError, match="no argument that is a number"):

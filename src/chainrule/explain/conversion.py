@@ -11,6 +11,7 @@ import chainrule as torch
 
 from ..arrays.symbolic import expressions, symbols
 from ..extras import load
+from ..language import said
 from ..tensor import Tensor
 from .names import by_position, required
 
@@ -41,7 +42,14 @@ def to_sympy(f: Callable[..., Any], **shapes: tuple[int, ...]) -> Any:
     >>> to_sympy(lambda x, y: torch.sin(x) * y**2)
     y**2*sin(x)
     """
-    y = by_position(f)(*[symbols(p.name, shapes.get(p.name, ())) for p in required(f)])
+    given = [symbols(p.name, shapes.get(p.name, ())) for p in required(f)]
+    try:
+        y = by_position(f)(*given)
+    except TypeError as error:
+        if "truth value" in str(error):
+            error.add_note(said("A formula has no branches: write torch.where(condition, a, b) instead of `if`.",
+                                "公式没有分支：请用 torch.where(condition, a, b) 代替 if。"))  # fmt: skip
+        raise
     found = expressions(y if isinstance(y, Tensor) else torch.tensor(y))
     return found.item() if found.ndim == 0 else found
 

@@ -13,7 +13,7 @@ from ..autograd import enable_grad
 from ..creation import tensor
 from ..dtypes import float64
 from ..errors import explained
-from ..language import Language, known
+from ..language import Language, known, said
 from ..modes import Setting
 from ..tensor import Tensor
 from . import evidence as proof
@@ -97,12 +97,14 @@ def explain(what: Any, /, *point: Any, wrt: Any = None, lang: Language | None = 
     """How the derivative of a result, or of a function at a point, comes about.
 
     ``what`` is a tensor with a history, or a function (a module too) with its arguments: numbers, which are taken
-    in float64, arrays or tensors of any shape.  ``wrt`` chooses the inputs, or tensors computed on the way, whose
-    derivatives are explained: a tensor or a name, or several; all inputs if it is None.  Of a result that is not
-    a number the sum of the entries is differentiated.  No ``.grad`` is touched, and the graph is kept.
+    in float64, arrays or tensors of any shape, or dictionaries, lists and tuples of tensors.  ``wrt`` chooses the inputs,
+    or tensors computed on the way, whose derivatives are explained: a tensor or a name, or several; all inputs if it is
+    None.  Of a result that is not a number the sum of the entries is differentiated.  No ``.grad`` is touched, and the
+    graph is kept.
 
     Raises RuntimeError for a result without a history and for a graph that ``backward()`` has freed: explain first,
-    or keep it by ``backward(retain_graph=True)``.  TypeError for complex numbers, and for ``what`` that is neither.
+    or keep it by ``backward(retain_graph=True)``.  TypeError for complex numbers, for arguments none of which can have a
+    derivative, and for ``what`` that is neither.
 
     >>> from chainrule.explain import explain
     >>> print(explain(lambda x: x**3 + 2 * x, 2.0, lang="en"))
@@ -153,7 +155,14 @@ def _recorded(
         y, inputs, integers, names = _run(what, point, named, names)
     else:
         raise TypeError(f"explain takes a tensor or a function, not {type(what).__name__}")
-    if not isinstance(y, Tensor) or not y._rg:
+    if not isinstance(y, Tensor):
+        raise TypeError(said("explain takes a function that gives one tensor, not {kind}: take one of its entries, and compute "
+                             "with tensors, without .item() or math", "explain 要求函数给出一个张量，而不是 {kind}：请取其中一项，"
+                             "并用张量计算，不用 .item() 和 math", kind=type(y).__name__))  # fmt: skip
+    if what is not y and not y._rg and not inputs:
+        raise TypeError(said("no argument can have a derivative: give real floating point numbers, as explain(f, 2.0), or "
+                             "x.float()", "没有可以求导的参数：请给实浮点数，如 explain(f, 2.0)，或用 x.float()"))  # fmt: skip
+    if not y._rg:
         raise explained(RuntimeError(errors.no_grad_fn(0)), "no graph", y)
     if y._dtype.kind == "c":
         raise TypeError("explain is for real numbers: take z.abs(), z.real or z.imag of the result")
@@ -205,16 +214,25 @@ def _run(
     inputs: list[Tensor] = []
     notes: list[Surprise] = []
     values: list[Any] = []
-    for title, value in [*zip(titles, point, strict=True), *named.items()]:
+
+    def taken(title: str | None, value: Any) -> Any:
+        """The argument made of leaves, which are noted."""
+        title = title or (names.of(value) if isinstance(value, Tensor) else None) or f"x{len(values) + 1}"
+        if isinstance(value, dict):
+            return {k: taken(f"{title}.{k}", v) for k, v in value.items()}
+        if isinstance(value, (list, tuple)) and any(isinstance(v, (Tensor, dict)) for v in value):
+            return type(value)([taken(f"{title}.{i}", v) for i, v in enumerate(value)])
         t = _leaf(value)
         if isinstance(t, Tensor):
-            title = title or (names.of(value) if isinstance(value, Tensor) else None) or f"x{len(values) + 1}"
             fresh.add(title, t)
             if t._rg:
                 inputs.append(t)
             if isinstance(value, int) and not isinstance(value, bool):
                 notes.append(Surprise("integer", {"x": title, "value": value}))
-        values.append(t)
+        return t
+
+    for title, value in [*zip(titles, point, strict=True), *named.items()]:
+        values.append(taken(title, value))
     n = len(point)
 
     def call() -> Any:

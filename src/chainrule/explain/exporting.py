@@ -137,6 +137,8 @@ def _derivative(
                 f"derivative={derivative} is for a function of one number: use 'hessian', or name arguments"
             )
         derivative = (names[0],) * derivative
+    if isinstance(derivative, str) and derivative in names:
+        derivative = (derivative,)
     if isinstance(derivative, (list, tuple)):
         return _mixed(f, own, call, names, sizes, derivative)
     kind = "gradient" if derivative == 1 else str(derivative)
@@ -302,7 +304,7 @@ def _uniform(a: np.ndarray[Any, Any]) -> bool:
 # --- formula ---
 
 
-def formula(f: Callable[..., Any], *, derivative: int | Sequence[str] = 0, **shapes: tuple[int, ...]) -> Any:
+def formula(f: Callable[..., Any], *, derivative: int | str | Sequence[str] = 0, **shapes: tuple[int, ...]) -> Any:
     """The formula of what ``f`` computes, or of a derivative of it, as SymPy's simplified expression.
 
     ``shapes`` are as in :func:`export`; ``derivative`` is an order, of a function of one number, or names of arguments.
@@ -318,7 +320,9 @@ def formula(f: Callable[..., Any], *, derivative: int | Sequence[str] = 0, **sha
     from .formulas import simplified
 
     arguments = _arguments(f)
-    by = (arguments[0],) * derivative if isinstance(derivative, int) else tuple(derivative)
+    by = (arguments[0],) * derivative if isinstance(derivative, int) else (
+        (derivative,) if isinstance(derivative, str) else tuple(derivative)
+    )  # fmt: skip
     sizes = [tuple(shapes.get(a, ())) for a in arguments]
     if isinstance(derivative, int) and derivative and (len(arguments) > 1 or sizes[0]):
         raise ValueError(

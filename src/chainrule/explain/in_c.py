@@ -109,7 +109,10 @@ class Writer(Scalars):
     def about(self, arguments: list[str], results: list[str]) -> list[str]:
         lengths = [(a, shape_of(v)) for a, v in zip(arguments, self.program.inputs, strict=True) if v.shape]
         lengths += [(r, shape_of(o)) for r, o in zip(results, self.program.outputs, strict=False)]
-        return [f"{name}: {math.prod(s)} entries{f', of shape {s}' if len(s) > 1 else ''}." for name, s in lengths]
+        return [
+            f"{name}: {math.prod(s)} entr{'y' if math.prod(s) == 1 else 'ies'}{f', of shape {s}' if len(s) > 1 else ''}."
+            for name, s in lengths
+        ]
 
     def constant(self, v: Var, a: np.ndarray[Any, Any]) -> None:
         self.done.add(v)

@@ -27,6 +27,10 @@ _ARRAY_HELPERS: Final = {
     "sigmoid": "def sigmoid(x):\n    return 0.5 * (1.0 + np.tanh(0.5 * x))",
     "softplus": "def softplus(x):\n    return np.logaddexp(x, 0.0)",
     **{name: f"{name} = np.vectorize(math.{name}, otypes=[float])" for name in ("erf", "erfc", "lgamma")},
+    "adjugate": ("def adjugate(a):\n    u, s, v = np.linalg.svd(a)\n"
+                 "    others = np.prod(np.where(np.eye(s.shape[-1], dtype=bool), 1.0, s[..., None, :]), axis=-1)\n"
+                 "    sign = np.asarray(np.linalg.det(u) * np.linalg.det(v))[..., None, None]\n"
+                 "    return sign * np.swapaxes(v, -1, -2) * others[..., None, :] @ np.swapaxes(u, -1, -2)"),
     "put_add": "def put_add(x, key, shape):\n    out = np.zeros(shape)\n    np.add.at(out, key, x)\n    return out",
     "put_along": ("def put_along(x, index, axis, size):\n    x, index = np.moveaxis(x, axis, -1), np.moveaxis(index, axis, -1)\n"
                   "    hit = index[..., None] == np.arange(size)\n"
@@ -300,6 +304,34 @@ class _Arrays(_Writer):
                 return Text(f"np.{name}([{', '.join(a.text for a in args)}], axis={p['axis']})")
             case "Flip" | "CumSum":
                 return Text(f"np.{eq.name.lower()}({x}, axis={p['axis']})")
+            case "Diagonal":
+                flat = len(eq.args[0].shape) == 2
+                k = f", {p['offset']}" if p["offset"] or not flat else ""
+                return Text(f"np.diagonal({x}{k}{'' if flat else ', -2, -1'})")
+            case "Tril" | "Triu":
+                k = f", {p['diagonal']}" if p["diagonal"] else ""
+                return Text(f"np.{eq.name.lower()}({x}{k})")
+        return self.matrices(eq, args)
+
+    def matrices(self, eq: Equation, args: list[Text]) -> Text | None:
+        """Linear algebra."""
+        x, p = args[0].text, eq.params
+        match eq.name:
+            case "Inverse" | "Det" | "Cholesky":
+                if p.get("upper"):
+                    x = f"np.swapaxes({x}, -1, -2)"
+                return Text(f"np.linalg.{'inv' if eq.name == 'Inverse' else eq.name.lower()}({x})")
+            case "LogAbsDet" | "SignDet":
+                return Text(f"np.linalg.slogdet({x})[{int(eq.name == 'LogAbsDet')}]")
+            case "Adjugate":
+                self.helpers.add("adjugate")
+                return Text(f"adjugate({x})")
+            case "SolveTriangular":
+                part = f"np.tri{'u' if p['upper'] else 'l'}({x}"
+                n = eq.out.shape[-2]
+                x = f"{part}, {1 if p['upper'] else -1}) + np.eye({n})" if p["unit"] else f"{part})"
+        if eq.name in ("Solve", "SolveTriangular"):
+            return Text(f"np.linalg.solve({x}, {args[1].text})")
         return None
 
 

@@ -14,7 +14,7 @@ from ..language import Language
 from .formulas import written
 from .mathml import mathml
 from .tape import Item
-from .text import MAX_STEPS, cells, gathered, number, sentence, slope_of, slope_value, written_step
+from .text import MAX_STEPS, cells, direction, gathered, number, point, sentence, slope_of, slope_value, written_step
 from .words import say
 
 if TYPE_CHECKING:
@@ -37,8 +37,7 @@ def as_html(e: Explanation, language: Language) -> str:
     parts = [f'<div class="chainrule" lang="{language}"><style>{STYLE}</style>']
     parts += [f"<p>{m}</p>" for m in as_mathml(e)]
     y = e.tape.root
-    where = ", ".join(f"{i.name} = {number(i.value)}" for i in e.tape.inputs if i in e.wanted or np.size(i.value) <= 8)
-    parts.append(f"<p>{escape(' '.join([y.name, '=', number(y.value), say(language, 'at'), where]))}</p>")
+    parts.append(f"<p>{escape(' '.join([y.name, '=', number(y.value), say(language, 'at'), point(e, language)]))}</p>")
     if not e.formulas.known:
         parts.append(f"<p>{escape(say(language, 'no formula', why=e.formulas.why))}</p>")
     if np.ndim(y.value):
@@ -58,6 +57,7 @@ def as_html(e: Explanation, language: Language) -> str:
     parts.append(f"<h4>{escape(say(language, 'in words'))}</h4><ol>{listed}</ol>")
     if e.evidence:
         parts.append(f"<h4>{escape(say(language, 'evidence'))}</h4>{_evidence(e, language)}")
+        parts += [f"<p>{escape(told)}</p>" for told in direction(e, language)]
     if e.surprises:
         listed = "".join(f"<li>{escape(s.text(language))}</li>" for s in e.surprises)
         parts.append(f"<h4>{escape(say(language, 'surprises'))}</h4><ul>{listed}</ul>")

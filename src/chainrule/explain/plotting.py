@@ -183,6 +183,7 @@ def _surface(f: Any, given: Any, at: Any, language: Language) -> Plot:
     shown = np.where((values >= low) & (values <= high), values, np.nan)
     figure = load("matplotlib.figure", "explain", "a plot").Figure(figsize=(11, 5), layout="constrained")
     space = figure.add_subplot(1, 2, 1, projection="3d")
+    space.locator_params(nbins=5)  # so that numbers along the slanted axes keep apart
     space.plot_surface(us, vs, shown, cmap="viridis", alpha=0.9, linewidth=0)
     plane = figure.add_subplot(1, 2, 2)
     plane.contourf(us, vs, shown, levels=24, cmap="viridis")

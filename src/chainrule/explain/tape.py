@@ -54,12 +54,15 @@ class Item:
         return self.kind in ("input", "constant")
 
     def apply(self, args: Sequence[Any]) -> Any:
-        """The step on other arguments, of any kind of array."""
+        """The step on other arguments, of any kind of array, in float64."""
         if self.kind == "part":
             return args[0][self.number]
         if self.prim is None:
             raise Opaque(self)
-        return bind(self.prim, tuple(args), self.params)
+        params = self.params  # a cast to single precision would hide how a result moves with its arguments
+        if np.dtype(params.get("dtype", bool)).kind == "f":
+            params = {**params, "dtype": np.dtype(np.float64)}
+        return bind(self.prim, tuple(args), params)
 
 
 class Opaque(Exception):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ..language import Language
+from .evidence import MAX_ROWS
 from .formulas import Local
 from .tape import Item
 from .words import say
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .explanation import Explanation
 
 MAX_STEPS: Final = 40  # told one by one
+LISTED: Final = 12  # inputs whose values are told
 WIDE: Final = 44  # characters of a cell
 
 _MOVES: Final = frozenset(("Reshape", "GetItem", "Transpose", "PermuteDims", "Flip", "BroadcastTo", "Squeeze", "Cat",
@@ -124,7 +126,7 @@ def as_text(e: Explanation, language: Language) -> str:
     """The whole explanation."""
     parts = ["\n".join(headline(e, language)), "\n".join(chain(e, language)), "\n".join(in_words(e, language))]
     if e.evidence:
-        parts.append("\n".join(evidence(e, language)))
+        parts.append("\n".join(evidence(e, language) + direction(e, language)))
     if e.surprises:
         listed = [f"- {s.text(language)}" for s in e.surprises]
         parts.append("\n".join([say(language, "surprises"), *listed]))
@@ -134,19 +136,28 @@ def as_text(e: Explanation, language: Language) -> str:
 def headline(e: Explanation, language: Language) -> list[str]:
     """The formula of the result and of its derivatives, with their numbers."""
     y, known = e.tape.root, e.formulas
-    where = ", ".join(f"{i.name} = {number(i.value)}" for i in e.tape.inputs if i in e.wanted or np.size(i.value) <= 8)
+    where = point(e, language)
     total = y.value if np.ndim(y.value) == 0 else np.sum(y.value)
     result = y.name if np.ndim(y.value) == 0 else f"sum({y.name})"
     lines = [f"{result} = {known.value}", f"  = {number(total)} {say(language, 'at')} {where}"] if known.known else [
         f"{result} = {number(total)} {say(language, 'at')} {where}"
     ]  # fmt: skip
-    for item in e.wanted:
+    for item in e.wanted[:LISTED]:
         lines += _derivatives(e, item, result)
+    if len(e.wanted) > LISTED:
+        lines.append(say(language, "more", n=len(e.wanted) - LISTED))
     if not known.known:
         lines.append(say(language, "no formula", why=known.why))
     if np.ndim(y.value):
         lines.append(f"({say(language, 'sum', y=y.name)})")
     return lines
+
+
+def point(e: Explanation, language: Language) -> str:
+    """The values of the inputs, of many only the first."""
+    told = [i for i in e.tape.inputs if i in e.wanted or np.size(i.value) <= 8]
+    shown = [f"{i.name} = {number(i.value)}" for i in told[:LISTED]]
+    return ", ".join(shown + [say(language, "more", n=len(told) - LISTED)] * (len(told) > LISTED))
 
 
 def _derivatives(e: Explanation, item: Item, result: str) -> list[str]:
@@ -256,6 +267,12 @@ def evidence(e: Explanation, language: Language) -> list[str]:
             shown.append("-" if value is None else f"{value:.8g} ({off:.0e})" if off else f"{value:.8g}")
         rows.append([row.name, f"{row.reverse:.8g}", *shown, say(language, row.verdict, dtype=row.dtype)])
     return [say(language, "evidence"), *table(rows, right=())]
+
+
+def direction(e: Explanation, language: Language) -> list[str]:
+    """What the derivative along one direction is, if the evidence is of that."""
+    many = sum(np.size(i.value) for i in e.wanted if i.arrived is not None) > MAX_ROWS
+    return [say(language, "direction")] if many and len(e.evidence) == 1 else []
 
 
 def table(rows: Sequence[Sequence[str]], right: Sequence[int]) -> list[str]:
