@@ -6,7 +6,9 @@ import ast
 import doctest
 import importlib
 import importlib.util
+import inspect
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,3 +89,10 @@ def test_every_module_says_what_it_is(name: str) -> None:
     path = PACKAGE.parent.joinpath(*name.split("."))
     source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     assert ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))), f"{name} has no docstring"
+
+
+def test_every_member_of_tensor_says_what_it_is() -> None:
+    """Of a property its own docstring; none has an empty paragraph."""
+    members = {n: inspect.getattr_static(torch.Tensor, n) for n in dir(torch.Tensor) if n[0] != "_"}
+    assert not [n for n, m in members.items() if not m.__doc__]
+    assert not [n for n, m in members.items() if re.search(r"\n\s*\n\s*\n", m.__doc__)]

@@ -55,25 +55,31 @@ class Holder(TensorMethods, Box):
 
     @property
     def shape(self) -> dtypes.Size:
+        """The length of each axis, a ``Size``, which is a tuple."""
         return dtypes.Size(self._shape)
 
     @property
     def dtype(self) -> dtypes.dtype:
+        """The kind of its numbers, such as ``torch.float32``."""
         return dtypes._BY_NUMPY[dtype_of(self._a)]
 
     @property
     def ndim(self) -> int:
+        """How many axes it has."""
         return len(self._shape)
 
     def dim(self) -> int:
+        """How many axes it has: 0 for a number, 2 for a matrix."""
         return len(self._shape)
 
     ndimension = dim
 
     def size(self, dim: int | None = None) -> Any:
+        """The shape, or the length of axis ``dim``.  IndexError if there is no such axis."""
         return self.shape if dim is None else self._shape[self._dim(dim)]
 
     def numel(self) -> int:
+        """How many numbers it holds: 6 for shape (2, 3), 1 for ()."""
         return dtypes.Size(self._shape).numel()
 
     nelement = numel
@@ -86,42 +92,52 @@ class Holder(TensorMethods, Box):
         return dim % max(n, 1)
 
     def element_size(self) -> int:
+        """The bytes of one number: 4 for float32."""
         return self._dtype.itemsize
 
     @property
     def itemsize(self) -> int:
+        """The bytes of one number: 4 for float32."""
         return self._dtype.itemsize
 
     @property
     def nbytes(self) -> int:
+        """The bytes of all its numbers."""
         return self.numel() * self.itemsize
 
     def stride(self, dim: int | None = None) -> Any:
+        """How many numbers lie from one entry to the next along each axis, or along ``dim``: (3, 1) for shape (2, 3)."""
         a = self._a
         plain = is_numpy(a) and a.size and a.ndim == len(self._shape)  # inside vmap an array has an axis more
         strides = tuple(s // a.itemsize for s in a.strides) if plain else _dense(self.shape)
         return strides if dim is None else strides[self._dim(dim)]
 
     def is_contiguous(self) -> bool:
+        """Whether its numbers lie in memory in the order of its entries; not so after ``x.T``."""
         return not isinstance(self._a, np.ndarray) or self._a.flags.c_contiguous
 
     def data_ptr(self) -> int:
+        """The address of its first number."""
         return int(self._own().__array_interface__["data"][0])
 
     def is_floating_point(self) -> bool:
+        """Whether its numbers are real floating point numbers."""
         return self._dtype.kind == "f"
 
     def is_complex(self) -> bool:
+        """Whether its numbers are complex."""
         return self._dtype.kind == "c"
 
     @property
     def layout(self) -> Any:
+        """``torch.strided``: the only layout here."""
         from .device import strided
 
         return strided
 
     @property
     def device(self) -> Any:
+        """``device(type='cpu')``: the only device here."""
         from .device import device
 
         return device("cpu")
@@ -156,6 +172,7 @@ class Holder(TensorMethods, Box):
         return a.item() if hasattr(a, "item") else np.asarray(a).item()
 
     def tolist(self) -> Any:
+        """Its numbers as Python's, in lists as nested as it has axes; of a number that number alone."""
         return np.asarray(ground(self)).tolist()
 
     def __bool__(self) -> bool:

@@ -167,6 +167,7 @@ class Tensor(Holder):
 
     @property
     def output_nr(self) -> int:
+        """Which of its ``grad_fn``'s results it is: 0 for the first."""
         return self._node.number if type(self._node) is Port else 0
 
     @property
@@ -238,6 +239,7 @@ class Tensor(Holder):
 
     @property
     def retains_grad(self) -> bool:
+        """Whether :meth:`retain_grad` was called, so that a sweep fills ``grad`` though this is no leaf."""
         return self._meta is not None and self._meta.retains
 
     @property
@@ -286,6 +288,7 @@ class Tensor(Holder):
         return out
 
     def detach_(self) -> Tensor:
+        """Cut this tensor itself off its history: a leaf from now on.  RuntimeError for a view."""
         if self._is_view():
             raise RuntimeError(
                 "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for "

@@ -230,7 +230,14 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 
 
 export("where", where, method=False)
-attach(where=lambda self, condition, other: where(condition, self, other))
+
+
+def _chosen(self: Tensor, condition: Tensor, other: Any) -> Tensor:
+    """Its entries where ``condition`` holds, else those of ``other``: ``torch.where(condition, self, other)``."""
+    return where(condition, self, other)  # type: ignore[no-any-return]
+
+
+attach(where=_chosen)
 for _f in (clamp, clamp_min, clamp_max, masked_fill):
     export(_f.__name__, _f, in_place=True)
 export("clip", clamp, in_place=True)

@@ -305,6 +305,7 @@ def _adjoint(x: Tensor, name: str) -> Tensor:
 
 
 def _hermitian(input: Tensor) -> Tensor:
+    """A matrix transposed and conjugated; RuntimeError for other than 2 axes."""
     if input.ndim not in (0, 2):
         more = " For batches of matrices, consider using tensor.mH" if input.ndim > 2 else ""
         raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {input.ndim}-D tensor.{more}")
@@ -329,4 +330,7 @@ _functions: Any = (is_complex, is_floating_point, view_as_real, view_as_complex,
 for _f in _functions:
     export(_f.__name__, _f, method=False)
 attach(real=property(real, _writer(real)), imag=property(imag, _writer(imag)))
-attach(H=property(_hermitian), mH=property(lambda self: _adjoint(self, "mH")))
+_adjoints = property(
+    lambda self: _adjoint(self, "mH"), doc="Each matrix transposed and conjugated: of shape (..., m, n), (..., n, m)."
+)
+attach(H=property(_hermitian), mH=_adjoints)

@@ -37,7 +37,7 @@ def attach(**members: Any) -> None:
 
 def _dress(function: Any, name: str, doc: str | None, shapes: str) -> Any:
     function.__name__ = function.__qualname__ = name.rpartition(".")[2]
-    function.__doc__ = f"{doc}\n\n    {shapes}\n\n    Source: ``torch.{name}``.\n    "
+    function.__doc__ = "\n\n    ".join(filter(None, (doc, shapes, f"Source: ``torch.{name}``.\n    ")))
     function.__module__ = "chainrule"
     return function
 
@@ -70,7 +70,9 @@ def in_place_of(function: Callable[..., Tensor], name: str) -> Any:
     def write(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return compute_into(self, function, args, kwargs)
 
-    return _dress(write, f"{name}_", f"In-place ``{name}``: writes the result into this tensor and returns it.", "")
+    return _dress(
+        write, f"Tensor.{name}_", f"In-place ``{name}``: writes the result into this tensor and returns it.", ""
+    )
 
 
 def no_kernel(name: str) -> NotImplementedError:

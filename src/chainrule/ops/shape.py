@@ -387,9 +387,18 @@ def stack(tensors: Sequence[Tensor], dim: int = 0, *, out: Tensor | None = None)
 
 
 def _matrices_turned(self: Tensor) -> Tensor:
+    """Each matrix transposed, a view: of shape (..., m, n), (..., n, m).  RuntimeError for fewer than 2 axes."""
     if self.ndim < 2:
         raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {self.ndim}-D tensor.")
     return _swap(_transpose, self, -2, -1)
+
+
+def _as(function: Any) -> Any:
+    def method(self: Tensor, other: Tensor) -> Tensor:
+        return function(self, *other.shape)  # type: ignore[no-any-return]
+
+    method.__doc__ = f":meth:`{function.__name__}` with the shape of ``other``."
+    return method
 
 
 for _f in (reshape, flatten, ravel, unsqueeze, squeeze, permute, transpose, movedim, t, broadcast_to, flip):
@@ -400,15 +409,12 @@ for _name, _g in {"swapaxes": transpose, "swapdims": transpose}.items():
     export(_name, _g)
 export("concat", cat, method=False)
 attach(
-    view=view, expand=expand,
-    view_as=lambda self, other: view(self, *other.shape),
-    reshape_as=lambda self, other: reshape(self, *other.shape),
-    expand_as=lambda self, other: expand(self, *other.shape),
-    mT=property(_matrices_turned),
+    view=view, expand=expand, view_as=_as(view), reshape_as=_as(reshape), expand_as=_as(expand), mT=property(_matrices_turned)
 )  # fmt: skip
 
 
 def _reversed(self: Tensor) -> Tensor:
+    """A matrix transposed, a view; of other tensors all axes turned round, with a warning."""
     n = self.ndim
     if n != 2:
         import warnings
