@@ -328,4 +328,16 @@ xlog1py, zeta = binary(SpecialXlog1Py, name="special.xlog1py"), binary(SpecialZe
 export("logit", logit, in_place=True)
 export("mvlgamma", mvlgamma, in_place=True)
 export("polygamma", polygamma, method=False)
-attach(polygamma=lambda self, n: polygamma(n, self), polygamma_=lambda self, n: assign(self, polygamma(n, self)))
+
+
+def _polygamma_of(self: Tensor, n: int) -> Tensor:
+    """``torch.polygamma(n, self)``, the n-th derivative of :meth:`digamma`."""
+    return polygamma(n, self)
+
+
+def _polygamma_into(self: Tensor, n: int) -> Tensor:
+    """In-place :meth:`polygamma`: writes the result into this tensor and returns it."""
+    return assign(self, polygamma(n, self))
+
+
+attach(polygamma=_polygamma_of, polygamma_=_polygamma_into)
