@@ -110,7 +110,39 @@ def line_source(line: Line, constants: Constants) -> Source:
 
 def loop_source(loop: Loop, constants: Constants, onto: dict[Var, Var] | None = None) -> Source:
     """A fused loop.  ``onto`` says which outputs take the places of which arrays that it reads."""
-    return (_Rows if loop.rowwise else _Nest)(loop, constants, onto or {}).source()
+    onto = onto or {}
+    key, found = _structure(loop, constants, onto)
+    if key not in _written:
+        if len(_written) >= _MOST:
+            _written.clear()
+        _written[key] = (_Rows if loop.rowwise else _Nest)(loop, constants, onto).source(), found
+    source, theirs = _written[key]
+    ours = dict(zip(theirs, found, strict=True))  # equal loops of other variables have the same text
+    arrays, numbers, outputs = ([ours[v] for v in vs] for vs in (source.arrays, source.numbers, source.outputs))
+    totals = [(ours[v], kind) for v, kind in source.totals]
+    return Source(source.text, source.wide, arrays, numbers, outputs, totals, source.blocks, source.lengths)
+
+
+def _structure(loop: Loop, constants: Constants, onto: dict[Var, Var]) -> tuple[Any, list[Var]]:
+    """What tells a loop from others whatever its variables are, and these, in the order in which they appear."""
+    found: dict[Var, int] = {}
+
+    def atom(a: Atom) -> Any:
+        if not isinstance(a, Var):
+            return type(a), repr(a)
+        if a in found:
+            return found[a]
+        number = found[a] = len(found)
+        known = constants[a].tobytes() if a.size == 1 and a in constants else None
+        return number, a.shape, a.dtype.char, known
+
+    equations = [(type(eq.prim), *[atom(a) for a in eq.args], atom(eq.out)) for eq in loop.equations]
+    outputs = [(found[v], found.get(onto[v]) if v in onto else None) for v in loop.outputs]
+    return (loop.shape, loop.folded, tuple(equations), tuple(outputs)), [*found]
+
+
+_written: dict[Any, tuple[Source, list[Var]]] = {}  # by structure
+_MOST = 1024
 
 
 def may_overwrite(loop: Loop) -> bool:
@@ -137,11 +169,11 @@ class _LoopWriter(_Writer):
         fresh = [v for v in self.outputs if v not in self.onto]
         parameters += self.declared([*self.arrays, *fresh], self.numbers)
         parameters += [f"{self.name(eq.out)}_: float64[:]" for eq in self.totals]
-        text, wide = (self.text(parameters, wide) for wide in (False, True))
+        text, wide = self.text(parameters, False), self.text(parameters, True) if self.risky else ""
         totals = [(eq.out, eq.name) for eq in self.totals]
         blocks = -(-dims[0] // per_block)
         lengths = (per_block, *dims)
-        return Source(text, wide if self.risky else "", self.arrays, self.numbers, fresh, totals, blocks, lengths)
+        return Source(text, wide, self.arrays, self.numbers, fresh, totals, blocks, lengths)
 
     def text(self, parameters: list[str], wide: bool) -> str:
         watching = self.risky and not wide

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -140,15 +141,9 @@ class Instructions:
     def copy(self, source: Place, target: Place) -> None:
         """Entries of one place to another of the same shape."""
         axes = merged(source.shape, source.steps, target.steps) or [(1, 1, 1)]
-        lengths = ", ".join(f"n{k}: int, a{k}: int, b{k}: int" for k in range(len(axes)))
-        kind = _WORD[source.dtype.itemsize]
-        lines = [f"def copy({lengths}, x_: {kind}[:], y_: {kind}[:]):"]
-        for k in range(len(axes)):
-            lines.append("    " * (k + 1) + f"for i{k} in range(n{k}):")
-        here, there = (" + ".join(f"i{k} * {d}{k}" for k in range(len(axes))) for d in "ab")
-        lines.append("    " * (len(axes) + 1) + f"y_[{there}] = x_[{here}]")
         numbers = [n for axis in axes for n in axis]
-        self.add("\n".join(lines), [*numbers, source, target], cost=0.5 * math.prod(source.shape))
+        text = _copying(len(axes), _WORD[source.dtype.itemsize])
+        self.add(text, [*numbers, source, target], cost=0.5 * math.prod(source.shape))
 
     def zeros(self, place: Place) -> None:
         kind = _WORD[place.dtype.itemsize]
@@ -215,6 +210,17 @@ class Instructions:
 
 def whole(memory: Memory, v: Var) -> Place:
     return Place(memory, v.shape, v.dtype, plain(v.shape, v.dtype))
+
+
+@functools.cache
+def _copying(count: int, kind: str) -> str:
+    """The kernel that copies entries along so many axes."""
+    lengths = ", ".join(f"n{k}: int, a{k}: int, b{k}: int" for k in range(count))
+    lines = [f"def copy({lengths}, x_: {kind}[:], y_: {kind}[:]):"]
+    for k in range(count):
+        lines.append("    " * (k + 1) + f"for i{k} in range(n{k}):")
+    here, there = (" + ".join(f"i{k} * {d}{k}" for k in range(count)) for d in "ab")
+    return "\n".join([*lines, "    " * (count + 1) + f"y_[{there}] = x_[{here}]"])
 
 
 def _folding(kind: str, dtype: str, folds: list[bool]) -> str:

@@ -193,6 +193,8 @@ def optimised(text: str) -> Any:
     llvm, machine = _llvm(), _machine()
     module = llvm.parse_assembly(_assembly(text))
     module.verify()
+    if text == WALKER:  # as it is written
+        return module
     options = llvm.create_pipeline_tuning_options(speed_level=3)
     more = not text.startswith(products.NAME)  # where vectors are not written out already
     options.loop_vectorization = options.slp_vectorization = options.loop_interleaving = options.loop_unrolling = more

@@ -209,9 +209,9 @@ class Table:
         code = native(call.text)
         self.codes.append(code)
         self.calls[len(self.words)] = call
-        shared = call.blocks > 1 and call.cost > threads.WORTH
-        self.shares |= shared
-        self.words += [code.address, 0, call.blocks, walker.INSTRUCTION + len(call.words), int(shared)]
+        shared = int(call.cost // threads.WORTH) if call.blocks > 1 else 0
+        self.shares |= shared > 0
+        self.words += [code.address, 0, call.blocks, walker.INSTRUCTION + len(call.words), shared]
         for word in call.words:
             if isinstance(word, Place):
                 self._place(word)

@@ -11,7 +11,7 @@ import threading
 
 from . import native, walker
 
-WORTH = 60_000.0  # nanoseconds of work from which waking a thread pays
+WORTH = 60_000.0  # nanoseconds of work for which waking one more thread pays
 
 _lock = threading.Lock()
 _started = 0

@@ -1,7 +1,7 @@
 """Walker: the machine code that carries out a table of kernel calls, alone or with helper threads.
 
 A table is an array of 64-bit words (:mod:`.table` writes it).  An instruction is the address of a kernel, that of its wide form or
-0, the number of blocks that its work falls into, how many words on the next one begins, whether threads share it, and what the
+0, the number of blocks that its work falls into, how many words on the next one begins, how many helpers share it, and what the
 kernel takes: addresses and lengths.  Kernel 0 ends a walk.  A walk starts at a *gate*: how many arrays it takes, whether other
 threads of Python may run meanwhile, and where its instructions begin; then for each array its dtype, the type of NumPy's numbers
 that may stand for it or 0, and how many words its address is to be put into, and where these are listed, each with a distance to
@@ -129,8 +129,10 @@ none:
   ret void
 }}
 
-define internal i32 @share(ptr %kernel, ptr %words, i64 %blocks) {{
-  %helpers = load atomic i64, ptr @helpers seq_cst, align 8
+define internal i32 @share(ptr %kernel, ptr %words, i64 %blocks, i64 %most) {{
+  %there = load atomic i64, ptr @helpers seq_cst, align 8
+  %enough = icmp ult i64 %most, %there
+  %helpers = select i1 %enough, i64 %most, i64 %there
   %some = icmp ne i64 %helpers, 0
   %several = icmp ugt i64 %blocks, 1
   %worth = and i1 %some, %several
@@ -580,7 +582,7 @@ run:
   %is_shared = icmp ne i64 %shared, 0
   br i1 %is_shared, label %together, label %alone
 together:
-  %theirs = call i32 @share(ptr %kernel, ptr %words, i64 %blocks)
+  %theirs = call i32 @share(ptr %kernel, ptr %words, i64 %blocks, i64 %shared)
   br label %went
 alone:
   %mine = call i32 %kernel(ptr %words, i64 0, i64 %blocks)
@@ -597,7 +599,7 @@ trouble:
   %stop = or i1 %is_lost, %no_help
   br i1 %stop, label %end, label %widely
 widely:
-  %again = call i32 @share(ptr %wide, ptr %words, i64 %blocks)
+  %again = call i32 @share(ptr %wide, ptr %words, i64 %blocks, i64 %shared)
   %fine = icmp eq i32 %again, 0
   br i1 %fine, label %step, label %end
 end:
