@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -164,3 +165,23 @@ def test_indices_of_several_axes() -> None:
     np.testing.assert_array_equal(x[torch.from_numpy(j)].numpy(), a[j])
     np.testing.assert_array_equal(x[torch.from_numpy(j), ...].numpy(), a[j])
     np.testing.assert_array_equal(x[torch.from_numpy(j), 3:5].numpy(), a[j, 3:5])
+
+
+def test_gelus_slope_far_out() -> None:
+    x = torch.zeros(300)
+    x[:6] = torch.tensor([1e4, 3e4, 1e30, -1e4, -3e4, -1e30])
+    x.requires_grad_()
+    F.gelu(x).sum().backward()
+    assert x.grad is not None
+    assert x.grad[:6].tolist() == [1, 1, 1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("n", [3, 300])
+@pytest.mark.parametrize("name", ["erfc", "erfinv", "lgamma", "digamma", "i0", "special.ndtr", "special.airy_ai"])
+def test_special_functions_of_float16_are_float16(name: str, n: int) -> None:
+    pytest.importorskip("scipy")
+    f: Any = functools.reduce(getattr, name.split("."), torch)
+    x: Any = torch.linspace(0.05, 0.95, n, dtype=torch.float16)
+    out = f(x)
+    assert out.dtype == torch.float16
+    assert np.allclose(out.double().numpy(), f(x.double()).numpy(), rtol=1e-3, atol=1e-4)

@@ -131,6 +131,31 @@ def test_recorded_sweeps() -> None:
     assert value(x) == {6 * 50 * THREADS}
 
 
+def test_recorded_sweeps_that_overtake_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second thread comes between a first one's sum and its place; a third, while the first adds up anew."""
+    x = leaf(3)
+    x.grad = torch.ones(3, dtype=torch.float64)
+    plain, others = leaves._replacement, []
+
+    def sweep() -> None:
+        (x**2).sum().backward(create_graph=True)
+
+    def overtaken(*args: Any) -> Any:
+        new = plain(*args)
+        if threading.current_thread() is threading.main_thread():
+            others.append(threading.Thread(target=sweep))
+            others[-1].start()
+            others[-1].join(10 if len(others) == 1 else 0.2)
+        return new
+
+    monkeypatch.setattr(leaves, "_replacement", overtaken)
+    sweep()
+    for other in others:
+        other.join()
+    assert len(others) == 2
+    assert value(x) == {1 + 3 * 2}
+
+
 def test_graphs_of_their_own() -> None:
     """What one thread frees is no other's."""
     totals = [0.0] * THREADS

@@ -80,7 +80,7 @@ def deposit(sweep: Any, totals: dict[Any, Any]) -> None:
     with _lock:
         for item in ready:
             leaf, g, old, new = item
-            if new is not None and leaf._grad is old:
+            if old is None and leaf._grad is None:
                 leaf._grad = new
             else:
                 late.append(item)

@@ -16,7 +16,7 @@ import numpy as np
 
 from .numpy_many import by_blocks
 
-F32, F64 = np.dtype("float32"), np.dtype("float64")
+F16, F32, F64 = np.dtype("float16"), np.dtype("float32"), np.dtype("float64")
 FEW = 200  # entries, up to which one after the other is the quicker
 SIGN, ONE = np.uint32(1 << 31), np.float32(1).view(np.uint32)
 
@@ -178,7 +178,8 @@ def gelu_slope(x: Any) -> Any:
 
 
 def gelu_slope_block(x: Any, out: Any, a: Any) -> None:
-    np.abs(x, out=a)
+    x.clip(-15, 15, out=a)  # beyond, the density is 0, and powers would become infinite
+    np.abs(a, out=a)
     horner(GELU_SLOPE, a, out)
     a *= a
     a *= -0.5 / math.log(2)
@@ -337,9 +338,18 @@ def trigamma_block(x: Any, out: Any, z: Any, u: Any, v: Any, w: Any) -> None:
 
 @functools.cache
 def scipy(name: str) -> Any:
+    """SciPy's function, of float16 in float16."""
     from ..extras import scipy_special
 
-    return getattr(scipy_special(name), name)
+    f = getattr(scipy_special(name), name)
+
+    def found(*arrays: Any) -> Any:
+        y = f(*arrays)
+        if getattr(arrays[-1], "dtype", F64) != F16:
+            return y
+        return tuple([part.astype(F16) for part in y]) if type(y) is tuple else y.astype(F16)
+
+    return found
 
 
 def __getattr__(name: str) -> Any:

@@ -254,6 +254,12 @@ def _spread(
         (n - 1) * s - 2 * p + d * (k - 1) + e + 1
         for n, s, p, d, k, e in zip(x._shape[2:], steps, around, gaps, kernel, extra, strict=True)
     )
+    if min(size) < 1:
+        before, after = (" x ".join(map(str, (1,) * (rank == 1) + s)) for s in (x._shape[2:], size))
+        raise explained(RuntimeError(
+            f"Given input size per channel: ({before}). Calculated output size per channel: ({after}). Output size is too "
+            "small\nPadding takes entries off both ends of the result: there are not so many."
+        ))  # fmt: skip
     grid = Grid(kernel, steps, around, gaps, size, tuple(x._shape[2:]))
     return _finished(_transposed, x, weight, bias, input, rank, grid=grid, groups=groups)
 

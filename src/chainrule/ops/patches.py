@@ -47,8 +47,8 @@ def _pairs(size: Ints, kernel_size: Any, dilation: Any, padding: Any, stride: An
         raise explained(
             RuntimeError(
                 f"Given input with spatial size {size}, kernel_size={grid.kernel}, dilation={grid.dilation}, "
-                f"padding={grid.padding}, stride={grid.stride}, calculated shape of the array of sliding blocks as "
-                f"{grid.out}, but its components must be at least one.\nThe kernel is larger than the padded input."
+                f"padding={grid.padding}, calculated shape of the array of sliding blocks as {grid.out}, but its "
+                "components must be at least one.\nThe kernel is larger than the padded input."
             )
         )
     return grid
