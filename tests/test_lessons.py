@@ -97,6 +97,18 @@ PROGRAMS = {
         w = torch.ones(4, 2)
         y = torch.relu(x @ w)
         """, "mat1 and mat2 shapes cannot be multiplied (4x3 and 4x2)", ["Mend: y = torch.relu(x.T @ w)"], ["改法"]),
+    "matrix and vector": ("""
+        x = torch.ones(4, 3)
+        v = torch.ones(4)
+        y = x @ v
+        """, "size mismatch, got input (4), mat (4x3), vec (4)",
+        ["`x` has shape [4, 3], `v` has shape [4]", "Mend: y = x.T @ v"], ["`v` 的形状是 [4]", "转置"]),
+    "vector's dtype": ("""
+        x = torch.ones(4, 3)
+        v = torch.ones(3, dtype=torch.float64)
+        y = x @ v
+        """, "addmv input tensors must have the same dtype, but got Double, Float, and Double",
+        ["`x` holds torch.float32, `v` holds torch.float64", "Mend: y = x.to(v.dtype) @ v"], ["类型不同"]),
     "layer": ("""
         net = torch.nn.Linear(5, 2)
         x = torch.ones(4, 3)
@@ -155,7 +167,7 @@ def test_an_error_points_at_the_users_code(name: str, own_generator: torch.Gener
 
 
 @pytest.mark.parametrize("name", ["twice", "augmented", "constant", "vector", "numpy", "leaf", "product", "turned",
-                                  "dtypes", "double data", "dot", "cast"])  # fmt: skip
+                                  "dtypes", "double data", "dot", "cast", "matrix and vector", "vector's dtype"])  # fmt: skip
 def test_the_mend_mends(name: str, own_generator: torch.Generator) -> None:
     """The line that is named, replaced by the one that is given, makes the program run."""
     text = textwrap.dedent(PROGRAMS[name][0])
@@ -164,7 +176,7 @@ def test_the_mend_mends(name: str, own_generator: torch.Generator) -> None:
     old = {"twice": "y.backward()", "augmented": "a += 1", "constant": "x = torch.tensor(2.0)", "vector": "y.backward()",
            "numpy": "z = x.numpy() + 1", "leaf": "w -= 0.1 * w", "product": "y = x @ w", "turned": "y = torch.relu(x @ w)",
            "dtypes": "y = x @ w + 1", "double data": "y = net(x)", "dot": "y = torch.dot(u, v)",
-           "cast": "n += 1.5"}[name]  # fmt: skip
+           "cast": "n += 1.5", "matrix and vector": "y = x @ v", "vector's dtype": "y = x @ v"}[name]  # fmt: skip
     exec(text.replace(old, mend.removeprefix("twice.py:4: "), 1), {"torch": torch})
 
 

@@ -8,6 +8,7 @@ import re
 import types
 from pathlib import Path
 
+import file_titles
 import pytest
 import reference
 
@@ -76,3 +77,7 @@ def test_signatures() -> None:
         == "```python\nf(x, n: int = 3, *, out: list[int] | None = None) -> list[int]\n```\n\n"
     )
     assert reference.signature("pi", types.SimpleNamespace()) == ""
+
+
+def test_an_empty_line_of_output_is_shown_empty() -> None:
+    assert file_titles.on_page_markdown("1\n<BLANKLINE>\n2\n", None, None, None) == "1\n\n2\n"

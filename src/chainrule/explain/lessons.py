@@ -30,7 +30,7 @@ _CHINESE: Final = {
     "leaf": "求的正是它原来的值的梯度。要更新参数，请写在 `with torch.no_grad():` 里；"
             "要用改动后的值计算，请写到副本里：y = x.clone()。",
     "shapes": "形状 {a} 和 {b} 从右边对齐；每一对长度必须相等，或者其中一个是 1。",
-    "product": "第一个的列数（形状 {a}）必须等于第二个的行数（形状 {b}）；也许其中一个需要转置：y.t()。",
+    "product": "第一个的列数（形状 {a}）必须等于第二个的行数（形状 {b}）；也许有一个矩阵需要转置：y.t()。",
     "layer": "这一层沿最后一维接收长度为 {n} 的向量；输入的形状是 {a}。",
     "dtypes": "两者的类型不同。转换其中一个：x.to(y.dtype)；或者转换整个模型：model.double()。",
     "cast": "就地运算不能改变张量的类型。先转换：x = x.float()；或者不要就地写：x = x * 1.5。",
@@ -231,9 +231,9 @@ def _two(
 def _product(language: Language, a: Any, b: Any) -> list[str]:
     m, n = list(a._shape), list(b._shape)
     scene, x, y, said = _two(language, "product", a, b, m, n)
-    if x is None or y is None or len(m) != 2 or len(n) != 2:
+    if x is None or y is None or len(m) != 2 or len(n) > 2:
         return said
-    mends = [(f"{x} @ {y}.T", m[1] == n[1]), (f"{x}.T @ {y}", m[0] == n[0]), (f"{y} @ {x}", n[1] == m[0])]
+    mends = [(f"{x} @ {y}.T", m[1] == n[-1]), (f"{x}.T @ {y}", m[0] == n[0]), (f"{y} @ {x}", n[-1] == m[0])]
     mend = next((text for text, fits in mends if fits), None)
     if mend is not None:
         written = next((w for w in (f"{x} @ {y}", f"{x}@{y}") if w in scene.line.text), None)

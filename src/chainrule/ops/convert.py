@@ -96,7 +96,7 @@ def _converter(name: str) -> Any:
     def convert(self: Tensor, memory_format: Any = None) -> Tensor:
         return to(self, target)
 
-    convert.__doc__ = f"This tensor as {name}."
+    convert.__doc__ = f"This tensor as {name.rstrip('_')}."
     return convert
 
 

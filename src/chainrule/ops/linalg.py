@@ -223,18 +223,21 @@ def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
     if input.ndim != 2 or vec.ndim != 1:
         raise RuntimeError(f"vector + matrix @ vector expected, got {vec.ndim}, {input.ndim}, {vec.ndim}")
     if input._shape[1] != vec._shape[0]:
-        raise RuntimeError(
-            f"size mismatch, got input ({input._shape[0]}), mat ({input._shape[0]}x{input._shape[1]}), "
-            f"vec ({vec._shape[0]})"
-        )
+        raise explained(
+            RuntimeError(
+                f"size mismatch, got input ({input._shape[0]}), mat ({input._shape[0]}x{input._shape[1]}), "
+                f"vec ({vec._shape[0]})\nThe columns of the matrix ({input._shape[1]}) must be as many as the vector's entries "
+                f"({vec._shape[0]}); perhaps the matrix is to be transposed: x.t()."
+            ), "product", input, vec,
+        )  # fmt: skip
     if dtype_of(input) != dtype_of(vec):
         d, e = errors.scalar_type(dtype_of(vec)), errors.scalar_type(dtype_of(input))
         raise explained(
             RuntimeError(
                 f"addmv input tensors must have the same dtype, but got {d}, {e}, and {d}"
                 "\nConvert one of them: x.to(y.dtype)."
-            )
-        )
+            ), "dtypes", input, vec,
+        )  # fmt: skip
     return _mv(input, vec)
 
 
