@@ -36,6 +36,10 @@ CASES: dict[str, tuple[Callable[[Any, Any], Any], tuple[int, ...], int, int, typ
     "scatter_reduce": (lambda T, i: T.scatter_reduce(T.ones(5), 0, i, T.ones(3), "prod"), (3,), 5, 0, RuntimeError, OUT),
     "scatter_": (lambda T, i: (T.ones(4, 3) * i.sum()).scatter_(0, i, T.ones(2, 3)), (2, 3), 4, 0, RuntimeError, OUT),
     "index_add": (lambda T, i: T.index_add(T.ones(4, 3), 0, i, T.ones(2, 3)), (2,), 4, 0, RuntimeError, OUT),
+    "index_select, third": (lambda T, i: T.index_select(T.ones(2, 3, 4), 2, i), (2,), 4, 2, IndexError, IN_SELF),
+    "index_add, first": (lambda T, i: T.ones(4, 3, 2).index_add(0, i, T.ones(2, 3, 2)), (2,), 4, 0, RuntimeError, OUT),
+    "index_add, last": (lambda T, i: T.ones(2, 3, 4).index_add(-1, i, T.ones(2, 3, 2)), (2,), 4, 2, RuntimeError, OUT),
+    "index_add, between": (lambda T, i: T.ones(2, 4, 3).index_add(1, i, T.ones(2, 2, 3)), (2,), 4, 1, IndexError, IN_SELF),
     "index_add of a vector": (lambda T, i: T.index_add(T.ones(4), 0, i, T.ones(2)), (2,), 4, 0, IndexError, IN_SELF),
     "index_copy": (
         lambda T, i: T.index_copy(T.ones(4, 3), 0, i, T.ones(2, 3)), (2,), 4, 0, IndexError, f"index_copy_(): {OUT}"),

@@ -203,7 +203,7 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None =
     if not input.ndim:
         return index_select(input.reshape(1), dim, index).reshape(())
     at = input._dim(dim)
-    wrong = (RuntimeError, "INDICES element is out of DATA bounds, id={i} axis_dim={n}") if at else BEYOND
+    wrong = (RuntimeError, "INDICES element is out of DATA bounds, id={i} axis_dim={n}") if at == 1 else BEYOND
     index = within(index if index.ndim else index.reshape(1), input._shape[at], at, *wrong)
     key = (*(slice(None),) * at, index)
     parts, _ = normal_key(key, input._shape)

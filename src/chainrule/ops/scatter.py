@@ -303,7 +303,8 @@ def index_add(
 
     Source: ``torch.index_add``.
     """
-    x, key, at = _rows("index_add_", input, dim, index, *((RuntimeError, OUTSIDE) if input.ndim == 2 else BEYOND))
+    outer = input.ndim > 1 and input._dim(dim) in (0, input.ndim - 1)
+    x, key, at = _rows("index_add_", input, dim, index, *((RuntimeError, OUTSIDE) if outer else BEYOND))
     if source.ndim and source._shape[at] != index.numel():
         raise RuntimeError(
             f"index_add_(): Number of indices ({index.numel()}) should be equal to source.size(dim): "
