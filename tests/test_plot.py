@@ -103,3 +103,10 @@ def test_orders_that_are_none() -> None:
     for orders in ((), (-1,), (21,)):
         with pytest.raises(ValueError, match="orders must be from 0 to 20"):
             plot(torch.exp, orders=orders)
+
+
+def test_a_function_that_gives_no_number_is_told_so() -> None:
+    with pytest.raises(ValueError, match=r"shape \[2\]: take y\[0\]"):
+        plot(lambda x: torch.stack([x, x]), (-1, 1))
+    with pytest.raises(TypeError, match="one tensor, not float"):
+        plot(lambda x: math.sin(x), (-1, 1))

@@ -94,3 +94,8 @@ def test_of_a_model_in_single_precision(own_generator: torch.Generator) -> None:
     assert s.names == ["input[0]", "input[1]"]
     np.testing.assert_allclose(s.derivative, x.grad.numpy(), rtol=1e-6)
     np.testing.assert_allclose(s.integrated.sum(), (model(x) - model(x * 0)).item(), rtol=1e-5)
+
+
+def test_a_function_that_gives_no_tensor_is_told_so() -> None:
+    with pytest.raises(TypeError, match="one tensor, not float"):
+        sensitivity(lambda a: 3.0, 1.0)

@@ -13,6 +13,7 @@ import numpy as np
 from .. import func
 from ..creation import tensor
 from ..dtypes import float64
+from .refusals import tensor_result
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -33,8 +34,16 @@ def orders_of(f: Callable[..., Any], xs: Any, top: int) -> Array:
     """The derivatives of orders 0 to ``top`` of ``f`` at each of some points, as rows."""
     points = tensor(np.asarray(xs, float), dtype=float64)
 
+    def one(x: Any) -> Any:
+        y = tensor_result(f(x))
+        if y.numel() != 1:
+            raise ValueError(
+                f"a plot is of one number, but the result has shape {list(y.shape)}: take y[0], or y.sum()"
+            )
+        return y
+
     def series(x: Any) -> Any:
-        return func.taylor(f, x, top).reshape(top + 1)
+        return func.taylor(one, x, top).reshape(top + 1)
 
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)

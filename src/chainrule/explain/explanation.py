@@ -20,6 +20,7 @@ from . import evidence as proof
 from . import names as naming
 from .evidence import Row
 from .formulas import MAX_STEPS, Formulas, Local, formulas, have_sympy, local
+from .refusals import tensor_result
 from .surprises import Surprise, surprises
 from .tape import Item, Tape, read, sweep
 
@@ -155,10 +156,7 @@ def _recorded(
         y, inputs, integers, names = _run(what, point, named, names)
     else:
         raise TypeError(f"explain takes a tensor or a function, not {type(what).__name__}")
-    if not isinstance(y, Tensor):
-        raise TypeError(said("explain takes a function that gives one tensor, not {kind}: take one of its entries, and compute "
-                             "with tensors, without .item() or math", "explain 要求函数给出一个张量，而不是 {kind}：请取其中一项，"
-                             "并用张量计算，不用 .item() 和 math", kind=type(y).__name__))  # fmt: skip
+    y = tensor_result(y)
     if what is not y and not y._rg and not inputs:
         raise TypeError(said("no argument can have a derivative: give real floating point numbers, as explain(f, 2.0), or "
                              "x.float()", "没有可以求导的参数：请给实浮点数，如 explain(f, 2.0)，或用 x.float()"))  # fmt: skip

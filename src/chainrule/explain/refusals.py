@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ..language import get_language
+from ..language import get_language, said
+from ..tensor import Tensor
 
 _SENTENCES: Final[dict[str, tuple[str, str]]] = {
     "column": ("column {column}: {message}", "第 {column} 列：{message}"),
@@ -68,3 +69,12 @@ def refusal(key: str, **values: Any) -> str:
     """A sentence in the language of the moment, with values put in."""
     english, chinese = _SENTENCES[key]
     return (chinese if get_language() == "zh" else english).format(**values)
+
+
+def tensor_result(y: Any) -> Tensor:
+    """What a user's function gave; TypeError if it is no tensor."""
+    if isinstance(y, Tensor):
+        return y
+    raise TypeError(said("the function must give one tensor, not {kind}: take one of its entries, and compute with tensors, "
+                         "without .item() or math", "函数要给出一个张量，而不是 {kind}：请取其中一项，用张量计算，不用 .item()",
+                         kind=type(y).__name__))  # fmt: skip

@@ -16,6 +16,7 @@ from ..extras import load
 from ..language import Language, known
 from ..tensor import Tensor
 from .names import signature
+from .refusals import tensor_result
 from .text import table
 
 NODES: Final = 48  # of the quadrature along the path from the baseline
@@ -141,7 +142,7 @@ def sensitivity(
 
     def g(v: Any) -> Any:
         parts = [v[e - a.size : e].reshape(a.shape).to(d) for a, e, d in zip(arrays, ends, kinds, strict=True)]
-        y = f(*parts)
+        y = tensor_result(f(*parts))
         if y.numel() != 1:
             raise ValueError(f"the result has shape {list(y.shape)}: reduce it to one number, as y.sum()")
         return y.reshape(()).to(float64)
