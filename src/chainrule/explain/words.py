@@ -84,8 +84,8 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
                   "stalls here.",
                   "{step} 在 {x} = {value} 处饱和：斜率只有 {slope}，梯度几乎传不过去，学习会停在这里。"),
     "infinite": ("{step} has an infinite slope at {x} = {value}; times a gradient of 0 that is nan. Keep {x} away "
-                 "from there, for example by adding a small number.",
-                 "{step} 在 {x} = {value} 处斜率无穷大；乘以 0 的梯度就成了 nan。让 {x} 避开这一点，例如加一个小数。"),
+                 "from there, for example by clamp.",
+                 "{step} 在 {x} = {value} 处斜率无穷大；乘以 0 的梯度就成了 nan。让 {x} 避开这一点，例如用 clamp。"),
     "nan": ("the gradient becomes nan in {step}: {g} arrives and the slope is not finite there (0 · ∞ = nan).",
             "梯度在 {step} 变成 nan：到达的是 {g}，而那里的斜率不是有限数（0 · ∞ = nan）。"),
     "flat": ("{step} is flat wherever it has a slope: its gradient is 0 everywhere, so nothing before it learns.",
