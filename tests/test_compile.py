@@ -257,6 +257,18 @@ def test_nothing_is_computed_twice_or_for_nothing(compile: Any) -> None:
     assert [eq.name for eq in g.entries[0].program.equations] == ["Sin", "Add"]
 
 
+def test_rows_put_together_are_one_array(native: Any) -> None:
+    f = func.grad(lambda x: torch.sin(x[0]).sum() + torch.exp(x[2]).sum() + (x[1] * x[3]).sum())
+    x = torch.linspace(-1, 1, 20).reshape(4, 5)
+    g = native(f)
+    equal(g(x), f(x))
+    names = [eq.name for eq in g.entries[0].program.equations]
+    assert "PutAdd" not in names
+    assert names.count("Stack") == 1
+    part = func.grad(lambda x: torch.sin(x[0]).sum() + torch.exp(x[2]).sum() + x[0].sum())
+    equal(native(part)(x), part(x))
+
+
 # Elementwise operations that no loop computes, but NumPy.
 NOT_FUSED = {
     "Acosh", "Angle", "Asinh", "Atanh", "Complex", "Conj", "FloorDivide", "Imag", "Polar", "Real", "Remainder", "RoundTo",
@@ -284,6 +296,7 @@ SPECIAL = [0.0, -0.0, 1.0, -1.5, float("inf"), -float("inf"), float("nan")]
         lambda x: x**2, lambda x: x**0, lambda x: torch.where(x > 0, x, x), lambda x: x * -1, lambda x: x * -0.0,
         lambda x: x + torch.zeros(7), lambda x: x * torch.ones(7), lambda x: x - torch.full((7,), -0.0),
         torch.relu, torch.sign, torch.abs, torch.floor, lambda x: torch.maximum(x, torch.zeros(7)),
+        lambda x: func.grad(lambda r: (r[1] * x).sum() + (r[0] * -0.0).sum())(x.reshape(1, 7).expand(2, 7)),
     ],
 )  # fmt: skip
 def test_simplified_bit_for_bit(compile: Any, f: Any, request: Any) -> None:

@@ -87,7 +87,7 @@ class _Product:
     def write(self) -> None:
         other = self.turned()
         best = self if self.cost() <= other.cost() else other
-        if not best.dots():
+        if not best.lines():
             best.tiles()
 
     @property
@@ -100,10 +100,16 @@ class _Product:
         size = self.k * self.n * self.dtype.itemsize
         return self.b.right == 1 and (self.m <= 3 * self.rows[0] or size <= _KEPT)
 
+    @property
+    def by_rows(self) -> bool:
+        return self.items == self.m == self.b.right == self.c.right == 1 and self.n >= self.lanes
+
     def cost(self) -> float:
         """Nanoseconds, roughly."""
         if self.by_dots:
-            return self.m * (self.k / self.lanes / 3 + 4)
+            return self.m * (self.k / self.lanes / 5 + 1)
+        if self.by_rows:
+            return self.k * (self.n / self.lanes / 5 + 0.5)
         vectors = -(-self.n // self.lanes)
         work = sum(count * max(rows * 2, 4) for rows, count in self.heights()) * -(-vectors // 2) / 2 * self.k
         pack = 0.0 if self.direct else self.k * self.n * (0.2 if self.b.right == 1 else 1.0)
@@ -119,26 +125,27 @@ class _Product:
                 left %= rows
         return found
 
-    def dots(self) -> bool:
-        if not self.by_dots:
+    def lines(self) -> bool:
+        """A vector times a matrix, if it is that."""
+        places: list[int | Place] = [self.a.place, self.b.place, self.c.place]
+        if self.by_dots:
+            per = max(4096 // self.k // 8 * 8, 8)
+            text, blocks = products.dots(self.dtype.name, self.lanes), -(-self.m // per)
+            self.w.add(text, [*places, self.m, self.k, self.a.down, per], blocks, self.cost())
+        elif self.by_rows:
+            vectors = 4 if self.n >= 4 * self.lanes else 2 if self.n >= 2 * self.lanes else 1
+            text, blocks = products.rows(self.dtype.name, self.lanes, vectors), -(-self.n // (vectors * self.lanes))
+            self.w.add(text, [*places, self.n, self.k, self.a.right, self.b.down], blocks, self.cost())
+        else:
             return False
-        per = max(4096 // self.k, 1)
-        text = products.DOTS.format(dtype=self.dtype.name)
-        words: list[int | Place] = [self.a.place, self.b.place, self.c.place, self.m, self.k, self.a.down, per]
-        self.w.add(text, words, -(-self.m // per), self.cost())
         return True
 
     def tiles(self) -> None:
         width = 2 * self.lanes
         b, panel = (self.b, width) if self.direct else (self.packed(self.b, self.n), self.k * width)
-        start = 0
-        if self.direct and self.m == 1:  # more vectors at once, where one row alone would wait for its sums
-            wide = self.n // (8 * self.lanes)
-            self.columns(b, 0, 8, wide, 8 * self.lanes, 8 * self.lanes)
-            start = 8 * self.lanes * wide
-        full = (self.n - start) // width
-        self.columns(b.after(0, start) if self.direct else b, start, 2, full, panel, width)
-        start += full * width
+        full = self.n // width
+        self.columns(b, 0, 2, full, panel, width)
+        start = full * width
         if start < self.n:
             left = self.n - start
             last = b if not self.direct else self.packed(self.b.after(0, start), left)

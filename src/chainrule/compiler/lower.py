@@ -1,7 +1,8 @@
 """Lower: a kernel's source, which is plain Python with declared types, as LLVM instructions.
 
 A kernel knows numbers, flat arrays of them, slices, ``for`` over ranges, and choices without branches; and vectors
-of n numbers: ``get(array, index, n)``, ``spread(number, n)``, ``fma(x, y, z)`` and ``put(array, index, vector)``.  That
+of n numbers: ``get(array, index, n)``, ``spread(number, n)``, ``fma(x, y, z)`` and ``put(array, index, vector)``,
+and ``total(vector)``.  That
 is little enough that its types need not be inferred: parameters declare theirs, and all else follows in
 order.  Numba would make the same of it, and take ten times as long.
 
@@ -320,6 +321,11 @@ class _Kernel:
             return Number(
                 b.call(self.outside(f"llvm.fmuladd.{wide}{suffix}", kind, [kind] * 3), [a.raw for a in args]), x.dtype
             )
+        if name == "total":  # of a vector, in any order
+            kind = x.raw.type
+            suffix = f"v{kind.count}f{8 * np.dtype(x.dtype).itemsize}"
+            f = self.outside(f"llvm.vector.reduce.fadd.{suffix}", kind.element, [kind.element, kind])
+            return Number(b.call(f, [kind.element(-0.0), x.raw], fastmath=("reassoc",)), x.dtype)
         if name == "min":
             return self.choose(self.compare("<", *args), *args)
         if name == "abs" and not is_float(x):

@@ -9,6 +9,8 @@ operand is broadcast from where it is.  A kernel has tiles of one size only; wha
 
 from __future__ import annotations
 
+import functools
+
 NAME = "def product"
 # Copies an operand into panels of contiguous rows, the last one filled up with zeros.
 PACK = """\
@@ -24,15 +26,80 @@ def pack(first: int, last: int, x_: {dtype}[:], y_: {dtype}[:], n: int, k: int, 
                 ys[p * {width} + j] = xs[p * down + j * right]
             for j in range(columns, {width}):
                 ys[p * {width} + j] = np.{dtype}(0.0)"""
-# Rows times one vector, where the rows are contiguous.
-DOTS = """\
+# Rows times one vector, where the rows are contiguous: several at once, and then what is left.
+_DOTS = """\
 def dots(first: int, last: int, x_: {dtype}[:], y_: {dtype}[:], out_: {dtype}[:], m: int, k: int, down: int, per: int):
-    for i in range(first * per, min(last * per, m)):
-        xs = x_[i * down :]
-        total = np.{dtype}(0.0)
-        for p in range(k):
-            total = sum_{dtype}(total, xs[p] * y_[p])
-        out_[i] = total"""
+    for block in range(first, last):
+        start = block * per
+        stop = min(start + per, m)
+        for i in range(start, stop - {rest}, {rows}):
+            x = x_[i * down :]
+            out = out_[i:]
+{zero}
+            for p in range(0, k - {lanes} + 1, {lanes}):
+                y = get(y_, p, {lanes})
+{vectors}
+{totals}
+            for p in range(k // {lanes} * {lanes}, k):
+{entries}
+{store}
+        for i in range(start + (stop - start) // {rows} * {rows}, stop):
+            x = x_[i * down :]
+            total = np.{dtype}(0.0)
+            for p in range(k):
+                total = sum_{dtype}(total, x[p] * y_[p])
+            out_[i] = total"""
+# Rows, each times a number, added up, some vectors of columns at a time; the last of these reach back to where others were.
+_ROWS = """\
+def rows(first: int, last: int, x_: {dtype}[:], y_: {dtype}[:], out_: {dtype}[:], n: int, k: int, right: int, down: int):
+    for block in range(first, last):
+        start = min(block * {width}, n - {width})
+        out = out_[start:]
+{zero}
+        for p in range(0, k - 1, 2):
+            y = y_[p * down + start :]
+            u = spread(x_[p * right], {lanes})
+            v = spread(x_[(p + 1) * right], {lanes})
+{both}
+        for p in range(k // 2 * 2, k):
+            y = y_[p * down + start :]
+            u = spread(x_[p * right], {lanes})
+{one}
+{store}"""
+_AT_ONCE = 8  # rows
+
+
+@functools.cache
+def dots(dtype: str, lanes: int) -> str:
+    """The kernel of rows times a vector."""
+    each = range(_AT_ONCE)
+    return _DOTS.format(
+        dtype=dtype, lanes=lanes, rows=_AT_ONCE, rest=_AT_ONCE - 1,
+        zero=_lines(3, [f"s{i} = spread(np.{dtype}(0.0), {lanes})" for i in each]),
+        vectors=_lines(4, [f"s{i} = fma(get(x, p + {i} * down, {lanes}), y, s{i})" for i in each]),
+        totals=_lines(3, [f"t{i} = total(s{i})" for i in each]),
+        entries=_lines(4, ["u = y_[p]", *[f"t{i} = fma(x[p + {i} * down], u, t{i})" for i in each]]),
+        store=_lines(3, [f"out[{i}] = t{i}" for i in each]),
+    )  # fmt: skip
+
+
+@functools.cache
+def rows(dtype: str, lanes: int, vectors: int) -> str:
+    """The kernel of a vector times rows, so many vectors of columns at a time."""
+    each = range(vectors)
+    zero = [f"{name}{i} = spread(np.{dtype}(0.0), {lanes})" for i in each for name in "ab"]
+    one = [f"a{i} = fma(u, get(y, {i * lanes}, {lanes}), a{i})" for i in each]
+    other = [f"b{i} = fma(v, get(y, down + {i * lanes}, {lanes}), b{i})" for i in each]
+    return _ROWS.format(
+        dtype=dtype, lanes=lanes, width=lanes * vectors, zero=_lines(2, zero), both=_lines(3, one + other), one=_lines(3, one),
+        store=_lines(2, [f"put(out, {i * lanes}, a{i} + b{i})" for i in each]),
+    )  # fmt: skip
+
+
+def _lines(depth: int, lines: list[str]) -> str:
+    return "\n".join("    " * depth + line for line in lines)
+
+
 # Tiles below one another, in groups, and panels beside one another, of each matrix of a batch.  ``x`` is broadcast; its entries
 # lie ``down`` and ``right`` of one another, rows of ``y`` ``row`` apart and panels ``panel``, results ``below`` and ``beside``.
 _PRODUCT = """\
@@ -56,6 +123,7 @@ def product(
 {store}"""
 
 
+@functools.cache
 def product(dtype: str, lanes: int, rows: int, vectors: int, plain: bool) -> str:
     """The kernel of tiles of so many rows, and vectors of so many entries; ``plain``: of whole rows that are contiguous."""
     names = [[f"s{i}_{v}" for v in range(vectors)] for i in range(rows)]
@@ -75,8 +143,7 @@ def product(dtype: str, lanes: int, rows: int, vectors: int, plain: bool) -> str
         store = [f"put(tile, {i * width + v * lanes}, {n})" for i, v, n in each]
         store += ["for q in range(columns):", f"    for i in range({rows}):", "        at = i * below + q * beside"]
         store += [f"        s = tile[i * {width} + q]", "        z[at] = z[at] + s if begin > 0 else s"]
-    zero, inner, store = (["    " * by + line for line in lines] for by, lines in ((5, zero), (6, inner), (5, store)))
     return _PRODUCT.format(
-        dtype=dtype, rows=rows, width=width, zero="\n".join(zero), inner="\n".join(inner),
-        store="\n".join(store), room="" if plain else f"    tile = np.empty({rows * width}, np.{dtype})\n",
+        dtype=dtype, rows=rows, width=width, zero=_lines(5, zero), inner=_lines(6, inner), store=_lines(5, store),
+        room="" if plain else f"    tile = np.empty({rows * width}, np.{dtype})\n",
     )  # fmt: skip

@@ -225,7 +225,30 @@ def _add(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
     for x, y in (args, args[::-1]):
         if isinstance(y, Var) and (eq := s.definition(y, "Neg")) is not None:
             return s.new("Sub", (x, eq.args[0]), out.shape, out.dtype)
-    return None
+    return _parts_put_together(s, args, out)
+
+
+def _parts_put_together(s: _Simplifier, args: Any, out: Var) -> Atom | None:
+    """A sum of rows, each put into zeros, that makes all of an array: these rows as they are, and a zero added."""
+    rows: dict[int, Atom] = {}
+    todo = [*args]
+    while todo:
+        a = todo.pop()
+        eq = s.definition(a, "Add")
+        if eq is not None and eq.out.shape == out.shape:
+            todo += eq.args
+            continue
+        eq = s.definition(a, "PutAdd")
+        if eq is None or eq.out.shape != out.shape or eq.out.dtype != out.dtype or len(rows) == out.shape[0]:
+            return None
+        row, *rest = eq.params["key"]
+        if type(row) is not int or rest != [...] or row % out.shape[0] in rows:
+            return None
+        rows[row % out.shape[0]] = eq.args[0]
+    if len(rows) < out.shape[0]:
+        return None
+    whole = s.new("Stack", tuple(rows[k] for k in sorted(rows)), out.shape, out.dtype, axis=-len(out.shape))
+    return s.new("Add", (whole, 0.0), out.shape, out.dtype)  # which makes a zero of -0.0, as the sum does
 
 
 @_rule("Pow")
