@@ -34,6 +34,8 @@ _SOURCES = (
     "lanes.py",
     "products.py",
     "walker.py",
+    "walker_guards.py",
+    "walker_helpers.py",
 )
 WALKER = "walker"  # the text that stands for it
 _lock = threading.RLock()  # LLVM works for one thread at a time

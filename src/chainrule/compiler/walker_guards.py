@@ -1,0 +1,171 @@
+"""Whether tensors are as a program expects, in LLVM's language (see :mod:`.walker` for how it is written).
+
+``fits(*tensors)`` is what :func:`.guards.guard` says; its table is a head of nine words, and for each tensor six and the sizes.
+"""
+
+TEXT = """\
+define ptr @fits(ptr %self, ptr %args, i64 %given) {{
+entry:
+  %code = ptr at %self + {data}
+  %count = load i64, ptr %code
+  %written = i64 at %code + 8
+  %a_offset = i64 at %code + 16
+  %rg_offset = i64 at %code + 24
+  %meta_offset = i64 at %code + 32
+  %v_offset = i64 at %code + 40
+  %none = ptr at %code + 48
+  %list = ptr at %code + 56
+  %few = i64 at %code + 64
+  %first = getelementptr i8, ptr %code, i64 {tensors}
+  %right = icmp eq i64 %given, %count
+  %writes = icmp ne i64 %written, 0
+  %places = mul i64 %count, 3
+  %ranges = alloca i64, i64 %places         ; of each array: from where, to where, whether it is written to
+  br i1 %right, label %next, label %other
+next:                                       ; %sure: that whatever is written to is alone
+  %i = phi i64 [ 0, %entry ], [ %i1, %well ]
+  %d = phi ptr [ %first, %entry ], [ %after, %well ]
+  %sure = phi i1 [ true, %entry ], [ %surely, %well ]
+  %some = icmp ult i64 %i, %count
+  br i1 %some, label %tensor, label %done
+tensor:
+  %i1 = add i64 %i, 1
+  %t_at = getelementptr ptr, ptr %args, i64 %i
+  %t = load ptr, ptr %t_at
+  %kind_is = load ptr, ptr %d
+  %rg_is = ptr at %d + 8
+  %dtype = i64 at %d + 16
+  %number = ptr at %d + 24
+  %strict_word = i64 at %d + 32
+  %strict = icmp ne i64 %strict_word, 0
+  %axes = i64 at %d + 40
+  %sizes = getelementptr i64, ptr %d, i64 6
+  %after = getelementptr i64, ptr %sizes, i64 %axes
+  %t_type = ptr at %t + {type}
+  %is_kind = icmp eq ptr %t_type, %kind_is
+  br i1 %is_kind, label %own, label %other
+own:
+  %t_rg_at = getelementptr i8, ptr %t, i64 %rg_offset
+  %t_rg = load ptr, ptr %t_rg_at
+  %is_rg = icmp eq ptr %t_rg, %rg_is
+  %t_a_at = getelementptr i8, ptr %t, i64 %a_offset
+  %a = load ptr, ptr %t_a_at
+  %has_a = icmp ne ptr %a, null
+  %both = and i1 %is_rg, %has_a
+  br i1 %both, label %data, label %other
+data:
+  %range_at = mul i64 %i, 3
+  %range = getelementptr i64, ptr %ranges, i64 %range_at
+  %end_at = getelementptr i64, ptr %range, i64 1
+  %mark_at = getelementptr i64, ptr %range, i64 2
+  store i64 0, ptr %range
+  store i64 0, ptr %end_at
+  store i64 %strict_word, ptr %mark_at
+  %a_type = ptr at %a + {type}
+  %is_number = icmp eq ptr %a_type, %number
+  br i1 %is_number, label %well, label %array
+array:
+  %is_array = icmp eq ptr %a_type, @{array}
+  br i1 %is_array, label %inside, label %other
+inside:
+  %descr = ptr at %a + {descr}
+  %kind = i8 at %descr + {kind}
+  %order = i8 at %descr + {order}
+  %size = i64 at %descr + {size}
+  %letter = zext i8 %kind to i64
+  %high = shl i64 %size, 8
+  %found = or i64 %letter, %high
+  %is_dtype = icmp eq i64 %found, %dtype
+  %is_native = icmp ne i8 %order, {foreign}
+  %axes_of = i32 at %a + {nd}
+  %axes_wide = zext i32 %axes_of to i64
+  %is_axes = icmp eq i64 %axes_wide, %axes
+  %fine = and i1 %is_dtype, %is_native
+  %finer = and i1 %fine, %is_axes
+  %dims = ptr at %a + {dimensions}
+  br i1 %finer, label %axis, label %other
+axis:
+  %k = phi i64 [ 0, %inside ], [ %k1, %same ]
+  %bytes = phi i64 [ %size, %inside ], [ %larger, %same ]
+  %more = icmp ult i64 %k, %axes
+  br i1 %more, label %compare, label %memory
+compare:
+  %want_at = getelementptr i64, ptr %sizes, i64 %k
+  %want = load i64, ptr %want_at
+  %have_at = getelementptr i64, ptr %dims, i64 %k
+  %have = load i64, ptr %have_at
+  %is_size = icmp eq i64 %want, %have
+  br i1 %is_size, label %same, label %other
+same:
+  %k1 = add i64 %k, 1
+  %larger = mul i64 %bytes, %have
+  br label %axis
+memory:
+  %flags = i32 at %a + {flags}
+  %order_of = and i32 %flags, {ready}
+  %is_ready = icmp eq i32 %order_of, {ready}
+  %start_word = i64 at %a + {data}
+  %end_word = add i64 %start_word, %bytes
+  %start = select i1 %is_ready, i64 %start_word, i64 0
+  %end = select i1 %is_ready, i64 %end_word, i64 -1
+  store i64 %start, ptr %range
+  store i64 %end, ptr %end_at
+  br i1 %writes, label %judge, label %well
+judge:
+  br i1 %strict, label %look, label %pairs
+look:
+  %needed = and i32 %flags, {writable}
+  %is_writable = icmp eq i32 %needed, {writable}
+  %meta_at = getelementptr i8, ptr %t, i64 %meta_offset
+  %meta = load ptr, ptr %meta_at
+  %no_meta = icmp eq ptr %meta, %none
+  %v_at = getelementptr i8, ptr %t, i64 %v_offset
+  %v = load ptr, ptr %v_at
+  %v_type = ptr at %v + {type}
+  %is_list = icmp eq ptr %v_type, %list
+  %no_v = icmp eq ptr %v, %none
+  %counted = or i1 %is_list, %no_v
+  %c1 = and i1 %is_writable, %no_meta
+  %c2 = and i1 %c1, %counted
+  %sure_own = and i1 %sure, %c2
+  br label %pairs
+pairs:
+  %sure_pairs = phi i1 [ %sure, %judge ], [ %sure_own, %look ]
+  %before = mul i64 %i, %few
+  br label %pair
+pair:                                       ; whether memory is an earlier tensor's too, and one of the two is written to
+  %j = phi i64 [ 0, %pairs ], [ %j1, %one ]
+  %apart = phi i1 [ %sure_pairs, %pairs ], [ %still, %one ]
+  %left = icmp ult i64 %j, %before
+  br i1 %left, label %one, label %well
+one:
+  %j1 = add i64 %j, 1
+  %u_at = mul i64 %j, 3
+  %u_range = getelementptr i64, ptr %ranges, i64 %u_at
+  %u_start = load i64, ptr %u_range
+  %u_end = i64 at %u_range + 8
+  %u_mark = i64 at %u_range + 16
+  %before_it = icmp ule i64 %u_end, %start
+  %behind_it = icmp ule i64 %end, %u_start
+  %neither = or i64 %u_mark, %strict_word
+  %unwritten = icmp eq i64 %neither, 0
+  %separate = or i1 %before_it, %behind_it
+  %differs = or i1 %separate, %unwritten
+  %still = and i1 %apart, %differs
+  br label %pair
+well:
+  %surely = phi i1 [ %sure, %data ], [ %sure, %memory ], [ %apart, %pair ]
+  br label %next
+done:
+  %is_few = icmp ne i64 %few, 0
+  %certain = and i1 %sure, %is_few
+  %harmless = xor i1 %writes, true
+  %yes = or i1 %certain, %harmless
+  %answer = select i1 %yes, i64 1, i64 2
+  %made = call ptr @PyLong_FromLongLong(i64 %answer)
+  ret ptr %made
+other:
+  %no = call ptr @PyLong_FromLongLong(i64 0)
+  ret ptr %no
+}}
+"""
