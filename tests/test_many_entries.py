@@ -185,3 +185,24 @@ def test_special_functions_of_float16_are_float16(name: str, n: int) -> None:
     out = f(x)
     assert out.dtype == torch.float16
     assert np.allclose(out.double().numpy(), f(x.double()).numpy(), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("n", [500, 70_000])
+def test_sums_and_counts_beyond_float16(n: int) -> None:
+    x = (torch.arange(n) % 7 * 60).half()
+    wide = x.double()
+    functions: list[Any] = [
+        torch.mean, torch.std, lambda x: x[:300].norm(), lambda x: torch.linalg.vector_norm(x[:300]),
+        lambda x: F.l1_loss(x, torch.zeros_like(x)), lambda x: F.huber_loss(x, torch.zeros_like(x)),
+        lambda x: F.layer_norm(x, (n,)), lambda x: F.layer_norm(x * 1e-5, (n,), eps=1e-9), lambda x: (x / 60).var(0),
+    ]  # fmt: skip
+    for f in functions:
+        slopes = []
+        for each in (x, wide):
+            leaf = each.clone().requires_grad_()
+            y = f(leaf)
+            (y * torch.arange(1, y.numel() + 1).remainder(5).reshape(y.shape).to(y.dtype)).sum().backward()
+            slopes.append(leaf.grad.double().numpy())
+        assert y.isfinite().all()
+        assert np.allclose(f(x).double().numpy(), y.detach().numpy(), rtol=2e-3, atol=2e-3)
+        assert np.allclose(*slopes, rtol=5e-3, atol=5e-3 * np.abs(slopes[1]).max())

@@ -40,6 +40,8 @@ def by_blocks(kernel: Any, arrays: tuple[Any, ...], spare: tuple[Any, ...] = ())
 
 def standardise(x: Any, v: Any = None, *, axis: tuple[int, ...], eps: float) -> Any:
     """``x`` shifted to mean 0 and scaled to variance 1 over ``axis``; or what that does to a small change ``v`` of it."""
+    if x.dtype == np.float16:  # has no room for sums
+        return standardise(np.float32(x), None if v is None else np.float32(v), axis=axis, eps=eps).astype(np.float16)
     if axis != tuple(range(-len(axis), 0)) or not x.flags.c_contiguous:
         return _standardise_any(x, v, axis, eps)
     n = math.prod(x.shape[-len(axis) :])

@@ -16,7 +16,7 @@ from ..tensor import Tensor
 from .activation import log_softmax
 from .kinds import no_kernel, only_floats
 from .places import within
-from .reduce import count, kept
+from .reduce import average, count, kept, share
 from .whole import whole
 
 
@@ -142,8 +142,7 @@ def answer_slope(xp: Any, x: Any, yes: Any) -> Any:
 def reduced(xp: Any, each: Any, axis: tuple[int, ...], reduction: str) -> Any:
     if reduction == "none":
         return each
-    total = xp.sum(each, axis=axis, keepdims=False)
-    return total / count(each.shape, axis) if reduction == "mean" else total
+    return average(xp, each, axis) if reduction == "mean" else xp.sum(each, axis=axis, keepdims=False)
 
 
 def weighted(xp: Any, each: Any, g: Any, axis: tuple[int, ...], reduction: str) -> Any:
@@ -151,7 +150,7 @@ def weighted(xp: Any, each: Any, g: Any, axis: tuple[int, ...], reduction: str) 
     if reduction == "none":
         return each * g
     if reduction == "mean":
-        g = g / count(each.shape, axis)
+        g = share(xp, g, count(each.shape, axis))
     return each * xp.reshape(g, kept(each.shape, axis)) if g.shape != () else each * g
 
 

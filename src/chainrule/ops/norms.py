@@ -28,7 +28,6 @@ def vector_norm(
 
     Source: ``torch.linalg.vector_norm``.
     """
-    numbers("linalg.vector_norm", x)
     y = x if dtype is None else x.to(dtype)
     return y.norm(ord, dim if dim is not None else list(range(x.ndim)), keepdim)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+import numpy as np
+
 from .. import dtypes, errors
+from ..arrays.namespace import dtype_of
 from ..errors import explained
 from ..outputs import ANY, takes_out
 from ..primitive import Primitive, conj, table
@@ -49,6 +52,28 @@ def count(shape: tuple[int, ...], axis: tuple[int, ...]) -> int:
     return math.prod(shape) if len(axis) == len(shape) else math.prod([shape[a] for a in axis])
 
 
+HALF = np.dtype("float16")
+
+
+def wide(xp: Any, f: Any, x: Any, *options: Any) -> Any:
+    """``f(xp, x, *options)``; of float16 by float32, as sums and counts may be beyond float16."""
+    if dtype_of(x) == HALF:
+        return xp.astype(f(xp, xp.astype(x, np.float32), *options), HALF)
+    return f(xp, x, *options)
+
+
+def average(xp: Any, x: Any, axis: tuple[int, ...], keepdims: bool = False) -> Any:
+    """The mean over ``axis``."""
+    if dtype_of(x) == HALF:
+        return wide(xp, average, x, axis, keepdims)
+    return xp.sum(x, axis=axis, keepdims=keepdims) / count(x.shape, axis)
+
+
+def share(xp: Any, g: Any, n: float) -> Any:
+    """A cotangent for each of n entries."""
+    return xp.astype(xp.astype(g, np.float32) / n, HALF) if n > 2**15 and dtype_of(g) == HALF else g / n
+
+
 class Sum(Reduction):
     """The sum over ``axis``."""
 
@@ -61,8 +86,8 @@ class Mean(Reduction):
     """The mean over ``axis``."""
 
     composite = True
-    forward = lambda xp, x, *, axis, keepdims: xp.sum(x, axis=axis, keepdims=keepdims) / count(x.shape, axis)
-    vjp_x = lambda xp, g, x_shape, axis: spread(xp, g / count(x_shape, axis), x_shape, axis)
+    forward = lambda xp, x, *, axis, keepdims: average(xp, x, axis, keepdims)
+    vjp_x = lambda xp, g, x_shape, axis: spread(xp, share(xp, g, count(x_shape, axis)), x_shape, axis)
     linear = ("x",)
 
 

@@ -12,18 +12,16 @@ from ..outputs import CASTS, EXACT, takes_out
 from ..primitive import Primitive
 from ..tensor import Tensor
 from .kinds import export
-from .reduce import SAMPLES, Reduction, _to_dtype, axes, count, kept, spread
+from .reduce import SAMPLES, Reduction, _to_dtype, average, axes, count, kept, share, spread, wide
 
 
 class Var(Reduction):
     """The variance over ``axis``, divided by n - ``correction``."""
 
     composite = True
-    forward = lambda xp, x, *, axis, keepdims, correction: (
-        xp.sum(squares(xp, x, axis), axis=axis, keepdims=keepdims) / freedom(x.shape, axis, correction)
-    )
+    forward = lambda xp, x, *, axis, keepdims, correction: wide(xp, variance, x, axis, keepdims, correction)
     vjp_x = lambda xp, g, x, axis, correction: (
-        spread(xp, 2 * g / freedom(x.shape, axis, correction), x.shape, axis) * centred(xp, x, axis)
+        spread(xp, share(xp, 2 * g, freedom(x.shape, axis, correction)), x.shape, axis) * centred(xp, x, axis)
     )
     samples = [(args, {**params, "correction": c}) for (args, params), c in zip(SAMPLES[:3], (1, 0, 1), strict=True)]
 
@@ -31,6 +29,14 @@ class Var(Reduction):
 def paired(xp: Any, x: Any, t: Any) -> Any:
     """Half of how ``|x|²`` changes as x moves by t; with x for t, ``|x|²`` itself."""
     return xp.real(xp.conj(x) * t) if x.dtype.kind == "c" else x * t
+
+
+def variance(xp: Any, x: Any, axis: tuple[int, ...], keepdims: bool, correction: float) -> Any:
+    return xp.sum(squares(xp, x, axis), axis=axis, keepdims=keepdims) / freedom(x.shape, axis, correction)
+
+
+def deviation(xp: Any, x: Any, axis: tuple[int, ...], keepdims: bool, correction: float) -> Any:
+    return xp.sqrt(variance(xp, x, axis, keepdims, correction))
 
 
 def squares(xp: Any, x: Any, axis: tuple[int, ...]) -> Any:
@@ -42,11 +48,10 @@ class Std(Reduction):
     """The square root of :class:`Var`; where all entries are equal its slope is taken as 0."""
 
     composite = True
-    forward = lambda xp, x, *, axis, keepdims, correction: xp.sqrt(
-        xp.sum(squares(xp, x, axis), axis=axis, keepdims=keepdims) / freedom(x.shape, axis, correction)
-    )
+    forward = lambda xp, x, *, axis, keepdims, correction: wide(xp, deviation, x, axis, keepdims, correction)
     vjp_x = lambda xp, g, out, x, axis, correction: (
-        spread(xp, over(xp, g, out) / freedom(x.shape, axis, correction), x.shape, axis) * centred(xp, x, axis)
+        spread(xp, share(xp, over(xp, g, out), freedom(x.shape, axis, correction)), x.shape, axis)
+        * centred(xp, x, axis)
     )
     jvp_x = lambda xp, t, out, x, axis, keepdims, correction: (
         over(xp, xp.sum(paired(xp, centred(xp, x, axis), t), axis=axis, keepdims=keepdims), out)
@@ -61,7 +66,7 @@ def over(xp: Any, a: Any, size: Any) -> Any:
 
 
 def centred(xp: Any, x: Any, axis: tuple[int, ...]) -> Any:
-    return x - xp.sum(x, axis=axis, keepdims=True) / count(x.shape, axis)
+    return x - average(xp, x, axis, True)
 
 
 def freedom(shape: tuple[int, ...], axis: tuple[int, ...], correction: float) -> float:
@@ -73,7 +78,7 @@ class Norm(Reduction):
     """``sum(|x|**order) ** (1 / order)`` over ``axis``, and what that tends to for orders inf and 0; at 0 its slope is 0."""
 
     composite = True
-    forward = lambda xp, x, *, axis, keepdims, order: norm_forward(xp, x, axis, keepdims, order)
+    forward = lambda xp, x, *, axis, keepdims, order: wide(xp, norm_forward, x, axis, keepdims, order)
     vjp_x = lambda xp, g, out, x, axis, order: spread(xp, g, x.shape, axis) * norm_slope(xp, x, out, axis, order)
     jvp_x = lambda xp, t, out, x, axis, keepdims, order: xp.sum(
         paired(xp, norm_slope(xp, x, out, axis, order), t), axis=axis, keepdims=keepdims
