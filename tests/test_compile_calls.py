@@ -166,6 +166,14 @@ def test_work_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not failed
 
 
+def test_how_many_threads_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    for said, many in {"1": 1, "3": 3, "0": 1}.items():
+        monkeypatch.setenv("CHAINRULE_THREADS", said)
+        assert threads.count() == many
+    monkeypatch.setenv("CHAINRULE_THREADS", "many")
+    assert 1 <= threads.count() <= (os.cpu_count() or 1)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 def test_a_fork_does_without_the_helpers() -> None:
     pytest.importorskip("llvmlite")

@@ -19,7 +19,10 @@ _owner = 0  # the process that the threads belong to: a fork has none
 
 
 def count() -> int:
-    """How many cores this process may use."""
+    """How many threads may work: one for each core that this process may use, unless ``CHAINRULE_THREADS`` says otherwise."""
+    wish = os.environ.get("CHAINRULE_THREADS", "")
+    if wish.isdecimal():
+        return max(int(wish), 1)
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
