@@ -1,7 +1,7 @@
 """Training against PyTorch, eager on both sides: steps of small networks, recurrent cells, attention, tables of rows.
 
-One thread each: set OPENBLAS_NUM_THREADS=1 for NumPy's BLAS, and CHAINRULE_THREADS=1.  A goal is what eager should reach; where a note says so,
-compiled work reaches it instead, and ``python benchmarks/run.py training`` shows that row too.
+One thread each: set OPENBLAS_NUM_THREADS=1 for NumPy's BLAS, and CHAINRULE_THREADS=1.  A goal is what eager should reach;
+where a note says so, compiled work reaches it instead, and ``python benchmarks/run.py training`` shows that row too.
 """
 
 from __future__ import annotations
