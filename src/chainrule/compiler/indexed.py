@@ -12,7 +12,7 @@ import numpy as np
 
 from . import scalar
 from .program import Equation
-from .table import Place
+from .table import WORD, Place
 
 if TYPE_CHECKING:
     from .instructions import Instructions
@@ -92,8 +92,7 @@ def _written(w: Instructions, eq: Equation, sizes: tuple[int, ...], place: Place
     outer, n, m, inner = sizes
     dtype = eq.out.dtype
     if eq.name == "Gather":
-        kind = {1: "bool", 4: "int32", 8: "int64"}[dtype.itemsize]
-        text = _GATHER.format(dtype=kind, **lines)
+        text = _GATHER.format(dtype=WORD[dtype.itemsize], **lines)
     elif m > _MANY * n:
         sums, end = "total = np.empty(outer * n * inner, np.float64)", f"out_[i] = np.{dtype.name}(total[i])"
         text = _PUT.format(dtype=dtype.name, sums=sums, total="total", sum="np.float64",

@@ -14,10 +14,8 @@ from .emit import Source, line_source, loop_source
 from .lower import FAST
 from .plan import REDUCTIONS, Line, Loop, Step
 from .program import Equation, Program, Var
-from .table import Arena, Instruction, Memory, Place, merged, plain
+from .table import WORD, Arena, Instruction, Memory, Place, merged, plain
 from .windows import direct_source
-
-_WORD = {1: "bool", 4: "int32", 8: "int64"}  # by size: what copies entries of any kind
 
 
 class Instructions:
@@ -61,7 +59,7 @@ class Instructions:
                 self.kernel(source, source.cost, eq)
                 return self.found
             write = WRITERS.get(eq.name)
-            if write is None or any(not v.size or v.dtype.itemsize not in _WORD for v in (*eq.vars, eq.out)):
+            if write is None or not all(map(_is_known, (*eq.vars, eq.out))):
                 return None
             if not write(self, eq):
                 return None
@@ -142,11 +140,11 @@ class Instructions:
         """Entries of one place to another of the same shape."""
         axes = merged(source.shape, source.steps, target.steps) or [(1, 1, 1)]
         numbers = [n for axis in axes for n in axis]
-        text = _copying(len(axes), _WORD[source.dtype.itemsize])
+        text = _copying(len(axes), WORD[source.dtype.itemsize])
         self.add(text, [*numbers, source, target], cost=0.5 * math.prod(source.shape))
 
     def zeros(self, place: Place) -> None:
-        kind = _WORD[place.dtype.itemsize]
+        kind = WORD[place.dtype.itemsize]
         self.add(_ZEROS.format(dtype=kind), [place, math.prod(place.shape)], cost=0.1 * math.prod(place.shape))
 
     # --- equations that are no loops ---
@@ -206,6 +204,10 @@ class Instructions:
 
     def product(self, eq: Equation) -> bool:
         return linear.product(self, eq)
+
+
+def _is_known(v: Var) -> bool:
+    return v.size > 0 and v.dtype.itemsize in WORD and v.dtype.isnative
 
 
 def whole(memory: Memory, v: Var) -> Place:

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import products, scalar
+from . import products, scalar, threads
 from .direct import registers
 from .program import Equation
 from .table import Place, merged
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _ITEMS = 64  # parts of a batch that are products of their own, before one operand is copied
 _RATE = 50.0  # multiply-additions of float32 in a nanosecond on one core, with vectors of 64 bytes
 _STRETCH = 512  # of the inner length, at most, after which sums go to memory: a panel of that length stays in the cache
+_NEAR = 512  # bytes: rows that follow one another so closely do not fall into the same places of a cache
 _KEPT = 1 << 15  # bytes: a matrix that fits the first-level cache need not be packed
 
 
@@ -98,7 +99,8 @@ class _Product:
     def direct(self) -> bool:
         """Whether vectors can be read where they are."""
         size = self.k * self.n * self.dtype.itemsize
-        return self.b.right == 1 and (self.m <= 3 * self.rows[0] or size <= _KEPT)
+        near = self.b.down * self.dtype.itemsize <= _NEAR
+        return self.b.right == 1 and (self.m <= 3 * self.rows[0] or size <= _KEPT or near)
 
     @property
     def by_rows(self) -> bool:
@@ -162,7 +164,7 @@ class _Product:
             text = products.product(self.dtype.name, self.lanes, rows, vectors, plain)
             cost = self.items * rows * count * panels * vectors * self.lanes * self.k / _RATE * self.dtype.itemsize / 4
             stretch = -(-self.k // -(-self.k // _STRETCH))
-            per = max(count // 16, 1) if self.items < 8 else count
+            per = max(count // max(4 * threads.count(), 16), 1) if self.items < 8 else count
             groups = -(-count // per)
             a, c = self.a.after(row, 0), self.c.after(row, start)
             words: list[int | Place] = [

@@ -29,7 +29,7 @@ LOOSE = ("reassoc", "contract", "arcp", "nsz")  # which does not suppose that th
 _COMPARE = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
 _BINARY = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}
 _BITS: dict[Any, str] = {ast.BitAnd: "and_", ast.BitOr: "or_", ast.BitXor: "xor"}
-_CASTS = (*mathlib.DTYPES, "int32", "int64", "bool")
+_CASTS = (*mathlib.DTYPES, "int8", "int16", "int32", "int64", "bool")
 _INTRINSIC = {"floor": "floor", "ceil": "ceil", "rint": "rint", "abs": "fabs"}
 
 

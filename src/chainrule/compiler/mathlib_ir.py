@@ -27,7 +27,7 @@ def type_of(dtype: str) -> Any:
     return (
         ir().DoubleType()
         if dtype == "float64"
-        else ir().IntType({"int32": 32, "int64": 64, "int": 64, "bool": 1}[dtype])
+        else ir().IntType({"int8": 8, "int16": 16, "int32": 32, "int64": 64, "int": 64, "bool": 1}[dtype])
     )
 
 

@@ -18,6 +18,7 @@ from . import threads, walker
 from .native import Code, native, walk
 from .program import Equation, Var
 
+WORD = {1: "int8", 2: "int16", 4: "int32", 8: "int64"}  # by size: what copies entries of any kind
 LINE = 64  # bytes: what begins there shares no line of the cache with others
 
 
