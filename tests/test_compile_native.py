@@ -277,3 +277,20 @@ def test_guards_in_machine_code_say_what_guards_in_python_say(written: bool) -> 
     assert agreed == (
         {(0, False), (1, True), (2, True), (2, False)} if written else {(0, False), (1, True), (1, False)}
     )
+
+
+def test_packed_matrices_are_there_as_long_as_they_are_used(native_compile: Any, own_generator: Any) -> None:
+    constant = torch.randn(60, 60, dtype=torch.float64).numpy().copy()
+
+    def f(x: Any) -> Any:
+        y, turned = x, torch.tensor(constant).t()
+        for _ in range(4):
+            z = torch.tanh(y @ turned)
+            y = torch.softmax(z * 1.5 + y.mean(), -1) + z @ turned / 60 + z @ x.t() / 60
+        return y
+
+    x = torch.randn(60, 60, dtype=torch.float64)
+    compiled = native_compile(f)
+    assert torch.allclose(compiled(x), f(x), rtol=1e-10, atol=1e-10)
+    packs = [k for k in compiled.entries[0].runner.kernels if k.text.startswith("def pack")]
+    assert len(packs) == 2, "each once"

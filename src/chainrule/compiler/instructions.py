@@ -30,14 +30,15 @@ class Instructions:
         self.owners: dict[Memory, Var] = {}  # of memory that is there at each call
         self.made: set[Var] = set()  # by kernels
         self.needed: dict[Memory, int] = {}  # until which step
-        self.packed: dict[Any, Place] = {}  # copies of matrices, by what they are copies of
+        self.packed: dict[Any, tuple[Place, int]] = {}  # copies of matrices, by what they are copies of; until when
         self.makers: dict[Var, Equation] = {eq.out: eq for eq in program.equations if eq.prim.view}
         self.found: list[Instruction] = []  # those of the step being written
         self.now = 0
         for v in program.inputs:
             self.given(v)
         for v, a in program.constants.items():
-            self.places[v] = whole(Memory(constant=np.ascontiguousarray(a)), v)
+            found = self.places[v] = whole(Memory(constant=np.ascontiguousarray(a)), v)
+            self.needed[found.memory] = self.lives.get(v, 0)
 
     def given(self, v: Var) -> None:
         """Let a variable be an array that is there at each call."""
@@ -90,6 +91,7 @@ class Instructions:
             copy = self.room(v, self.lives.get(v, self.now))
             self.copy(found, copy)
             found = self.places[v] = copy
+            self.needed[copy.memory] = self.lives.get(v, self.now)
         return found
 
     def new(self, v: Var) -> Place:

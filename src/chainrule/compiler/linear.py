@@ -180,12 +180,12 @@ class _Product:
         panels = -(-n // width)
         items = self.items if b.apart else 1
         key = (b.place.memory, b.place.offset, b.down, b.right, b.apart, n, self.k, items)
-        if key not in self.w.packed:
-            until = self.w.needed.get(b.place.memory, 0)
+        if key not in self.w.packed or self.w.packed[key][1] < self.w.now:
+            until = max(self.w.needed.get(b.place.memory, 0), self.w.now)
             found = self.w.scratch((items * panels * self.k * width,), self.dtype, until)
             text = products.PACK.format(dtype=self.dtype.name, width=width)
             cost = items * self.k * n * (0.1 if b.right == 1 else 0.4)
             words: list[int | Place] = [b.place, found, n, self.k, b.down, b.right, panels, b.apart]
             self.w.add(text, words, items * panels, cost)
-            self.w.packed[key] = found
-        return Matrix(self.w.packed[key], width, 1, panels * self.k * width if items > 1 else 0)
+            self.w.packed[key] = found, until
+        return Matrix(self.w.packed[key][0], width, 1, panels * self.k * width if items > 1 else 0)
