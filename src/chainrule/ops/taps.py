@@ -63,7 +63,7 @@ class Taps(Primitive):
     vjp_x = lambda g, w, at, x_shape: _spread(g, w, at, size=x_shape[-1])
     vjp_w = lambda g, x, at: _against(g, x, at)
     linear = ("x", "w")
-    depends = lambda xp, x, w: xp.sum(x, axis=-1, keepdims=True) + xp.sum(w, axis=-2, keepdims=True)
+    depends = lambda xp, x, w, at: xp.sum(x, axis=-1, keepdims=True) + xp.sum(w, axis=-2, keepdims=True)
     formula = False
     real_only = no_kernel("grid_sampler_2d_cpu")
     samples = [(((2, 5), (4, 3), AT), {}), (((1, 2, 5), (1, 4, 3), [AT]), {})]
@@ -76,7 +76,7 @@ class Spread(Primitive):
     vjp_v = lambda g, w, at: _taps(g, w, at)
     vjp_w = lambda g, v, at: _against(v, g, at)
     linear = ("v", "w")
-    depends = lambda xp, v, w, out_shape: xp.broadcast_to(
+    depends = lambda xp, v, w, at, out_shape: xp.broadcast_to(
         xp.sum(v, axis=-1, keepdims=True) + xp.sum(w, axis=(-2, -1), keepdims=True), out_shape
     )
     formula = False
@@ -91,7 +91,7 @@ class Against(Primitive):
     vjp_v = lambda g, x, at: _taps(x, g, at)
     vjp_x = lambda g, v, at, x_shape: _spread(v, g, at, size=x_shape[-1])
     linear = ("v", "x")
-    depends = lambda xp, v, x, out_shape: xp.broadcast_to(
+    depends = lambda xp, v, x, at, out_shape: xp.broadcast_to(
         xp.sum(v, axis=-2, keepdims=True) + xp.sum(x, axis=(-2, -1), keepdims=True), out_shape
     )
     formula = False
