@@ -20,8 +20,28 @@ def seconds(statement: str) -> float:
 
 
 # What is of no use without the extra "fast": the compiler's kernels and how LLVM makes machine code of them.
-KERNELS = """direct guards indexed instructions lanes linear lower mathlib mathlib_ir mathlib_kernels mathlib_tables native
-products store table threads walker walker_guards walker_helpers windows""".split()
+KERNELS = [
+    "direct",
+    "guards",
+    "indexed",
+    "instructions",
+    "lanes",
+    "linear",
+    "lower",
+    "mathlib",
+    "mathlib_ir",
+    "mathlib_kernels",
+    "mathlib_tables",
+    "native",
+    "products",
+    "store",
+    "table",
+    "threads",
+    "walker",
+    "walker_guards",
+    "walker_helpers",
+    "windows",
+]
 
 
 def rows(smoke: bool) -> Iterator[Row]:
