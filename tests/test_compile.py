@@ -351,6 +351,14 @@ def test_sums_are_as_exact_as_numpy(native: Any) -> None:
     x = torch.rand(1_000_003, generator=seeded())
     exact = np.sum((x.numpy() * np.float32(1.5)).astype(np.float64))
     assert abs(native(lambda x: (x * 1.5).sum())(x).item() - exact) <= 1e-6 * exact
+    rows = x[:1_000_000].reshape(2, -1)
+    exact = rows.numpy().astype(np.float64).sum(-1)
+    for f in (
+        lambda x: x.sum(-1),
+        lambda x: (x / x.amax(-1, keepdim=True)).sum(-1) * x.amax(-1),
+        lambda x: x.t().sum(0),
+    ):
+        np.testing.assert_allclose(native(f)(rows).numpy(), exact, rtol=5e-7)
 
 
 factor = 2.0

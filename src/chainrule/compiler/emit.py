@@ -321,5 +321,13 @@ class _Rows(_LoopWriter):
             for v in made
             if v in self.full and (v in self.outputs or v in self.crossing)
         ]
-        starts = self.starts([eq for eq in equations if eq.name in REDUCTIONS])
-        return [*starts, "for i in range(n1):", *_indent(inside)]
+        sums = [eq for eq in equations if eq.name == "Sum" and self.loop.cols > BLOCK]  # which go by parts
+        starts = self.starts([eq for eq in equations if eq.name in REDUCTIONS and eq not in sums])
+        if not sums:
+            return [*starts, "for i in range(n1):", *_indent(inside)]
+        part = [*self.starts(sums), f"for i in range(part, min(part + {BLOCK}, n1)):", *_indent(inside)]
+        totals = [(f"{self.name(eq.out)}t", self.name(eq.out), eq.out.dtype.name) for eq in sums]
+        part += [f"{t} = {t} + np.float64({s})" for t, s, _ in totals]
+        starts += [f"{t} = np.float64(0.0)" for t, _, _ in totals]
+        ends = [f"{s} = np.{dtype}({t})" for t, s, dtype in totals]
+        return [*starts, f"for part in range(0, n1, {BLOCK}):", *_indent(part), *ends]

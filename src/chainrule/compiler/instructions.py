@@ -196,7 +196,9 @@ class Instructions:
         out, place = self.new(eq.out), self.at(x)
         kept = plain([1 if k in gone else m for k, m in enumerate(x.shape)], dtype)
         target = [0 if k in gone else s // dtype.itemsize for k, s in enumerate(kept)]
-        axes = merged(x.shape, place.steps, target, [k in gone for k in range(n)]) or [(1, 1, 0, 1)]
+        rows = zip(x.shape, place.steps, target, [k in gone for k in range(n)], strict=True)
+        lying = [*zip(*sorted(rows, key=lambda row: -row[1]), strict=True)]  # the last axis is that of neighbours
+        axes = merged(*lying) or [(1, 1, 0, 1)]
         self.add(
             _folding(eq.name, dtype.name, [bool(a[3]) for a in axes]),
             [place, out, *[w for a in axes for w in a[:3]]],
@@ -247,15 +249,15 @@ def _folding(kind: str, dtype: str, folds: list[bool]) -> str:
     if beside:
         lines += ["    " * depth + f"for i{axes[-1]} in range(n{axes[-1]}):", "    " * (depth + 1) + f"{out} = {start}"]
     else:
-        lines.append("    " * depth + f"total = {start}")
+        lines.append("    " * depth + f"total = np.float64({lanes.START[kind]})")
     end = depth
     for k in inner:
         lines.append("    " * depth + f"for i{k} in range(n{k}):")
         depth += 1
-    total = out if beside else "total"
-    lines.append("    " * depth + f"{total} = {lanes.step(kind, dtype, total, x)}")
+    step = lanes.step(kind, dtype, out, x) if beside else lanes.step(kind, "float64", "total", f"np.float64({x})")
+    lines.append("    " * depth + f"{out if beside else 'total'} = {step}")
     if not beside:
-        lines.append("    " * end + f"{out} = total")
+        lines.append("    " * end + f"{out} = np.{dtype}(total)")
     return "\n".join(lines)
 
 
