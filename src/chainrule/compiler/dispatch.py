@@ -38,9 +38,9 @@ class Compiled:
         self, function: Callable[..., Any], *, fullgraph: bool = False, dynamic: bool | None = None,
         backend: str = "native", fast: bool = False,
     ) -> None:  # fmt: skip
-        functools.update_wrapper(self, function, updated=())
         if isinstance(function, types.FunctionType):
             self.__dict__.update(vars(function))
+        functools.update_wrapper(self, function, updated=())
         self.function = function
         self.fullgraph, self.dynamic = fullgraph, dynamic is not False
         self.runner = maker(backend, fast)
