@@ -75,7 +75,7 @@ def record(mode: modes.Mode, prim: Primitive, rank: int, arrays: tuple[Any, ...]
     """
     recorded = True in wanted
     if prim.outputs is not None:
-        return _record_several(prim, rank, arrays, inner, params, raw, wanted if recorded else None, ahead)
+        return _record_several(mode, prim, rank, arrays, inner, params, raw, wanted if recorded else None, ahead)
     if rank == 2 and (type(raw) is _ndarray or isinstance(raw, np.generic)):
         out = _new(Tensor)
         out._a = raw
@@ -231,10 +231,10 @@ class VariadicNode(Node):
         return found
 
 
-def _record_several(prim: Primitive, rank: int, arrays: Any, inner: Any, params: Any, raws: Any,
+def _record_several(mode: modes.Mode, prim: Primitive, rank: int, arrays: Any, inner: Any, params: Any, raws: Any,
                     wanted: list[bool] | None, ahead: list[Any]) -> tuple[Tensor, ...]:  # fmt: skip
     outs = tuple(wrap(r, rank) for r in raws)
-    mode, parent = _mode(), None
+    parent = None
     if wanted:
         parent = make_node(prim, rank, arrays, inner, params, None, tuple(wanted), tuple(ahead), None)
         for i, out in enumerate(outs):
