@@ -118,6 +118,21 @@ def test_threads_share_a_compiled_function(compile: Any) -> None:
     assert len(f.entries) == 1
 
 
+def test_threads_that_are_first_share_the_walker() -> None:
+    """Two walkers were made once, of which one was dropped while functions pointed to it: the process died much later."""
+    pytest.importorskip("llvmlite")
+    out = run(
+        "import threading; from chainrule.compiler import native\n"
+        "ready, found = threading.Barrier(4), []\n"
+        "def work(): ready.wait(); found.append(native._walker())\n"
+        "workers = [threading.Thread(target=work) for _ in range(4)]\n"
+        "for w in workers: w.start()\n"
+        "for w in workers: w.join()\n"
+        "print(len(found), len({id(methods) for methods in found}))"
+    )
+    assert out == "4 1\n"
+
+
 def test_other_threads_see_numbers_during_a_capture() -> None:
     shared, seen = torch.ones(2), queue.SimpleQueue()
 

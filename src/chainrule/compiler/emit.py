@@ -112,11 +112,12 @@ def loop_source(loop: Loop, constants: Constants, onto: dict[Var, Var] | None = 
     """A fused loop.  ``onto`` says which outputs take the places of which arrays that it reads."""
     onto = onto or {}
     key, found = _structure(loop, constants, onto)
-    if key not in _written:
+    known = _written.get(key)
+    if known is None:
         if len(_written) >= _MOST:
             _written.clear()
-        _written[key] = (_Rows if loop.rowwise else _Nest)(loop, constants, onto).source(), found
-    source, theirs = _written[key]
+        known = _written[key] = (_Rows if loop.rowwise else _Nest)(loop, constants, onto).source(), found
+    source, theirs = known
     ours = dict(zip(theirs, found, strict=True))  # equal loops of other variables have the same text
     arrays, numbers, outputs = ([ours[v] for v in vs] for vs in (source.arrays, source.numbers, source.outputs))
     totals = [(ours[v], kind) for v, kind in source.totals]
@@ -136,7 +137,10 @@ def _structure(loop: Loop, constants: Constants, onto: dict[Var, Var]) -> tuple[
         known = constants[a].tobytes() if a.size == 1 and a in constants else None
         return number, a.shape, a.dtype.char, known
 
-    equations = [(type(eq.prim), *[atom(a) for a in eq.args], atom(eq.out)) for eq in loop.equations]
+    equations = [
+        (eq.name, eq.prim.args, getattr(eq.prim, "scalar", ""), *map(atom, eq.args), atom(eq.out))
+        for eq in loop.equations
+    ]
     outputs = [(found[v], found.get(onto[v]) if v in onto else None) for v in loop.outputs]
     return (loop.shape, loop.folded, tuple(equations), tuple(outputs)), [*found]
 

@@ -89,8 +89,14 @@ def native(text: str) -> Code:
     return _made(text, (lower.ENTRY,))
 
 
-@functools.cache
 def _walker() -> tuple[_MethodDef, ...]:
+    """One for all threads: a cache alone lets two of them make one each, and drops one, with functions that point there."""
+    with _lock:
+        return _one_walker()
+
+
+@functools.cache
+def _one_walker() -> tuple[_MethodDef, ...]:
     code = _made(WALKER, walker.ENTRIES)
     found = _linker()[0], code  # threads stay in it until the process ends
     for held in found:
