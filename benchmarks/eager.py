@@ -107,4 +107,4 @@ def rows(smoke: bool) -> Iterator[Row]:
         pairs = [(chain(chainrule, large, collector), min(chain(chainrule, small, collector) for _ in range(5)))
                  for _ in range(1 if smoke else 3)]  # fmt: skip
         note = "(peer: our own short chain" + (", garbage collector on)" if collector else ")")
-        yield Row(f"per node: {large} against {small}", *middle(pairs), 0 if collector else 1 / 1.3, note)
+        yield Row(f"per node: {large} against {small}", *middle(pairs), 0.2 if collector else 1 / 1.3, note)

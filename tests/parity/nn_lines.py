@@ -1,35 +1,8 @@
-"""The same lines through modules of chainrule and of PyTorch: what they give, raise and warn of, in comparable form."""
+"""A model of several kinds of parts, made by either library."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
 from typing import Any
-
-import numpy as np
-
-Lines = Callable[[Any], Any]
-
-
-def outcome(lines: Lines, t: Any) -> Any:
-    """What ``lines`` give or raise with the library ``t``, and what they warn of, in comparable form."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            result = lines(t)
-        except Exception as e:
-            result = (type(e).__name__, str(e.args[0]))
-    return plain(result), [str(w.message) for w in caught]
-
-
-def plain(value: Any) -> Any:
-    if hasattr(value, "detach"):
-        return np.asarray(value.detach().numpy()).tolist()
-    if isinstance(value, dict):
-        return {k: plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
-    return value if isinstance(value, (int, float, str, bool, type(None))) else repr(value)
 
 
 def model(t: Any) -> Any:

@@ -1,43 +1,22 @@
-"""The same lines through optimizers of chainrule and of PyTorch: what they give, raise and warn of, in comparable form."""
+"""The same lines through optimizers of chainrule and of PyTorch, and what such lines need."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
 from typing import Any
 
+import lines as said
 import numpy as np
 import pytest
+from lines import Lines
 
 import chainrule
 import optim_cases
 
 torch = pytest.importorskip("torch")
-Lines = Callable[[Any], Any]
 
 
 def outcome(lines: Lines, t: Any) -> Any:
-    """What ``lines`` give or raise with the library ``t``, and what they warn of, in comparable form."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            result = lines(t)
-        except Exception as e:
-            result = (type(e).__name__, str(*e.args[:1]))
-    return plain(result), [(w.category.__name__, str(w.message)) for w in caught]
-
-
-def plain(value: Any) -> Any:
-    if hasattr(value, "detach"):
-        found = np.asarray(value.detach().numpy())
-        return [str(found.dtype), plain(np.round(found, 6).tolist())]
-    if isinstance(value, dict):
-        return [[k, plain(v)] for k, v in value.items()]
-    if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
-    if isinstance(value, float) and value != value:
-        return "nan"
-    return value if isinstance(value, (int, float, str, bool, type(None))) else repr(value)
+    return said.outcome(lines, t, said.rounded)
 
 
 def same(lines: Lines) -> Any:

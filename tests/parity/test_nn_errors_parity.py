@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from nn_lines import Lines, model, outcome
+from lines import Lines, outcome
+from nn_lines import model
 
 import chainrule
 

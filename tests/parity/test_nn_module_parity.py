@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from nn_lines import Lines, model, outcome
+from lines import Lines, outcome
+from nn_lines import model
 
 import chainrule
 
@@ -167,7 +168,9 @@ def test_hooks_see_and_change_what_pytorchs_do(wanted: bool, change: bool) -> No
 
     (ours, our_warnings), (theirs, their_warnings) = outcome(lines, chainrule), outcome(lines, torch)
     assert ours == theirs
-    assert [w.partition(". See")[0] for w in their_warnings] == [w.rstrip(".") for w in our_warnings]
+    assert [(kind, w.partition(". See")[0]) for kind, w in their_warnings] == [
+        (k, w.rstrip(".")) for k, w in our_warnings
+    ]
 
 
 def two_in_two_out(t: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from nn_lines import Lines, outcome, plain
+from lines import Lines, numbers, outcome
 
 import chainrule
 
@@ -83,7 +83,7 @@ def test_more_than_two_dimensions_count_the_window() -> None:
         found = []
         for t in (torch, chainrule):
             t.manual_seed(0)
-            found.append(plain(getattr(t.nn.init, name)(t.zeros(4, 3, 2, 5))))
+            found.append(numbers(getattr(t.nn.init, name)(t.zeros(4, 3, 2, 5))))
         assert found[0] == found[1]
 
 
@@ -187,7 +187,7 @@ def test_saturated_probabilities_have_finite_losses_and_gradients() -> None:
 
 @pytest.mark.parametrize("classes", [-1, 4])
 def test_one_hot(classes: int) -> None:
-    for numbers in ([0, 2, 1], [[1, 1], [0, 3]]):
-        ours, theirs = (t.nn.functional.one_hot(t.tensor(numbers), classes) for t in (chainrule, torch))
-        assert plain(ours) == plain(theirs)
+    for entries in ([0, 2, 1], [[1, 1], [0, 3]]):
+        ours, theirs = (t.nn.functional.one_hot(t.tensor(entries), classes) for t in (chainrule, torch))
+        assert numbers(ours) == numbers(theirs)
         assert str(ours.dtype) == str(theirs.dtype)

@@ -6,7 +6,8 @@ import importlib
 from typing import Any
 
 import pytest
-from optim_lines import NAMES, Lines, leaf, make, outcome, same, stepped
+from lines import Lines
+from optim_lines import NAMES, leaf, make, outcome, same, stepped
 
 import chainrule
 
