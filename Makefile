@@ -42,7 +42,7 @@ docs: .venv/.docs
 	$(BIN)/mkdocs build --strict
 
 parity: .venv-parity/.made
-	$(PARITY)/python -m pytest -n auto -rs
+	CHAINRULE_FUZZ=1000 $(PARITY)/python -m pytest -n auto -rs
 
 bench: .venv-parity/.made
 	$(PARITY)/python benchmarks/run.py $(BENCH)

@@ -109,7 +109,7 @@ TASKS: dict[str, tuple[Callable[[Any, Wrap, bool], Run], float, bool]] = {
     "MLP 784-1024-1024-10, 256, Adam step": (mlp((784, 1024, 1024, 10), 256, "Adam"), 1, True),
     "conv 1-16-32 of 32x1x28x28, step": (convolutions, 1, True),
     "LSTM cell, 100 steps of 64": (cell, 1.5, True),
-    "LSTM layer, 50 steps of 16x64": (layer, 0.1, False),
+    "LSTM layer, 50 steps of 16x64": (layer, 0.1, True),
     "attention, 8x128x64, 4 heads": (attention, 1, True),
     "embedding, 4096 of 10000x64": (embedding, 1, False),
 }
