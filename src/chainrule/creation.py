@@ -12,7 +12,7 @@ import numpy as np
 from . import dtypes, errors
 from .arrays.layout import empty_like as unwritten_like
 from .arrays.namespace import is_array, is_numpy
-from .device import preserve_format
+from .device import on_cpu, preserve_format
 from .errors import allocating, explained
 from .from_data import native, to_array
 from .modes import is_grad_enabled
@@ -50,7 +50,7 @@ def tensor(
         out = init(_new(Tensor), dtypes.float_type[0](data))
         out._rg = bool(requires_grad)
         return out  # type: ignore[no-any-return]
-    _device(device)
+    on_cpu(device)
     d = None if dtype is None else dtypes.to_numpy(dtype)
     if isinstance(data, Tensor):
         warnings.warn(
@@ -74,7 +74,7 @@ def new_tensor(
         data = data.detach().clone()
         found = data.to(dtype or self.dtype)
     else:
-        _device(device)
+        on_cpu(device)
         found = wrap(to_array(data, dtypes.to_numpy(dtype or self.dtype)))
     return leaf(found, requires_grad)
 
@@ -94,13 +94,6 @@ def leaf(out: Tensor, requires_grad: bool) -> Tensor:
             )
         out._rg = True
     return out
-
-
-def _device(device: Any) -> None:
-    if device is not None:
-        from .device import device as make
-
-        make(device)
 
 
 def asarray(
@@ -172,7 +165,7 @@ def _filled(shape: tuple[int, ...], value: Any, d: np.dtype[Any]) -> Tensor:
 
 def made(found: Tensor, device: Any, requires_grad: bool, out: Tensor | None = None) -> Tensor:
     """What a function of this module returns: ``found`` as a leaf, or written into ``out``."""
-    _device(device)
+    on_cpu(device)
     if out is None:
         return leaf(found, requires_grad)
     if out._rg and is_grad_enabled():

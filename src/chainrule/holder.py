@@ -142,9 +142,9 @@ class Holder(TensorMethods, Box):
 
         return device("cpu")
 
-    is_cuda = False
-    is_sparse = False
-    is_quantized = False
+    is_cpu = True
+    is_cuda = is_ipu = is_maia = is_meta = is_mps = is_mtia = is_vulkan = is_xla = is_xpu = False
+    is_mkldnn = is_nested = is_quantized = is_sparse = is_sparse_csr = False
 
     # --- its numbers ---
 

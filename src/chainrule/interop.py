@@ -10,6 +10,7 @@ from numpy.lib.array_utils import byte_bounds
 
 from . import dtypes
 from .creation import leaf
+from .device import on_cpu
 from .errors import explained
 from .tensor import Tensor, _new, init, wrap
 
@@ -105,10 +106,7 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     >>> a
     array([5., 0.])
     """
-    if device is not None:
-        from .device import device as make
-
-        make(device)
+    on_cpu(device)
     if type(ext_tensor).__name__ == "PyCapsule":
         ext_tensor = _Capsule(ext_tensor)
     if not hasattr(ext_tensor, "__dlpack__"):

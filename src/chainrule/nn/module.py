@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from .. import dtypes
+from ..creation import empty_like
 from ..errors import explained
 from ..modes import no_grad
 from ..node import RemovableHandle
@@ -15,6 +16,10 @@ from .hooks import Hook
 from .state import Stateful
 
 Fn = Callable[..., Any]
+_EITHER = (
+    "Cannot use both regular backward hooks and full backward hooks on a single Module. Please use only one of them."
+    "\nregister_full_backward_hook is the one to use."
+)
 
 
 class Module(Stateful):
@@ -42,6 +47,9 @@ class Module(Stateful):
     _backward_pre_hooks: dict[int, Fn]
     _backward_hooks: dict[int, Fn]
 
+    _compiled_call_impl: Fn | None = None
+    _is_full_backward_hook: bool | None = None  # of which kind the backward hooks are, once there was one
+
     @classmethod
     def _fresh(cls) -> dict[str, Any]:
         kinds = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
@@ -59,9 +67,30 @@ class Module(Stateful):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What ``forward`` gives, with the hooks around it."""
+        if self._compiled_call_impl is not None:
+            return self._compiled_call_impl(*args, **kwargs)
         if self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks:
             return hooks.call(self, args, kwargs)
         return self.forward(*args, **kwargs)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile what calling this module does, hooks included; the arguments are those of :func:`chainrule.compile`.
+
+        >>> import chainrule as torch
+        >>> layer = torch.nn.Linear(2, 2)
+        >>> layer.compile(backend="numpy")
+        >>> layer(torch.ones(3, 2)).shape
+        torch.Size([3, 2])
+        """
+        from ..compiler import compile
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return hooks.call(self, args, kwargs)
+
+        self._compiled_call_impl = compile(call, *args, **kwargs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_compiled_call_impl"}
 
     # --- hooks ---
 
@@ -93,7 +122,21 @@ class Module(Stateful):
 
         Both are tuples, None where there is no gradient; it may return another ``grad_input``.
         """
+        if self._is_full_backward_hook is False:
+            raise explained(RuntimeError(_EITHER))
+        self._is_full_backward_hook = True
         return hooks.register(self._backward_hooks, hook, prepend)
+
+    def register_backward_hook(self, hook: Fn) -> RemovableHandle:
+        """Call ``hook(module, grad_input, grad_output)`` as the node of the output shows them; deprecated.
+
+        They are the gradients of the module's last operation, so where ``forward`` takes several they are not those of
+        its inputs: :meth:`register_full_backward_hook` has these.
+        """
+        if self._is_full_backward_hook:
+            raise explained(RuntimeError(_EITHER))
+        self._is_full_backward_hook = False
+        return hooks.register(self._backward_hooks, hook, False)
 
     # --- the whole tree ---
 
@@ -176,6 +219,10 @@ class Module(Stateful):
         """All floating parameters and buffers as float16."""
         return self._floats(dtypes.float16)
 
+    def bfloat16(self) -> Self:
+        """Refused where there is a floating parameter or buffer: NumPy has no such dtype."""
+        return self._apply(lambda t: t.bfloat16() if t.is_floating_point() else t)
+
     def _floats(self, dtype: dtypes.dtype) -> Self:
         return self._apply(lambda t: t.to(dtype) if t.is_floating_point() else t)
 
@@ -185,7 +232,27 @@ class Module(Stateful):
 
     def cuda(self, device: Any = None) -> Self:
         """Refused, with what to do instead."""
-        return self.to(device="cuda")
+        return self._apply(lambda t: t.cuda(device))
+
+    def ipu(self, device: Any = None) -> Self:
+        """Refused, with what to do instead."""
+        return self._apply(lambda t: t.ipu(device))
+
+    def mtia(self, device: Any = None) -> Self:
+        """Refused, with what to do instead."""
+        return self._apply(lambda t: t.mtia(device))
+
+    def xpu(self, device: Any = None) -> Self:
+        """Refused, with what to do instead."""
+        return self._apply(lambda t: t.xpu(device))
+
+    def to_empty(self, *, device: Any, recurse: bool = True) -> Self:
+        """Give all parameters and buffers new memory, whose numbers are to be written; here they are 0."""
+        return self._apply(lambda t: empty_like(t, device=device), recurse)
+
+    def share_memory(self) -> Self:
+        """Move all parameters and buffers to memory that forked processes share: see ``Tensor.share_memory_``."""
+        return self._apply(lambda t: t.share_memory_())
 
 
 def clear_grad(t: Tensor, set_to_none: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..device import on_cpu
 from ..primitive import Elementwise, Primitive, table
 from ..tensor import Tensor
 from .kinds import attach, export
@@ -78,10 +79,7 @@ def to(self: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bo
             dtype = a
         elif not isinstance(a, bool):
             device = a
-    if device is not None:
-        from ..device import device as make
-
-        make(device)
+    on_cpu(device)
     d = self._dtype if dtype is None else dtypes.to_numpy(dtype)
     if d == self._dtype:
         return clone_as("ToCopyBackward0", self) if copy or flags[1:] == [True] else self
@@ -157,10 +155,5 @@ def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
     return self
 
 
-def cuda(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    """Refused, with what to do instead."""
-    return to(self, device="cuda")
-
-
 export("clone", clone)
-attach(to=to, type=type_, type_as=type_as, contiguous=contiguous, cpu=cpu, cuda=cuda)
+attach(to=to, type=type_, type_as=type_as, contiguous=contiguous, cpu=cpu)

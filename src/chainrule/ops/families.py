@@ -51,6 +51,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "losses": ("", ""),
     "margins": ("", ""),
     "matrix_functions": ("matrix_exp matrix_power pinverse", "matrix_exp matrix_power pinverse"),
+    "memory": ("", "cuda get_device ipu is_pinned is_shared mtia pin_memory share_memory_ xpu"),
     "moments": (
         "aminmax corrcoef cov nanmean nansum renorm std_mean var_mean",
         "aminmax corrcoef cov nanmean nansum renorm renorm_",

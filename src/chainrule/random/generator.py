@@ -31,7 +31,8 @@ class Generator(Discrete):
     """
 
     def __init__(self, device: Any = "cpu") -> None:
-        self._device = _device(device)
+        if (kind := _device(device).type) != "cpu":
+            raise RuntimeError(f"Cannot get {kind.upper()} generator without ATen_{kind} library.")
         super().__init__()
 
     @property

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..device import on_cpu
 from ..extras import load as _library
 from ..holder import ground
 from ..tensor import Tensor, wrap
@@ -132,9 +133,7 @@ def load_file(filename: str | os.PathLike[str], device: Any = "cpu") -> dict[str
 
     Source: ``safetensors.torch.load_file``.
     """
-    from ..device import device as make
-
-    make(device)
+    on_cpu(device)
     library, name = _library("safetensors", *_EXTRA), os.fspath(filename)
     try:
         with library.safe_open(name, framework="numpy") as f:  # which checks all there is to check
