@@ -257,44 +257,6 @@ def test_nothing_is_computed_twice_or_for_nothing(compile: Any) -> None:
     assert [eq.name for eq in g.entries[0].program.equations] == ["Sin", "Add"]
 
 
-@pytest.mark.parametrize(
-    "dtype",
-    ["uint8", "int8", "int16", "bool", "int32", "int64", "float16", "float32", "float64", "complex64", "complex128"],
-)
-def test_entries_of_all_kinds_are_moved(native: Any, dtype: str) -> None:
-    x = torch.tensor(np.array([0, 3, -5, 120, 7, 2]) if dtype != "bool" else np.arange(6) % 2).to(getattr(torch, dtype))
-    at = torch.tensor([1, 2, 0, 5])
-
-    def f(x: Any) -> Any:
-        y, row = x.reshape(2, 3).t(), torch.zeros_like(x).reshape(3, 2)
-        row[1] = x[4:]
-        return (
-            torch.cat([x, x]),
-            torch.stack([x[1:], x[:-1]], 1),
-            x[at],
-            y.reshape(6),
-            torch.gather(x, 0, at),
-            row,
-            y.flip(0),
-        )
-
-    for found, wanted in zip(native(f)(x), f(x), strict=True):
-        assert found.dtype == wanted.dtype
-        assert (found == wanted).all()
-
-
-def test_rows_put_together_are_one_array(native: Any) -> None:
-    f = func.grad(lambda x: torch.sin(x[0]).sum() + torch.exp(x[2]).sum() + (x[1] * x[3]).sum())
-    x = torch.linspace(-1, 1, 20).reshape(4, 5)
-    g = native(f)
-    equal(g(x), f(x))
-    names = [eq.name for eq in g.entries[0].program.equations]
-    assert "PutAdd" not in names
-    assert names.count("Stack") == 1
-    part = func.grad(lambda x: torch.sin(x[0]).sum() + torch.exp(x[2]).sum() + x[0].sum())
-    equal(native(part)(x), part(x))
-
-
 # Elementwise operations that no loop computes, but NumPy.
 NOT_FUSED = {
     "Acosh", "Angle", "Asinh", "Atanh", "Complex", "Conj", "FloorDivide", "Imag", "Polar", "Real", "Remainder", "RoundTo",

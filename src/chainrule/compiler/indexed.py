@@ -88,10 +88,23 @@ def along(w: Instructions, eq: Equation) -> bool:
     return _written(w, eq, (outer, n, m, inner), place, lines)
 
 
+def embedding(w: Instructions, eq: Equation) -> bool:
+    """Rows of one table, and what was looked up added to them."""
+    x, at = eq.vars
+    put = eq.name == "EmbeddingAdded"
+    rows, dim = (eq.params["rows"] if put else x.shape[0]), x.shape[-1]
+    if at.dtype != np.int64 or len(at.shape) != eq.params["rank"] or len((eq.out if put else x).shape) != 2:
+        return False
+    if put and x.dtype not in scalar.FLOATS:
+        return False
+    lines = {"row": _PLACE.format("o * m + j"), "entry": ""}
+    return _written(w, eq, (1, rows, at.size, dim), w.flat(at), lines)
+
+
 def _written(w: Instructions, eq: Equation, sizes: tuple[int, ...], place: Place, lines: dict[str, str]) -> bool:
     outer, n, m, inner = sizes
     dtype = eq.out.dtype
-    if eq.name == "Gather":
+    if eq.name in ("Gather", "Embedding"):
         text = _GATHER.format(dtype=WORD[dtype.itemsize], **lines)
     elif m > _MANY * n:
         sums, end = "total = np.empty(outer * n * inner, np.float64)", f"out_[i] = np.{dtype.name}(total[i])"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import indexed, lanes, linear, scalar
+from . import indexed, lanes, linear, moves, scalar
 from .emit import Source, line_source, loop_source
 from .lower import FAST
 from .plan import REDUCTIONS, Line, Loop, Step
@@ -275,7 +275,8 @@ def zeros(y_: {dtype}[:], n: int):
 WRITERS: dict[str, Callable[[Instructions, Equation], bool]] = {
     "Reshape": Instructions.view, "Cat": Instructions.joined, "Stack": Instructions.joined,
     "Put": Instructions.put, "PutAdd": Instructions.put, "Within": indexed.within,
-    "Gather": indexed.along, "PutAlong": indexed.along,
+    "Gather": indexed.along, "PutAlong": indexed.along, "Embedding": indexed.embedding, "EmbeddingAdded": indexed.embedding,
+    **moves.WRITERS,
     "Matmul": Instructions.product, "Mv": Instructions.product, "Dot": Instructions.product,
     **dict.fromkeys(REDUCTIONS, Instructions.folded),
 }  # fmt: skip

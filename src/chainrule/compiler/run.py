@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .driver import Driver
+from .expand import expanded
 from .native import available
 from .plan import plan
 from .program import Program
@@ -46,6 +47,7 @@ class Runner:
     """
 
     def __init__(self, program: Program, onto: dict[int, int] | None = None, *, fuse: bool, fast: bool = False) -> None:
+        program = expanded(program) if fuse else program
         self.steps = plan(program, fuse)
         if fuse and len(self.steps) >= MANY and (small := unroll(program)) is not None:
             line, constants = small
