@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import chainrule as torch
+from chainrule.nn import functional as F
 
 COUNT = int(os.environ.get("CHAINRULE_FUZZ", "60"))
 SHAPES = [(), (1,), (3,), (4, 1), (4, 3), (2, 4, 3), (2, 1, 3), (5, 0)]
@@ -29,6 +30,8 @@ def unary(x: Any, draw: Any) -> Any:
         lambda: x * 1.5 - 0.25, lambda: 1 / (x * x + 1),
         lambda: torch.relu(x), lambda: x.clamp(-0.5, 0.75), lambda: x.detach() * 2, lambda: x.clone(), lambda: x**3,
         lambda: x.sum() / 7, lambda: torch.where(x > 0, x, x * 0.1), lambda: x.unsqueeze(0) if d < 3 else x.sum(0),
+        lambda: F.silu(x.clamp(-8, 8)), lambda: F.gelu(x.clamp(-4, 4)), lambda: F.softplus(x.clamp(-8, 8)), lambda: F.elu(x),
+        lambda: x.repeat(2, *[1] * d),
     ]  # fmt: skip
     if d and x.numel():
         choices += [
@@ -36,6 +39,8 @@ def unary(x: Any, draw: Any) -> Any:
             lambda: x.transpose(0, -1), lambda: x[..., :1], lambda: x[0], lambda: x.flip(-1), lambda: x.reshape(-1),
             lambda: torch.cat([x, x * 2], 0)[: x.shape[0]], lambda: x @ x if d == 1 else x @ x.transpose(-1, -2),
             lambda: torch.logsumexp(x, 0), lambda: x[torch.tensor([0, 0])], lambda: x.std(-1, unbiased=False, keepdim=True) + x,
+            lambda: x.roll(1, 0), lambda: F.pad(x, (1, -1), value=0.5), lambda: F.pad(x, (0, 1)),
+            lambda: F.embedding(torch.tensor([0, 0]), x) if d == 2 else x.cumsum(-1),
         ]  # fmt: skip
     return choices[draw.integers(len(choices))]()
 

@@ -23,8 +23,9 @@ def fill(n: int, value: {dtype}, y_: {dtype}[:]):
 _ALONG_LAST = """\
 def running(outer: int, n: int, inner: int, x_: {dtype}[:], out_: {dtype}[:]):
     for o in range(outer):
-        total = np.{dtype}(0)
-        for k in range(o * n, o * n + n):
+        total = x_[o * n]
+        out_[o * n] = total
+        for k in range(o * n + 1, o * n + n):
             total = total + x_[k]
             out_[k] = total"""
 _ALONG = """\
@@ -42,8 +43,8 @@ def running(outer: int, n: int, inner: int, x_: {dtype}[:], out_: {dtype}[:]):
 def flip(w: Instructions, eq: Equation) -> bool:
     x = w.at(eq.vars[0])
     turned = {a % len(x.shape) for a in eq.params["axis"]}
-    key = tuple([slice(None, None, -1 if a in turned else 1) for a in range(len(x.shape))])
-    w.copy(x.part(key), w.new(eq.out))
+    key = [slice(None, None, -1 if a in turned else 1) for a in range(len(x.shape))]
+    w.copy(x.part((*key, ...)), w.new(eq.out))
     return True
 
 
@@ -73,27 +74,26 @@ def repeat(w: Instructions, eq: Equation) -> bool:
     steps = [(n * s, s) for (_, n), s in zip(pairs, out.strides, strict=True)]
     shape = tuple(itertools.chain(*pairs))
     target = Place(out.memory, shape, out.dtype, tuple(itertools.chain(*steps)), out.offset)
-    spread = x.part((None,) * (len(lengths) - len(x.shape)) + (slice(None),) * len(x.shape))
-    w.copy(spread.part(tuple(itertools.chain(*[(None, slice(None))] * len(lengths)))).expanded(shape), target)
+    spread = x.part((None,) * (len(lengths) - len(x.shape)) + (...,))
+    w.copy(spread.part((*(None, slice(None)) * len(lengths), ...)).expanded(shape), target)
     return True
 
 
 def pad(w: Instructions, eq: Equation) -> bool:
     x, out, widths = w.at(eq.vars[0]), w.new(eq.out), eq.params["widths"]
     value = np.array(eq.params["value"], x.dtype).view(WORD[x.dtype.itemsize])
-    shape = (value.dtype, math.prod(eq.out.shape))
+    size, lead = math.prod(eq.out.shape), len(x.shape) - len(widths)
     filler = Place(Memory(constant=value), (), value.dtype, ())
-    w.add(_FILL.format(dtype=value.dtype.name), [shape[1], filler, out], cost=0.1 * shape[1])
-    lead = (slice(None),) * (len(x.shape) - len(widths))
+    w.add(_FILL.format(dtype=value.dtype.name), [size, filler, out], cost=0.1 * size)
 
     def inside(n: int, before: int, after: int) -> slice:
         return slice(max(before, 0), n - max(after, 0))
 
-    source = tuple(inside(n, -a, -b) for n, (a, b) in zip(x.shape[len(lead) :], widths, strict=True))
-    target = tuple(inside(n, a, b) for n, (a, b) in zip(eq.out.shape[len(lead) :], widths, strict=True))
-    part = x.part((*lead, *source))
+    source = (..., *(inside(n, -a, -b) for n, (a, b) in zip(x.shape[lead:], widths, strict=True)))
+    target = (..., *(inside(n, a, b) for n, (a, b) in zip(eq.out.shape[lead:], widths, strict=True)))
+    part = x.part(source)
     if math.prod(part.shape):
-        w.copy(part, out.part((*lead, *target)))
+        w.copy(part, out.part(target))
     return True
 
 

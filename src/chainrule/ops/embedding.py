@@ -72,13 +72,18 @@ def flat_rows(index: Any, rank: int, rows: int) -> Any:
     return index + np.arange(0, int(np.prod(lead)) * rows, rows).reshape(*lead, *(1,) * rank)
 
 
+def _must_be_rows(index: Any, rows: int) -> None:
+    within(index, rows, 0, IndexError, "index out of range in self\nThe table has {n} rows; the index has {i}.")
+
+
 def looked_up(weight: Any, index: Any, rank: int) -> Any:
     rows = weight.shape[-2]
-    within(index, rows, 0, IndexError, "index out of range in self\nThe table has {n} rows; the index has {i}.")
+    _must_be_rows(index, rows)
     return np.take(weight.reshape(-1, weight.shape[-1]), flat_rows(index, rank, rows), 0)
 
 
 def added(x: Any, index: Any, rank: int, rows: int) -> Any:
+    _must_be_rows(index, rows)  # a program may have left out the look-up itself
     lead, dim = index.shape[: index.ndim - rank], x.shape[-1]
     out: Any = np.zeros((int(np.prod(lead)) * rows, dim), x.dtype)
     at, x = flat_rows(index, rank, rows).reshape(-1), x.reshape(-1, dim)
