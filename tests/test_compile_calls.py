@@ -94,6 +94,30 @@ def test_inputs_of_any_layout(compile: Any) -> None:
     equal(f(torch.from_numpy(frozen), a), f(a, a))
 
 
+def test_what_others_compiled_does_not_matter(compile: Any, own_generator: Any) -> None:
+    """A compiled method, a compiled function among the globals: their programs are nothing that a program depends on."""
+
+    class Model(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = torch.nn.Linear(3, 2)
+
+        @compile
+        def forward(self, x: Any) -> Any:
+            return self.linear(x).relu()
+
+    model = Model()
+    for _ in range(3):
+        assert torch.equal(model(torch.ones(4, 3)), Model.forward.function(model, torch.ones(4, 3)))
+    assert len(Model.forward.entries) == 1
+    inner = compile(torch.sin)
+    outer = compile(lambda x: inner(x) * 2)
+    for n in (2, 2, 3):
+        inner(torch.ones(n))
+        outer(torch.ones(2))
+    assert len(outer.entries) == 1
+
+
 # --- threads, processes, switches ---------------------------------------------------------------------------------------
 
 

@@ -27,7 +27,8 @@ from .watching import Uncompilable
 
 LITERALS = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis))
 LIBRARIES = frozenset(sys.stdlib_module_names | {"chainrule", "numpy"}) - {"__main__"}
-_STATEFUL = ("chainrule.nn", "chainrule.optim", "chainrule.utils", "chainrule.compiler", "chainrule.distributions")
+_STATEFUL = ("chainrule.nn", "chainrule.optim", "chainrule.utils", "chainrule.distributions")
+_COMPILED = "chainrule.compiler.dispatch"
 # Attributes of modules that no forward reads, and of optimisers what they keep to be quick.
 _UNSEEN = ("_state_dict", "_load_state_dict", "_non_persistent", "_moves", "_recipes", "_workshop")
 LIMIT = 20_000  # things looked at
@@ -332,6 +333,9 @@ class Environment:
         return True
 
     def _object(self, value: Any, label: str) -> None:
+        if type(value).__module__ == _COMPILED:  # what it has compiled so far is no matter of ours
+            self._todo.append((f"{self._hold(value)}.function", value.function, label))
+            return
         if _library(type(value).__module__) and not type(value).__module__.startswith(_STATEFUL):
             return
         self._class(type(value), type(value).__name__)
@@ -339,7 +343,7 @@ class Environment:
         optimizer = sys.modules.get("chainrule.optim.optimizer")  # if there is one, it has been imported
         if optimizer is not None and isinstance(value, optimizer.Optimizer):
             self._groups.update(map(id, value.param_groups))
-        if hasattr(value, "__dict__"):
+        if isinstance(getattr(value, "__dict__", None), dict):  # not one that __getattr__ makes up
             space = self._hold(value.__dict__)
             self._attributes += [
                 (f"{space}[{n!r}]", n, v, f"{label}.{n}") for n, v in vars(value).items() if not n.startswith(_UNSEEN)
