@@ -85,6 +85,25 @@ def test_whole_steps_with_noise_and_buffers(compile: Any, own_generator: Any, cl
     assert len(f.entries) == 1
 
 
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_checkpoints(compile: Any, own_generator: Any, reentrant: bool) -> None:
+    """Parts that eager runs again are captured once, with the random numbers of the first run."""
+    w = torch.linspace(-1, 1, 6).reshape(2, 3).requires_grad_()
+
+    def run(x: Any) -> Any:
+        y = torch.utils.checkpoint.checkpoint(lambda t: (t * torch.rand(3)).sin(), w * x, use_reentrant=reentrant)
+        loss = (y * torch.rand(3)).sum()
+        loss.backward()
+        found, w.grad = w.grad, None
+        return loss.detach(), found
+
+    found = []
+    for f in (compile(run), run):
+        torch.manual_seed(1)
+        found.append(numbers([[f(torch.ones(3)) for _ in range(3)], torch.rand(1)]))
+    same(*found)
+
+
 def test_an_optimiser_that_asks_for_numbers_falls_back(own_generator: Any) -> None:
     OPTIMISERS["NAdam"] = ("NAdam", {"lr": 0.01})
     try:

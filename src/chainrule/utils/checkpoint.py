@@ -7,6 +7,7 @@ the first of it is needed, the part is run again, and what nodes save then takes
 
 from __future__ import annotations
 
+import sys
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
@@ -108,7 +109,8 @@ def checkpoint(
     keyword arguments and nested outputs, and stops running the function again when it has what it needs
     (``early_stop``).  With ``preserve_rng_state`` (default True) random numbers are drawn the same again.
     ``context_fn`` returns a context for each of the two runs; ``determinism_check`` "default" compares shapes and
-    dtypes of what both save, "none" nothing; ``debug`` has an error tell where each value was saved.
+    dtypes of what both save, "none" nothing; ``debug`` has an error tell where each value was saved.  In a function
+    that is being compiled, the function just runs: a program plans by itself what it keeps.
 
     Raises CheckpointError if the function saves other values when it is run again.
 
@@ -127,6 +129,8 @@ def checkpoint(
                                  "raise an exception. "), UserWarning, stacklevel=2)  # fmt: skip
         use_reentrant = True
     preserve = kwargs.pop("preserve_rng_state", True)
+    if preserve and context_fn is noop_context_fn and _compiling():
+        return function(*args, **kwargs)
     if not use_reentrant:
         return _checkpoint(function, args, kwargs, preserve, context_fn, determinism_check, debug, early_stop)
     if kwargs:
@@ -182,6 +186,11 @@ def checkpoint_sequential(
             run(each[start : start + size]), input, use_reentrant=use_reentrant, preserve_rng_state=preserve
         )
     return run(each[len(starts) * size :])(input)
+
+
+def _compiling() -> bool:
+    control = sys.modules.get("chainrule.compiler.control")  # if something is compiled, it has been imported
+    return control is not None and control.is_compiling()
 
 
 # --- the reentrant kind ---
