@@ -53,7 +53,7 @@ def _adapt(rule: Any, prim: Primitive, first: str, around: str = "{}") -> Any:
     wanted = rule.__code__.co_varnames[: rule.__code__.co_argcount]
     call = ", ".join(slots[name] for name in wanted)
     source = f"lambda xp, {first}, s, p: {around.format(f'rule({call})')}"
-    return eval(compile(source, RULE, "eval"), {"rule": rule, "conj": conj}), frozenset(wanted)
+    return eval(compile(source, RULE, "eval"), {"rule": rule, "conj": conj, "cut": cut}), frozenset(wanted)
 
 
 def alone(node: type[Node], place: int) -> type[Node]:
@@ -106,7 +106,7 @@ class Primitive:
             cls.args, cls.params = code.co_varnames[1:n], code.co_varnames[n:m]
             cls.variadic = bool(code.co_flags & _VARARGS)
         for key, value in list(cls.__dict__.items()):
-            if key.startswith(("vjp_", "jvp_", "d_", "per_", "depends")) and callable(value):
+            if key.startswith(("vjp_", "jvp_", "d_", "per_", "flat_", "depends")) and callable(value):
                 setattr(cls, key, staticmethod(value))
 
     def __init__(self, label: str | None = None) -> None:
@@ -266,7 +266,8 @@ def align(arrays: Sequence[Any], batched: Sequence[bool]) -> list[Any]:
 
 class Elementwise(Primitive):
     """Entry by entry, shapes broadcast.  ``d_x`` is the slope in x, a formula or a number, or ``per_x`` what is to be
-    divided by; both modes, batching, every further order and the fused loop follow."""
+    divided by; ``flat_x`` says where the slope is 0 to whatever comes, inf and nan too, and with no ``d_x`` it is 1
+    elsewhere.  Both modes, batching, every further order and the fused loop follow."""
 
     scalar: ClassVar[str] = ""  # the compiler's expression, e.g. "{x} * {y}"
     broadcasts = conjugates = True
@@ -279,11 +280,21 @@ class Elementwise(Primitive):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        rules = [f"{kind}_{a}" for kind in ("d", "per", "vjp") for a in cls.args]
+        rules = [f"{kind}_{a}" for kind in ("d", "per", "flat", "vjp") for a in cls.args]
         if "forward" in cls.__dict__ and "differentiable" not in cls.__dict__:
             cls.differentiable = any(hasattr(cls, rule) for rule in rules)
 
     def _slope(self, name: str, first: str) -> tuple[Any, frozenset[str]]:
+        flat = getattr(self, f"flat_{name}", None)
+        if flat is None:
+            return self._steep(name, first)
+        if not hasattr(self, f"d_{name}"):
+            return _adapt(flat, self, first, f"cut(xp, {first}, {{}})")  # type: ignore[no-any-return]
+        (rule, names), (where, more) = self._steep(name, first), _adapt(flat, self, first)
+        return lambda xp, g, s, p: cut(xp, rule(xp, g, s, p), where(xp, g, s, p)), names | more
+
+    def _steep(self, name: str, first: str) -> tuple[Any, frozenset[str]]:
+        """The rule by ``d_x`` or ``per_x`` alone."""
         if hasattr(self, f"per_{name}"):
             return _adapt(getattr(self, f"per_{name}"), self, first, f"{first} / {{}}")  # type: ignore[no-any-return]
         d = getattr(self, f"d_{name}", None)
@@ -347,6 +358,11 @@ def conj(xp: Any, z: Any) -> Any:
     if type(z) is _ndarray and z.dtype.kind != "c":
         return z  # most often
     return xp.conj(z) if hasattr(z, "dtype") and dtype_of(z).kind == "c" else z
+
+
+def cut(xp: Any, g: Any, flat: Any) -> Any:
+    """``g``, but 0 where the function is flat: to multiply by 0 would make nan of inf."""
+    return xp.cut(g, flat) if xp is numpy_ else xp.where(flat, 0, g)
 
 
 def promote(arrays: tuple[Any, ...], floats: bool = False) -> tuple[Any, ...]:

@@ -198,7 +198,8 @@ def gelu_slope_block(x: Any, out: Any, a: Any) -> None:
 
 def gammaln(x: Any) -> Any:
     if x.size <= FEW or x.dtype != F32:
-        return scipy("gammaln")(x)
+        y = scipy("gammaln")(x)
+        return np.abs(y, out=y, where=x == -math.inf) if np.isinf(x).any() else y
     return by_blocks(lgamma_block, (x,), (F64, F64, F64, F64))
 
 

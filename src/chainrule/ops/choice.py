@@ -43,8 +43,8 @@ class Maximum(Elementwise):
     """The larger of x and y; a tie shares the slope, nan wins."""
 
     forward = lambda xp, x, y: xp.maximum(x, y)
-    d_x = lambda xp, x, y: share(xp, x < y, x == y, x)
-    d_y = lambda xp, x, y: share(xp, y < x, x == y, y)
+    d_x = d_y = lambda xp, x, y: share(xp, x == y, x)
+    flat_x, flat_y = lambda x, y: x < y, lambda x, y: y < x
     real_only = RuntimeError("maximum not implemented for complex tensors.")
     scalar = "max({x}, {y})"
     samples = [(((2, 3), (2, 3)), {}), (((2, 1), (3,)), {})]
@@ -57,8 +57,8 @@ class Minimum(Elementwise):
     """The smaller of x and y; a tie shares the slope, nan wins."""
 
     forward = lambda xp, x, y: xp.minimum(x, y)
-    d_x = lambda xp, x, y: share(xp, x > y, x == y, x)
-    d_y = lambda xp, x, y: share(xp, y > x, x == y, y)
+    d_x = d_y = lambda xp, x, y: share(xp, x == y, x)
+    flat_x, flat_y = lambda x, y: x > y, lambda x, y: y > x
     real_only = RuntimeError("minimum not implemented for complex tensors.")
     scalar = "min({x}, {y})"
     samples = [(((2, 3), (2, 3)), {}), (((2, 1), (3,)), {})]
@@ -67,9 +67,30 @@ class Minimum(Elementwise):
 minimum = binary(Minimum)
 
 
-def share(xp: Any, loses: Any, ties: Any, like: Any) -> Any:
-    """0 where it loses, 1/2 where it ties, else 1: beside nan, too."""
-    return 1 - xp.astype(loses, like.dtype) - xp.astype(ties, like.dtype) / 2
+def share(xp: Any, ties: Any, like: Any) -> Any:
+    """1/2 where it ties, else 1: beside nan, too."""
+    return 1 - xp.astype(ties, like.dtype) / 2
+
+
+class AtLeast(Elementwise):
+    """x, or ``low`` where that is larger; in a tie x has the slope."""
+
+    forward = lambda xp, x, low: xp.maximum(x, low)
+    flat_x, flat_low = lambda x, low: ~(x >= low), lambda x, low: ~(x < low)
+    scalar = "max({x}, {low})"
+    samples = Maximum.samples
+
+
+class AtMost(Elementwise):
+    """x, or ``high`` where that is smaller; in a tie x has the slope."""
+
+    forward = lambda xp, x, high: xp.minimum(x, high)
+    flat_x, flat_high = lambda x, high: ~(x <= high), lambda x, high: ~(x > high)
+    scalar = "min({x}, {high})"
+    samples = Maximum.samples
+
+
+_at_least, _at_most = AtLeast(), AtMost()
 
 
 class Clamp(Primitive):
@@ -171,8 +192,8 @@ def _clamped(prim: Primitive, input: Tensor, min: Any, max: Any) -> Tensor:
 
 
 def _between(input: Tensor, min: Any, max: Any) -> Tensor:
-    x = input if min is None else table["Maximum"](input, min)
-    return x if max is None else table["Minimum"](x, max)
+    x = input if min is None else _at_least(input, min)
+    return x if max is None else _at_most(x, max)
 
 
 _within = {  # by the node of the same with numbers

@@ -263,10 +263,10 @@ def _quantile(name: str, x: Tensor, q: Any, dim: Any, keepdim: bool, interpolati
     rows = x.reshape(-1) if dim is None or not rank else x.movedim(dim, -1)
     ordered = sort(rows, -1).values
     n = ordered._shape[-1]
-    many = (rows == rows).sum(-1, keepdim=True).to(x.dtype) if skip else n + 0 * rows.detach()[..., :1]
-    rank_of = at_q.reshape(-1) * (many - 1).clamp(min=0)
-    if not skip:  # a nan makes all of its row nan: the last entry, which it is
-        spoiled = (rows != rows).any(-1, keepdim=True)
+    if skip:
+        rank_of = at_q.reshape(-1) * ((rows == rows).sum(-1, keepdim=True).to(x.dtype) - 1).clamp(min=0)
+    else:  # a nan makes all of its row nan: the last entry, which it is
+        spoiled, rank_of = (rows != rows).any(-1, keepdim=True), at_q.reshape(-1) * (n - 1)
         rank_of = public["where"](spoiled, rank_of._wrap(np.asarray(n - 1, x._dtype)), rank_of)
     below, above = rank_of.floor(), rank_of.ceil()
     if interpolation == "lower":

@@ -54,8 +54,8 @@ class Angle(Elementwise):
     """The angle of a complex number, from -π to π; of a real one 0 or, where it is negative, π."""
 
     forward = lambda xp, x: angle_forward(xp, x)
-    vjp_x = lambda xp, g, x: g * across(xp, x)
-    jvp_x = lambda xp, t, x: xp.real(xp.conj(across(xp, x)) * t)
+    vjp_x = lambda xp, g, x: g * across(xp, x) if x.dtype.kind == "c" else xp.zeros_like(g)
+    jvp_x = lambda xp, t, x: xp.real(xp.conj(across(xp, x)) * t) if x.dtype.kind == "c" else xp.zeros_like(t)
     floats = True
     samples = Z
 

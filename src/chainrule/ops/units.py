@@ -33,14 +33,6 @@ class Unit(Elementwise):
     floats = True
 
 
-def marked(xp: Any, mask: Any, like: Any, inside: Any = 1.0, outside: Any = 0.0) -> Any:
-    """One number where the mask holds, another elsewhere."""
-    if outside == 0 or (inside == 0 and outside == 1):
-        at = xp.astype(mask, like.dtype)
-        return 1 - at if outside else at if inside == 1 else at * inside
-    return xp.where(mask, filled(xp, like, inside), filled(xp, like, outside))
-
-
 def filled(xp: Any, like: Any, value: float) -> Any:
     """A number in every entry; of NumPy's ``where`` one number will do."""
     return like.dtype.type(value) if hasattr(xp, "between") else xp.ones_like(like) * value
@@ -67,7 +59,7 @@ class LeakyRelu(Unit):
     """x above 0, ``slope * x`` below."""
 
     forward = lambda xp, x, *, slope: xp.leaky(x, slope) if hasattr(xp, "leaky") else xp.where(x > 0, x, x * slope)
-    d_x = lambda xp, x, slope: marked(xp, x > 0, x, 1.0, slope)
+    d_x = lambda xp, x, slope: xp.where(x > 0, filled(xp, x, 1.0), filled(xp, x, slope))
     real_only = no_kernel("leaky_relu_cpu")
     samples = sample(slope=0.1)
 
@@ -76,8 +68,8 @@ class Prelu(Unit):
     """x above 0, ``weight * x`` below."""
 
     forward = lambda xp, x, weight: xp.where(x > 0, x, x * weight)
-    d_x = lambda xp, x, weight: xp.where(x > 0, xp.ones_like(x * weight), weight + 0 * x)
-    d_weight = lambda xp, x: xp.where(x > 0, xp.zeros_like(x), x)
+    d_x = lambda xp, x, weight: xp.where(x > 0, filled(xp, x, 1.0), weight)
+    d_weight, flat_weight = lambda x: x, lambda x: x > 0
     real_only = no_kernel("prelu_cpu")
     samples = [(([[0.7, -1.25], [-2.2, 0.4]], [0.1, 0.3]), {})]
 
@@ -150,7 +142,7 @@ class Hardtanh(Unit):
     """x kept between ``low`` and ``high``; at the bounds the slope is 0."""
 
     forward = lambda xp, x, *, low, high: of_dtype(xp, clamped(xp, x, low, high), x.dtype)
-    d_x = lambda xp, x, low, high: marked(xp, (x > low) & (x < high), x)
+    flat_x = lambda x, low, high: (x <= low) | (x >= high) | (x != x)
     floats = False
     real_only = no_kernel("hardtanh_cpu")
     samples = sample(low=-1.0, high=1.5)
@@ -164,7 +156,7 @@ class Hardsigmoid(Unit):
     """``x / 6 + 1/2`` kept between 0 and 1."""
 
     forward = lambda xp, x: clamped(xp, x + 3, 0, 6) / 6
-    d_x = lambda xp, x: marked(xp, (x > -3) & (x < 3), x, 1 / 6)
+    d_x, flat_x = 1 / 6, lambda x: (x <= -3) | (x >= 3) | (x != x)
     real_only = no_kernel("hardsigmoid")
     samples = sample()
 
@@ -173,7 +165,8 @@ class Hardswish(Unit):
     """``x * hardsigmoid(x)``."""
 
     forward = lambda xp, x: x * clamped(xp, x + 3, 0, 6) / 6
-    d_x = lambda xp, x: xp.where(x <= -3, filled(xp, x, 0.0), xp.where(x >= 3, filled(xp, x, 1.0), x * (1 / 3) + 0.5))
+    d_x = lambda xp, x: xp.where(x >= 3, filled(xp, x, 1.0), x * (1 / 3) + 0.5)
+    flat_x = lambda x: x <= -3
     real_only = no_kernel("hardswish")
     samples = sample()
 
@@ -182,7 +175,7 @@ class Hardshrink(Unit):
     """x outside of ``[-lambd, lambd]``, 0 inside."""
 
     forward = lambda xp, x, *, lambd: xp.where((x >= -lambd) & (x <= lambd), filled(xp, x, 0.0), x)
-    d_x = lambda xp, x, lambd: marked(xp, (x >= -lambd) & (x <= lambd), x, 0.0, 1.0)
+    flat_x = lambda x, lambd: ~((x < -lambd) | (x > lambd))
     real_only = no_kernel("hardshrink_cpu")
     samples = sample(lambd=0.5)
 
@@ -191,7 +184,7 @@ class Softshrink(Unit):
     """x moved towards 0 by ``lambd``, 0 within that."""
 
     forward = lambda xp, x, *, lambd: x - clamped(xp, x, -lambd, lambd)
-    d_x = lambda xp, x, lambd: marked(xp, (x >= -lambd) & (x <= lambd), x, 0.0, 1.0)
+    flat_x = lambda x, lambd: ~((x < -lambd) | (x > lambd))
     real_only = no_kernel("softshrink_cpu")
     samples = sample(lambd=0.5)
 
@@ -199,8 +192,8 @@ class Softshrink(Unit):
 class Threshold(Unit):
     """x above ``threshold``, else ``value``."""
 
-    forward = lambda xp, x, *, threshold, value: xp.where(x <= threshold, 0 * x + value, x)
-    d_x = lambda xp, x, threshold: marked(xp, x <= threshold, x, 0.0, 1.0)
+    forward = lambda xp, x, *, threshold, value: xp.where(x <= threshold, value, x)
+    flat_x = lambda x, threshold: x <= threshold
     floats = False
     real_only = no_kernel("threshold_cpu")
     samples = sample(threshold=0.1, value=2.0)
@@ -374,6 +367,8 @@ def threshold(
     input: Tensor, threshold: float, value: float, inplace: bool = False, *, out: Tensor | None = None
 ) -> Tensor:
     """x above ``threshold``, else ``value``.  Source: ``torch.nn.functional.threshold``."""
+    if input._dtype.kind in "iu":
+        threshold, value = int(threshold), int(value)
     return _of(_threshold, input, inplace, threshold=threshold, value=value)
 
 
