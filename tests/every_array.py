@@ -29,7 +29,9 @@ def single(case: Case) -> None:
     for found, wanted in zip(results(small, torch.from_numpy), wide, strict=True):
         if wanted.dtype == torch.float64:
             assert found.dtype == torch.float32, f"{found.dtype} from float32"
-        close(found.detach().numpy().astype(wanted._dtype), wanted.detach().numpy(), 2e-5, scale_of(wanted))
+        close(
+            found.detach().numpy().astype(wanted._dtype), wanted.detach().numpy(), 2e-5, max(0.01, scale_of(wanted))
+        )  # sums may cancel
     if case.moving:
         _, tangent = func.jvp(small, tuple(small.xs()), tuple(torch.ones_like(x) for x in small.xs()))
         assert tangent.dtype == small(*small.xs()).dtype

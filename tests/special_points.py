@@ -73,15 +73,21 @@ METHODS = """
     atanh sign sgn floor ceil round sigmoid relu erf square clone isnan conj angle
 """
 OF_TWO = """
-    add sub mul div pow maximum minimum remainder floor_divide eq ne lt le gt ge complex polar
+    add sub mul div pow maximum minimum fmax fmin atan2 logaddexp xlogy remainder floor_divide eq ne lt le gt ge complex polar
 """
 OF_ROWS = """
     sum mean prod amax amin var std logsumexp softmax log_softmax cumsum argmax argmin all any
+"""
+UNITS = """
+    relu6 hardtanh hardsigmoid hardswish hardshrink softshrink leaky_relu elu selu silu softsign logsigmoid
 """
 ONE: dict[str, Function] = {name: lambda T, x, name=name: getattr(x, name)() for name in METHODS.split()} | {
     "real": lambda T, x: T.real(x),
     "imag": lambda T, x: T.imag(x),
     "isreal": lambda T, x: T.isreal(x),
+    **{name: lambda T, x, name=name: getattr(T.nn.functional, name)(x) for name in UNITS.split()},
+    "sinc": lambda T, x: T.sinc(x),
+    "threshold": lambda T, x: T.nn.functional.threshold(x, 0.5, 2.0),
     "softplus": lambda T, x: T.nn.functional.softplus(x),
     "softplus of beta 2": lambda T, x: T.nn.functional.softplus(x, beta=2.0, threshold=1.0),
     "clamp from -1 to 1": lambda T, x: x.clamp(-1, 1),
@@ -99,6 +105,8 @@ ONE: dict[str, Function] = {name: lambda T, x, name=name: getattr(x, name)() for
 }
 TWO: dict[str, Function] = {name: lambda T, x, y, name=name: getattr(T, name)(x, y) for name in OF_TWO.split()} | {
     "where": lambda T, x, y: T.where(x > y, x, y),
+    "clamp from y": lambda T, x, y: T.clamp(x, min=y),
+    "clamp to y": lambda T, x, y: T.clamp(x, max=y),
     "half way": lambda T, x, y: x + (y - x) * 0.5,
     "add twice": lambda T, x, y: T.add(x, y, alpha=2),
     "mse_loss": lambda T, x, y: T.nn.functional.mse_loss(x, y, reduction="none"),
@@ -123,6 +131,23 @@ _NO_COMPLEX = {
     "lt", "le", "gt", "ge", "where", "complex", "polar", "mse_loss", "logits", "amax", "amin", "max", "min", "max of all",
     "min of all", "argmax", "argmin", "softmax", "log_softmax",
 }  # fmt: skip
+_NO_COMPLEX |= {
+    *UNITS.split(),
+    "sinc",
+    "threshold",
+    "fmax",
+    "fmin",
+    "atan2",
+    "logaddexp",
+    "xlogy",
+    "clamp from y",
+    "clamp to y",
+}
+# Flat in places: there no cotangent goes on, and 0 times inf is not nan.
+FLAT = {
+    "relu", "relu6", "hardtanh", "hardsigmoid", "hardshrink", "softshrink", "threshold", "clamp from -1 to 1", "clamp from 0",
+    "clamp to 0.5", "maximum", "minimum", "fmax", "fmin", "where", "clamp from y", "clamp to y",
+}  # fmt: skip
 _NO_REAL = {"imag"}
 _STEPS = {"x // 0.5", "floor_divide"}  # PyTorch has no derivative for them, not even 0
 KINDS = {"one": ONE, "two": TWO, "rows": ROWS}
@@ -137,17 +162,22 @@ def evaluate(T: Any, only: str = "") -> Iterator[tuple[str, Points, Array]]:
                 if name.startswith(only) and name not in (_NO_REAL if dtype in REAL else _NO_COMPLEX):
                     for what, result in at(T, f, arguments, name not in _STEPS):
                         yield f"{name}, {dtype}, {what}", arguments, result
+                    if name in FLAT and dtype in REAL:
+                        for weight in (INF, np.nan):
+                            for what, result in at(T, f, arguments, True, weight):
+                                if what != "value":
+                                    yield f"{name}, {dtype}, {what} of {weight}", arguments, result
 
 
-def at(T: Any, f: Function, arguments: Points, slopes: bool) -> Iterator[tuple[str, Array]]:
-    """The value of one function at some points, and the gradient of its sum in each argument."""
+def at(T: Any, f: Function, arguments: Points, slopes: bool, weight: float = 1.0) -> Iterator[tuple[str, Array]]:
+    """The value of one function at some points, and the gradient of its sum, times ``weight``, in each argument."""
     xs = [T.from_numpy(a.copy()) for a in arguments]
     if slopes:
         xs = [x.requires_grad_() for x in xs]
     out = f(T, *xs)
     yield "value", numbers(out)
     if out.requires_grad:
-        weights = T.ones_like(out)
+        weights = T.full_like(out, weight)
         if out.ndim > 1:
             weights[:, 1] = 2  # else what is exactly 0, a softmax's gradient, would be rounding errors
         gradients = T.autograd.grad(out, xs, weights, allow_unused=True)

@@ -114,6 +114,35 @@ def nan_is_the_largest(T: Any) -> Any:
     return T.tensor([30.0, 1.5, 0.0]), x.grad
 
 
+@values([2.0, 0.0], [[0.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
+def quantiles_beside_infinities(T: Any) -> Any:
+    x = T.tensor([[INF, 1.0, 2.0], [-1.0, INF, 0.0]], requires_grad=True)
+    found = T.quantile(x, 0.5, dim=-1)
+    return found, T.autograd.grad(found.sum(), x)[0]
+
+
+@values([2.0, 2.0, 1.0], [5, 5, 2], [0.0, 1.0, 0.0])
+def thresholds(T: Any) -> Any:
+    x = T.tensor([0.0, 1.0, 0.0], requires_grad=True)
+    T.nn.functional.relu(x).backward(T.tensor([INF, 1.0, float("nan")]))
+    return (
+        T.nn.functional.threshold(T.tensor([-INF, 0.5, 1.0]), 0.5, 2.0),
+        T.nn.functional.threshold(T.tensor([0, 1, 2]), 1.5, 5.5), x.grad,
+    )  # fmt: skip
+
+
+@values([0.0, 1.0], [1.0, 0.0], [0.0, 0.0], [0.0, 1.0])
+def bounds_that_are_met(T: Any) -> Any:
+    x, low = (T.tensor(v, requires_grad=True) for v in ([1.0, 2.0], [3.0, 2.0]))
+    slopes = T.autograd.grad(x.clamp(min=low).sum(), (x, low))
+    return (
+        slopes[0],
+        slopes[1],
+        T.autograd.grad(T.atan2(x * 0, low * 0).sum(), x)[0],
+        T.autograd.grad(x.clamp(max=low).sum() - x[0], x)[0],
+    )
+
+
 @pytest.mark.parametrize("name", errors)
 def test_errors(name: str, T: Any) -> None:
     errors.raises(name, T)

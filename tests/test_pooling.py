@@ -178,3 +178,25 @@ def test_an_infinite_cotangent_reaches_the_largest_entry_alone() -> None:
         y = F.max_pool2d(x, 2, ceil_mode=ceil)
         g = torch.tensor([[[math.inf, 1.0], [2.0, 3.0]]])[:, : y.shape[1], : y.shape[2]]
         assert torch.autograd.grad(y, x, g)[0].flatten().tolist() == wanted
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_a_window_with_nothing_but_padding(rank: int) -> None:
+    """PyTorch's values and places; these lie outside, and there no gradient goes (PyTorch's may, to another row)."""
+    x = torch.tensor([[5.0, 2.0], [3.0, 4.0]], requires_grad=True)
+
+    def sizes(*last: int, others: int) -> tuple[int, ...]:
+        return (*(others,) * (rank - len(last)), *last)
+
+    entries = x if rank == 1 else x.reshape(1, 1, *sizes(2, 2, others=1))
+    geometry = sizes(2, others=1), sizes(1, others=1), sizes(1, others=0), sizes(3, others=1)
+    y, at = getattr(F, f"max_pool{rank}d")(entries if rank > 1 else x, *geometry, return_indices=True)
+    assert y.flatten().tolist() == [-math.inf] * 2
+    assert at.flatten().tolist() == ([2, 2] if rank == 1 else [2, 4])
+    assert torch.autograd.grad(y.sum(), x)[0].tolist() == [[0, 0], [0, 0]]
+
+
+def test_powers_of_windows_of_zeros_have_no_slope() -> None:
+    x = torch.tensor([[0.0, 0.0, 3.0, 4.0]], requires_grad=True)
+    F.lp_pool1d(x, 2, 2).sum().backward()
+    assert torch.allclose(x.grad, torch.tensor([[0.0, 0.0, 0.6, 0.8]]))

@@ -362,7 +362,7 @@ def conj(xp: Any, z: Any) -> Any:
 
 def cut(xp: Any, g: Any, flat: Any) -> Any:
     """``g``, but 0 where the function is flat: to multiply by 0 would make nan of inf."""
-    return xp.cut(g, flat) if xp is numpy_ else xp.where(flat, 0, g)
+    return xp.cut(g, flat) if hasattr(xp, "cut") else xp.where(flat, 0, g)
 
 
 def promote(arrays: tuple[Any, ...], floats: bool = False) -> tuple[Any, ...]:

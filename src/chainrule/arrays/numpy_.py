@@ -300,12 +300,12 @@ def relu(x: Any) -> Any:
     return np.maximum(0, x, dtype=x.dtype)  # in this order -0 stays, as in PyTorch
 
 
-def cut(x: Any, where: Any) -> Any:
-    """``x``, but 0 ``where`` that holds."""
-    if where.size > many.FEW or not x.ndim or where.shape != x.shape:
-        return many.where(where, 0, x)
+def cut(x: Any, flat: Any) -> Any:
+    """``x``, but 0 where ``flat`` holds."""
+    if flat.size > many.FEW or not x.ndim or flat.shape != x.shape:
+        return where(flat, 0, x)
     out = x.copy()  # for few entries quicker than where
-    out[where] = 0
+    out[flat] = 0
     return out
 
 

@@ -179,6 +179,12 @@ def _power(x: Any, y: Any) -> Any:
     return x**y
 
 
+def _cut(x: Any, c: Any) -> Any:
+    """A formula says nothing of single points."""
+    sympy = _sympy()
+    return x if isinstance(c, sympy.Eq) else _choose(sympy.Not(c), x, sympy.Integer(0))
+
+
 def _choose(c: Any, x: Any, y: Any) -> Any:
     sympy = _sympy()
     if c is sympy.true or c is sympy.false or x == y:
@@ -363,6 +369,10 @@ class Namespace:
 
     def where(self, c: Any, x: Any, y: Any) -> Symbolic:
         return Symbolic(_map(_choose, of(c, _BOOL).a, of(x).a, of(y).a), _common((x, y)))
+
+    def cut(self, x: Any, where: Any) -> Any:
+        """``x``, but 0 ``where`` that holds."""
+        return Symbolic(_map(_cut, of(x).a, of(where, _BOOL).a), x.dtype)
 
     def concat(self, arrays: Sequence[Any], *, axis: int) -> Symbolic:
         return Symbolic(np.concatenate([of(a).a for a in arrays], axis), _common(arrays))

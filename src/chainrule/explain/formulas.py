@@ -126,11 +126,11 @@ def simplified(e: Any) -> Any:
 
 
 def _plainer(e: Any) -> Any:
-    """``max(0, u) != 0``, by which relu's rule chooses, as ``u > 0``."""
+    """``max(0, u) > 0``, by which relu's rule chooses, as ``u > 0``."""
     sympy = load("sympy", "explain", "formulas")
 
     def of_max(v: Any) -> bool:
-        return isinstance(v, sympy.Ne) and v.rhs == 0 and isinstance(v.lhs, sympy.Max) and 0 in v.lhs.args
+        return isinstance(v, sympy.Gt) and v.rhs == 0 and isinstance(v.lhs, sympy.Max) and 0 in v.lhs.args
 
     return e.replace(of_max, lambda v: sympy.Or(*(u > 0 for u in v.lhs.args if u != 0)))
 

@@ -17,6 +17,8 @@ from ..transforms import one_shape
 from .kinds import attach, binary, export
 from .whole import whole
 
+_NO_COMPLEX = NotImplementedError("clamp is not supported for complex types")
+
 
 class Where(Elementwise):
     """x where the condition holds, else y; the branch not taken gets a zero cotangent."""
@@ -76,6 +78,7 @@ class AtLeast(Elementwise):
     """x, or ``low`` where that is larger; in a tie x has the slope."""
 
     forward = lambda xp, x, low: xp.maximum(x, low)
+    real_only = _NO_COMPLEX
     flat_x, flat_low = lambda x, low: ~(x >= low), lambda x, low: ~(x < low)
     scalar = "max({x}, {low})"
     samples = Maximum.samples
@@ -85,6 +88,7 @@ class AtMost(Elementwise):
     """x, or ``high`` where that is smaller; in a tie x has the slope."""
 
     forward = lambda xp, x, high: xp.minimum(x, high)
+    real_only = _NO_COMPLEX
     flat_x, flat_high = lambda x, high: ~(x <= high), lambda x, high: ~(x > high)
     scalar = "min({x}, {high})"
     samples = Maximum.samples
@@ -96,7 +100,7 @@ _at_least, _at_most = AtLeast(), AtMost()
 class Clamp(Primitive):
     """x kept between ``min`` and ``max``; the slope is 1 inside, bounds included, else 0."""
 
-    real_only = NotImplementedError("clamp is not supported for complex types")
+    real_only = _NO_COMPLEX
     forward = lambda xp, x, *, min, max: clamped(xp, x, min, max)
     vjp_x = lambda xp, g, x, min, max: xp.where(inside(x, min, max), g, xp.zeros_like(g))
     jvp_x = lambda xp, t, x, min, max: xp.where(inside(x, min, max), t, xp.zeros_like(t))
@@ -179,7 +183,7 @@ def _clamped(prim: Primitive, input: Tensor, min: Any, max: Any) -> Tensor:
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     if input._dtype.kind == "c":
-        raise errors.not_of_complex(_clamp.real_only, input._dtype)
+        raise errors.not_of_complex(_NO_COMPLEX, input._dtype)
     if not {type(min), type(max)} <= _BOUNDS:
         min, max = (b if b is None else lift(prim, 1, b, (input, b)) for b in (min, max))
     if isinstance(min, Tensor) or isinstance(max, Tensor):

@@ -10,7 +10,7 @@ import numpy as np
 from ..arrays.namespace import dtype_of
 from ..lanes import general
 from ..outputs import FOUND, takes_out
-from ..primitive import Elementwise, Primitive, table
+from ..primitive import Elementwise, Primitive, cut, table
 from ..tensor import Tensor
 from .kinds import binary, export, public, unary
 from .samples import BESIDE_ZERO, BETWEEN_STEPS, ONE, TWO
@@ -87,12 +87,16 @@ class Atan2(Elementwise):
     """The angle of the point (y, x): ``atan(x / y)`` with the quadrant, in (-π, π]."""
 
     forward = lambda xp, x, y: xp.atan2(x, y)
-    d_x = lambda x, y: y / (x * x + y * y)
-    d_y = lambda x, y: -x / (x * x + y * y)
-    flat_x = flat_y = lambda x, y: x * x + y * y == 0
+    d_x = lambda xp, x, y: by_square(xp, y, x * x + y * y)
+    d_y = lambda xp, x, y: -by_square(xp, x, x * x + y * y)
     floats = True
     real_only = not_of_complex("atan2_cpu")
     samples = BESIDE_ZERO
+
+
+def by_square(xp: Any, v: Any, square: Any) -> Any:
+    """``v / square``, but 0 in the middle, where no direction is."""
+    return cut(xp, v / square, square == 0)
 
 
 class Hypot(Elementwise):
@@ -242,7 +246,7 @@ class Nextafter(Elementwise):
     """The next number after x on the way to y."""
 
     forward = lambda xp, x, y: xp.nextafter(x, y)
-    flat_x, d_y = lambda x, y: x == y, 0
+    d_x, d_y = 1, 0
     formula = False
     real_only = not_of_complex("nextafter_cpu")
     samples = TWO

@@ -17,6 +17,7 @@ from ..tensor import Tensor
 from . import sliding
 from .activation import relu
 from .kinds import export_all, no_kernel
+from .padding import pad
 from .sliding import Axis
 
 Ints = tuple[int, ...]
@@ -218,7 +219,24 @@ def _max(rank: int, x: Tensor, kernel: Any, stride: Any, padding: Any, dilation:
     name = f"max_pool{rank}d"
     over = _max_over(name, _checked(x, rank, name), *plain(kernel, stride, padding, dilation), ceil)
     refuse_kinds(x, "ciub" if rank == 1 else "cb", "max_pool1d_impl" if rank == 1 else name)
+    if any(axis.beyond for axis in over):
+        return _max_of_padding(rank, x, over, indices)
     return maxima(_max_pool[rank], x, over, indices)
+
+
+def _max_of_padding(rank: int, x: Tensor, over: tuple[Axis, ...], indices: bool) -> Any:
+    """Where windows hold nothing but padding they are given entries, lower than all."""
+    low = -math.inf if x._dtype.kind == "f" else int(np.iinfo(x._dtype).min)
+    wide = pad(x, [n for axis in reversed(over) for n in (0, axis.beyond)], value=low)
+    found = maxima(_max_pool[rank], wide, tuple([axis.longer() for axis in over]), indices)
+    if not indices:
+        return found
+    values, at = found
+    places, rest = 0, 1
+    for axis in reversed(over):
+        n = axis.size + axis.beyond
+        places, at, rest = places + at % n * rest, at // n, rest * axis.size
+    return values, places
 
 
 def maxima(prim: Primitive, x: Tensor, over: tuple[Axis, ...], indices: bool) -> Any:

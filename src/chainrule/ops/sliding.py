@@ -28,6 +28,7 @@ class Axis:
         self.origins, self.lows, self.highs = origins, lows, highs
         self.counts = highs - lows
         self.firsts = origins + lows * step
+        self.beyond = max(0, int(self.firsts.max(initial=0)) + 1 - size)  # how far windows without an entry reach
         self.full: list[Key] = []  # where the entries are of which every window has one
         self.part: list[tuple[Key, Key]] = []  # windows that have an entry of this number, and where it is
         self.each: list[tuple[Key, Key, int]] = []  # all of them in order, with the number
@@ -44,6 +45,10 @@ class Axis:
                     self.part.append((_key(has), _key(at)))
         every = np.concatenate(taken) if taken else np.zeros(0, int)
         self.apart = len(np.unique(every)) == len(every)  # no entry is in two windows
+
+    def longer(self) -> Axis:
+        """The same windows, each with an entry at least, of an axis that is long enough for that."""
+        return Axis(self.size + self.beyond, self.origins, self.step, self.lows, np.maximum(self.highs, self.lows + 1))
 
 
 def _key(at: Any) -> Key:
