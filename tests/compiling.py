@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,6 +36,15 @@ def no_trace_in_tensor() -> Iterator[None]:
     slots = {name: torch.Tensor.__dict__[name] for name in ("_a", "_rg", "_node", "_grad")}
     yield
     assert all(torch.Tensor.__dict__[name] is slot for name, slot in slots.items()), "a capture was left open"
+
+
+def run(code: str, **environment: str) -> str:
+    """What a process of its own prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, env={**os.environ, **environment}
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def arrays(x: Any) -> list[np.ndarray[Any, Any]]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import queue
-import subprocess
-import sys
 import threading
 import weakref
 from typing import Any
@@ -17,7 +15,7 @@ import pytest
 import chainrule as torch
 from chainrule import func
 from chainrule.compiler import memory, threads
-from compiling import compile, equal, no_trace_in_tensor, seeded, wave
+from compiling import compile, equal, no_trace_in_tensor, run, seeded, wave
 
 __all__ = ["compile", "no_trace_in_tensor"]
 
@@ -228,14 +226,6 @@ def test_a_fork_does_without_the_helpers() -> None:
     assert run(code) == "0\n"
 
 
-def run(code: str, **environment: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, env={**os.environ, **environment}
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_llvm_is_imported_when_something_is_compiled() -> None:
     pytest.importorskip("llvmlite")
     out = run(
@@ -275,6 +265,16 @@ def test_decorator_forms() -> None:
     assert f.__name__ == "f"
     assert "f" in repr(f)
     assert f(torch.ones(1)).item() == 2
+
+
+def test_a_compiled_function_calls_another_whatever_programs_that_has(compile: Any) -> None:
+    inner = compile(lambda x: x * 2)
+    inner(torch.ones(2))
+    outer = compile(lambda x: inner(x) + 1)
+    assert outer(torch.ones(3)).tolist() == [3.0] * 3
+    inner(torch.ones(4))
+    assert outer(torch.zeros(3)).tolist() == [1.0] * 3
+    assert (len(inner.entries), len(outer.entries)) == (2, 1)
 
 
 def test_a_compiled_function_does_not_keep_its_arguments(compile: Any) -> None:

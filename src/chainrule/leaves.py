@@ -12,6 +12,7 @@ from . import dtypes, errors
 from .arrays.namespace import dtype_of, is_numpy, namespace
 from .engine import of_many, of_one
 from .errors import explained
+from .forks import renewed
 from .meta import Inference, meta
 from .modes import current
 from .node import Box, Node, RemovableHandle
@@ -22,6 +23,12 @@ from .tensor import wrap
 _locks = tuple(threading.RLock() for _ in range(64))
 _lock = threading.RLock()  # for those that had no gradient: nothing is added, a name is set
 _ndarray = np.ndarray
+
+
+@renewed
+def _unlock() -> None:
+    global _locks, _lock
+    _locks, _lock = tuple(threading.RLock() for _ in _locks), threading.RLock()
 
 
 class AccumulateGrad(Node):

@@ -65,7 +65,7 @@ class Capture:
         self.draws: dict[Var, Draw | Given] = {}
         self.numbers: dict[str, Number] = {}  # by their expressions
         self.conditions: list[str] = []  # what was learned of them, which must be so again
-        self.generators: dict[int, tuple[Any, bytes, bytes]] = {}  # each with its state at first, and now
+        self.generators: dict[int, tuple[Any, Any]] = {}  # each with the one that draws examples in its place
         self.ordered = False  # whether layouts matter
         self.refusal: Exception | None = None  # kept, in case the function swallows it
 
@@ -159,12 +159,14 @@ class Capture:
             isinstance(a, _STATIC) for x in (*args, *options.values()) for a in (x if type(x) is tuple else (x,))
         ):
             self.refuse(Uncompilable("it draws random numbers that depend on values"))
-        before = g._get_bytes()
-        _, first, last = self.generators.get(id(g), (g, before, before))
-        example = getattr(g, name)(*args, **options)
-        if last != before or not isinstance(example, np.ndarray):
+        token = current.set(None)
+        try:
+            _, twin = self.generators.setdefault(id(g), (g, g.clone_state()))
+            example = getattr(twin, name)(*args, **options)
+        finally:
+            current.reset(token)
+        if not isinstance(example, np.ndarray):
             self.refuse(Uncompilable("it draws random numbers in a way that cannot be repeated at each call"))
-        self.generators[id(g)] = g, first, g._get_bytes()
         var = var_of(example)
         self.draws[var] = Draw(g, name, args, options)
         return Traced(self, var, example if self.faithful else thin(example))
@@ -191,14 +193,9 @@ class Capture:
         return a.example
 
     def rewind(self) -> None:
-        """Take back what the run did outside: draws, and counts of writes."""
-        found = [g._get_bytes() for g, _, _ in self.generators.values()]
-        for g, first, _ in self.generators.values():
-            g._set_bytes(first)
+        """Take back what the run did outside: counts of writes."""
         for before in self.before.values():
             before.restore()
-        if found != [last for _, _, last in self.generators.values()]:
-            raise Uncompilable("it draws random numbers in a way that cannot be repeated at each call")
 
     # --- what is recorded ---
 

@@ -10,7 +10,6 @@ has derivatives in turn.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -39,10 +38,15 @@ class Derivative:
         read = {v for eq in self.replayed.equations for v in eq.vars} | {g for g in grads if isinstance(g, Var)}
         self.needed = [v in read for v in inputs]
 
-    @cached_property
-    def runner(self) -> Any:
-        """The backward program, compiled when first asked for."""
-        return self.make(self.backward)
+    def __getattr__(self, name: str) -> Any:
+        """The backward program is compiled when it is first asked for.
+
+        Not by ``cached_property``, which up to Python 3.11 holds one lock for all, for ever in a process that is forked then.
+        """
+        if name != "runner":
+            raise AttributeError(name)
+        self.runner = self.make(self.backward)
+        return self.runner
 
 
 class CompiledFunctionBackward(Node):

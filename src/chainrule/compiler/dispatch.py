@@ -18,16 +18,19 @@ from pathlib import Path
 from typing import Any
 
 from .. import modes
+from ..forks import renewed
 from .entry import MISS, Entry
 from .environment import Environment
 from .run import maker
-from .watching import Inline, Uncompilable, current
+from .watching import Disturbed, Inline, Uncompilable, current, watchers
 
 LIMIT = 16  # states of one function that are compiled
 SIZES = 64  # programs that are kept, where sizes do not count as states
 SETTLING = 3  # calls in which what it depends on may still grow
+PATIENCE = 16  # calls in which other threads may disturb
 stance = "default"  # what control.set_stance said
 compiled: weakref.WeakSet[Compiled] = weakref.WeakSet()
+
 _PACKAGE, _STDLIB = str(Path(__file__).resolve().parents[1]), sysconfig.get_path("stdlib")
 
 
@@ -48,14 +51,15 @@ class Compiled:
         self.calls: list[Callable[..., Any]] = []
         self._lock = threading.RLock()
         self.states: set[Any] = set()  # what programs depended on, beside sizes
-        self.settling = 0
+        self.settling = self.disturbed = 0
         self.eager: str | None = None  # why the function is no longer compiled
         compiled.add(self)
 
     def reset(self) -> None:
         """Forget all programs."""
         with self._lock:
-            self.entries, self.states, self.settling, self.eager = [], set(), 0, None
+            self.entries, self.states, self.eager = [], set(), None
+            self.settling = self.disturbed = 0
             self.refresh()
 
     def refresh(self) -> None:
@@ -79,22 +83,31 @@ class Compiled:
     def _name(self) -> str:
         return getattr(self.function, "__qualname__", type(self.function).__name__)
 
+    @property
+    def _waits(self) -> bool:
+        """Whether another thread captures now, so that it does not show which of the programs there are is right."""
+        return bool(self.calls and watchers)
+
     def _compile(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.eager is not None or current.get() is not None or modes.current() not in (modes.ON, modes.OFF):
             return self.function(*args, **kwargs)  # hooks, anomaly and inference mode want to see every operation
-        if stance in ("force_eager", "eager_on_recompile"):
+        if self._waits or stance in ("force_eager", "eager_on_recompile"):
             return self.function(*args, **kwargs)
         if stance == "fail_on_recompile":
             raise RuntimeError(f"{self._name} would be compiled anew, which the stance 'fail_on_recompile' forbids")
-        obstacle = None
+        obstacle: Exception | None = None
         try:
             with self._lock:
                 for call in self.calls:  # another thread may have compiled it meanwhile
                     if (result := call(args, kwargs)) is not MISS:
                         return result
+                if self._waits:
+                    raise Inline
                 call = self._add(args, kwargs)
         except Exception as e:  # among them the function's own errors: run as it is, it will tell
             obstacle = e
+            if isinstance(e, Disturbed) and self.disturbed < PATIENCE:
+                self.disturbed, obstacle = self.disturbed + 1, Inline()
         if obstacle is None and (result := call(args, kwargs)) is not MISS:
             return result
         if obstacle is None or isinstance(obstacle, Inline):
@@ -182,6 +195,12 @@ class CompiledObject(Compiled):
         if name.startswith("__") or "function" not in self.__dict__:
             raise AttributeError(name)
         return getattr(self.function, name)
+
+
+@renewed
+def _unlock() -> None:
+    for each in compiled:
+        each._lock = threading.RLock()
 
 
 def _line(e: BaseException) -> str:

@@ -24,7 +24,7 @@ from .guards import Expected, alone, guard
 from .outside import is_heard
 from .run import Runner, define
 from .simplify import simplify
-from .watching import current
+from .watching import current, kind_of, watchers
 
 if TYPE_CHECKING:
     from .dispatch import Compiled
@@ -70,7 +70,8 @@ class _Writer:
         self.entry, self.captured = entry, captured
         self.names = {
             **entry.environment.names, "MISS": MISS, "Tensor": Tensor, "new": _new,
-            "mode": modes.current, "capture": current.get, "default": dtypes._default, "run": entry.runner.run,
+            "mode": modes.current, "capture": current.get, "watchers": watchers, "default": dtypes._default,
+            "run": entry.runner.run,
         }  # fmt: skip
         self.index = {id(t): i for i, t in enumerate(captured.tensors)}
         self.wrapped_already: set[int] = set()
@@ -114,21 +115,21 @@ class _Writer:
         """What must hold of the tensors and their memory, and of who wants to know of their gradients."""
         written = [w.tensor for w in self.captured.writes]
         expected = [
-            Expected(type(t), t._rg, v, i in written)
+            Expected(kind_of(t), t._rg, v, i in written)
             for i, (t, v) in enumerate(zip(self.captured.tensors, self.captured.program.inputs, strict=False))
         ]
         self.names["fits"] = guard(expected, isinstance(self.entry.runner, Runner) and bool(self.entry.runner.kernels))
-        tensors = ", ".join(f"t{i}" for i in range(n))
-        lines = []
+        tensors, arrays = (", ".join(f"{letter}{i}" for i in range(n)) for letter in "tv")
+        # From here to the look at the tensors nothing is called, so no other thread can give them other arrays meanwhile.
+        lines = ["if watchers: return MISS", *[f"v{i} = t{i}._a" for i in range(n)]]
         if written:
             self.names.update(alone=alone, written=written)
             lines += [
                 f"fit = fits({tensors})",
-                f"if not fit or fit > 1 and not alone(written, ({tensors},)): return MISS",
+                f"if not fit or fit > 1 and not alone(written, ({tensors},), ({arrays},)): return MISS",
             ]
         elif n:
             lines.append(f"if not fits({tensors}): return MISS")
-        lines += [f"v{i} = t{i}._a" for i in range(n)]
         if self.captured.ordered:
             layouts = [(i, t._a) for i, t in enumerate(self.captured.tensors) if len(t._shape) > 1]
             lines += [f"if v{i}.strides != {a.strides}: return MISS" for i, a in layouts]
@@ -170,7 +171,7 @@ class _Writer:
 
     def tensor(self, found: Any, conditions: list[str], fetch: list[str]) -> tuple[list[str], list[str]]:
         """How to find one tensor again, and see that it is of the same kind."""
-        t, kind = found.tensor, type(found.tensor)
+        t, kind = found.tensor, kind_of(found.tensor)
         i = self.index.get(id(t))
         expected = "Tensor" if kind is Tensor else self.hold(f"class{id(kind):x}", kind)
         if id(t) in self.captured.asked:

@@ -13,6 +13,7 @@ from . import walker
 from .native import fits, slot
 from .outside import is_alone
 from .program import Var
+from .watching import slots
 
 _PAIRS = 1 << 20  # of arrays that are compared natively, at most
 
@@ -43,9 +44,8 @@ def guard(expected: Sequence[Expected], native: bool) -> Callable[..., int]:
     return lambda *tensors: well * all(e.holds(t) for e, t in zip(expected, tensors, strict=True))
 
 
-def alone(written: Sequence[int], tensors: Sequence[Tensor]) -> bool:
+def alone(written: Sequence[int], tensors: Sequence[Tensor], arrays: Sequence[Any]) -> bool:
     """Whether those tensors' arrays are memory that can be written to and that none of the others shares."""
-    arrays = [t._a for t in tensors]
     apart = all(a.base is None for a in arrays) and len({*map(id, arrays)}) == len(arrays)
     return all(
         is_alone(tensors[i], arrays[i], [] if apart else [b for j, b in enumerate(arrays) if j != i]) for i in written
@@ -54,7 +54,8 @@ def alone(written: Sequence[int], tensors: Sequence[Tensor]) -> bool:
 
 def _words(expected: Sequence[Expected]) -> list[int]:
     written = sum(e.written for e in expected)
-    offsets = [slot(Tensor, name) for name in ("_a", "_rg", "_meta", "_v")]
+    members = {**vars(Tensor), **slots}  # which another thread may be watching
+    offsets = [slot(members[name]) for name in ("_a", "_rg", "_meta", "_v")]
     words = [len(expected), written, *offsets, id(None), id(list), int(len(expected) ** 2 <= _PAIRS)]
     for e in expected:
         number = 0 if e.v.shape else id(e.v.dtype.type)

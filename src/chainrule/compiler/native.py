@@ -13,15 +13,16 @@ import hashlib
 import importlib
 import importlib.util
 import itertools
-import os
 import sys
 import threading
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..forks import renewed, whole
 from . import lower, products, store, walker
 
 _FASTCALL, _NOARGS = 0x80, 0x4  # METH_FASTCALL, METH_NOARGS
@@ -38,7 +39,7 @@ _SOURCES = (
     "walker_helpers.py",
 )
 WALKER = "walker"  # the text that stands for it
-_lock = threading.RLock()  # LLVM works for one thread at a time
+_lock = whole(threading.RLock())  # LLVM works for one thread at a time
 _numbers = itertools.count()
 
 
@@ -78,7 +79,7 @@ def _as_expected(a: np.ndarray[Any, Any]) -> bool:
     held = [ctypes.string_at(id(x) + walker.HEAD, x.itemsize) == x.tobytes() for x in numbers]
     probe = _Probe()
     probe.second = held  # type: ignore[attr-defined]
-    shown.append(word(id(probe) + slot(_Probe, "second")))
+    shown.append(word(id(probe) + slot(vars(_Probe)["second"])))
     expected.append(id(held))
     return shown == expected and letter == a.dtype.kind.encode() and word(of + walker.SIZE) == 8 and all(held)
 
@@ -98,13 +99,12 @@ def _walker() -> tuple[_MethodDef, ...]:
 @functools.cache
 def _one_walker() -> tuple[_MethodDef, ...]:
     code = _made(WALKER, walker.ENTRIES)
-    found = _linker()[0], code  # threads stay in it until the process ends
-    for held in found:
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=ctypes.PYFUNCTYPE(None)(code.library["forget"]))
+    renewed(ctypes.PYFUNCTYPE(None)(code.library["forget"]))
     flags = {"walk": _FASTCALL, "fits": _FASTCALL, "serve": _NOARGS}
-    return tuple([_MethodDef(name.encode(), code.library[name], flag, None) for name, flag in flags.items()])
+    found = tuple([_MethodDef(name.encode(), code.library[name], flag, None) for name, flag in flags.items()])
+    for held in (_linker()[0], code, found):  # for ever: threads stay in the code, and who goes looks at its method
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
+    return found
 
 
 def walk(table: np.ndarray[Any, Any]) -> Callable[..., int]:
@@ -117,9 +117,8 @@ def fits(table: np.ndarray[Any, Any]) -> Callable[..., int]:
     return _function(_walker()[1], table)
 
 
-def slot(kind: type, name: str) -> int:
-    """How many bytes into an object one of its slots is, whatever stands in its class for it at the moment."""
-    member: Any = next(vars(base)[name] for base in kind.__mro__ if name in vars(base))
+def slot(member: types.MemberDescriptorType) -> int:
+    """How many bytes into an object a slot of its class is."""
     definition = ctypes.c_void_p.from_address(id(member) + walker.HEAD + 24).value  # after class, name, qualified name
     assert definition is not None
     return ctypes.c_ssize_t.from_address(definition + 16).value  # after a pointer and an int

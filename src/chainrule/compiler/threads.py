@@ -9,13 +9,20 @@ from __future__ import annotations
 import os
 import threading
 
+from ..forks import renewed
 from . import native, walker
 
 WORTH = 60_000.0  # nanoseconds of work for which waking one more thread pays
 
+_NAME = "chainrule"
 _lock = threading.Lock()
 _started = 0
-_owner = 0  # the process that the threads belong to: a fork has none
+
+
+@renewed
+def _forget() -> None:
+    global _lock, _started
+    _lock, _started = threading.Lock(), 0
 
 
 def count() -> int:
@@ -27,12 +34,18 @@ def count() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
+def others() -> bool:
+    """Whether there are threads beside this one that run Python."""
+    return any(t.name != _NAME and t is not threading.current_thread() for t in threading.enumerate())
+
+
 def start() -> None:
     """Let there be a helper for every core but one."""
-    global _started, _owner
+    global _started
     with _lock:
-        if _owner != os.getpid():
-            _owner, _started = os.getpid(), 0
         while _started < min(count() - 1, walker.MOST_HELPERS):
-            threading.Thread(target=native.serve, name="chainrule", daemon=True).start()
+            try:
+                threading.Thread(target=native.serve, name=_NAME, daemon=True).start()
+            except RuntimeError:  # the system allows no more, or Python is about to end: there are fewer, then
+                return
             _started += 1

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..random import default_generator
+from ..forks import whole
 from ..random.generator import Generator, recorder
+from ..random.words import Words
 from ..tensor import Lifted, Tensor
+from . import threads
 
 if TYPE_CHECKING:
     from .capture import Capture
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
 class Uncompilable(RuntimeError):
     """This function does something that a program cannot; run as it is, it may be fine."""
+
+
+class Disturbed(Uncompilable):
+    """This function, or another thread meanwhile, did something that a program cannot: it may be fine next time."""
 
 
 class Inline(Exception):
@@ -45,12 +51,18 @@ class _Eager:
 eager = _Eager()
 current: ContextVar[Capture | _Eager | None] = ContextVar("chainrule.capture", default=None)
 slots = {name: Tensor.__dict__[name] for name in ("_a", "_rg", "_node", "_grad")}
-_lock = threading.Lock()  # one capture at a time
+watchers: list[Capture | _Eager] = []  # the capture that goes on now, in whatever thread
+_lock = whole(threading.RLock())  # one at a time
 
 
 def capturing() -> bool:
     """Whether a function is being captured in this context."""
     return current.get() not in (None, eager)
+
+
+def kind_of(t: Tensor) -> type[Tensor]:
+    """A tensor's class, also while another thread watches it."""
+    return Tensor if type(t) is Lifted else type(t)
 
 
 class _Watched:
@@ -82,8 +94,11 @@ def _refused(function: Callable[..., Any], why: str) -> Callable[..., Any]:
     return call
 
 
+_UNREPEATED = "it draws random numbers in a way that cannot be repeated at each call"
 _FORBIDDEN: list[tuple[Any, str, str]] = [
     (builtins, "print", "it prints, which a program does not"),
+    (Words, "_words", _UNREPEATED),
+    (Words, "_longs", _UNREPEATED),
     (Generator, "_restart", "it seeds a generator of random numbers"),
     (Generator, "_set_bytes", "it sets the state of a generator of random numbers"),
 ]
@@ -94,6 +109,10 @@ def watching(capture: Capture, tensors: Sequence[Tensor]) -> Iterator[None]:
     """Watch the slots, and keep ``tensors`` off the ways that are paved for plain tensors over NumPy."""
     if not _lock.acquire(timeout=60):  # the function that is captured may be waiting for this thread
         raise Inline
+    if watchers:  # this thread's own, in another context
+        _lock.release()
+        raise Inline
+    watchers.append(capture)
     plain = [t for t in tensors if type(t) is Tensor]
     tokens = current.set(capture), recorder.set(capture)
     forbidden = [(owner, name, getattr(owner, name), why) for owner, name, why in _FORBIDDEN]
@@ -114,18 +133,21 @@ def watching(capture: Capture, tensors: Sequence[Tensor]) -> Iterator[None]:
             t.__class__ = Tensor
         current.reset(tokens[0])
         recorder.reset(tokens[1])
+        watchers.clear()
         _lock.release()
 
 
 @contextmanager
 def no_random() -> Iterator[None]:
-    """Refuse random numbers that the capture does not know of, and put a generator that was used back where it was."""
+    """Refuse random numbers of others than ours, and put a generator that was used back where it was.
+
+    They may have been another thread's, which would draw the same ones again: then they stay drawn.
+    """
     kinds: list[tuple[Callable[[], Any], Callable[[Any], Any]]] = [
-        (default_generator._get_bytes, default_generator._set_bytes),
         (np.random.get_state, np.random.set_state),
         (random.getstate, random.setstate),
     ]
-    before = [get() for get, _ in kinds]
+    before, others = [get() for get, _ in kinds], threads.others()
     drawn = False
     try:
         yield
@@ -133,6 +155,7 @@ def no_random() -> Iterator[None]:
         for (get, set_), state in zip(kinds, before, strict=True):
             if pickle.dumps(get()) != pickle.dumps(state):  # arrays and tuples alike
                 drawn = True
-                set_(state)
+                if not others:
+                    set_(state)
     if drawn:
-        raise Uncompilable("it draws random numbers in a way that cannot be repeated at each call")
+        raise Disturbed(f"{_UNREPEATED}, or another thread does") if others else Uncompilable(_UNREPEATED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -13,6 +12,7 @@ import numpy as np
 
 from ..device import device as _device
 from ..errors import explained
+from ..forks import renewed
 from ..tensor import Tensor, wrap
 from .discrete import Discrete
 
@@ -101,13 +101,9 @@ default_generator = Generator()
 default_generator.seed()
 
 
+@renewed
 def _unlock() -> None:
-    """In a forked process the thread that held the lock, if one did, is not there to let go of it."""
     default_generator._lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_unlock)
 
 
 recorder: ContextVar[Any] = ContextVar("chainrule.random", default=None)  # who has draws written down
