@@ -135,7 +135,7 @@ def _namespace(self: Tensor, *, api_version: str | None = None) -> Any:
     """The standard's functions for tensors: the module ``chainrule.array_api``."""
     from . import array_api
 
-    if api_version not in (None, "2021.12", "2022.12", "2023.12", array_api.__array_api_version__):
+    if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12", array_api.__array_api_version__):
         raise ValueError(
             f"there is no array API of version {api_version!r} here, but {array_api.__array_api_version__}"
         )

@@ -152,7 +152,7 @@ from .reductions import (
 )
 from .types import astype, broadcast_arrays, can_cast, finfo, iinfo, isdtype, result_type
 
-__array_api_version__ = "2024.12"
+__array_api_version__ = "2025.12"
 newaxis = None
 
 __all__ = [

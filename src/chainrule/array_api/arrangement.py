@@ -100,9 +100,9 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> T
     return interop.from_dlpack(x, device=device, copy=copy)
 
 
-def meshgrid(*arrays: Tensor, indexing: str = "xy") -> list[Tensor]:
+def meshgrid(*arrays: Tensor, indexing: str = "xy") -> tuple[Tensor, ...]:
     """The coordinates of all points of a grid; with "xy" the first two axes change places."""
-    return list(find("meshgrid")(*arrays, indexing=indexing)) if arrays else []
+    return tuple(find("meshgrid")(*arrays, indexing=indexing)) if arrays else ()
 
 
 def tril(x: Tensor, /, *, k: int = 0) -> Tensor:

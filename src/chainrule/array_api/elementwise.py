@@ -62,7 +62,6 @@ negative = _one("negative", "neg")
 positive = _one("positive")
 real = _one("real")
 reciprocal = _one("reciprocal")
-round = _one("round")
 signbit = _one("signbit")
 sin = _one("sin")
 sinh = _one("sinh")
@@ -98,15 +97,29 @@ multiply = _two("multiply", "mul")
 nextafter = _two("nextafter")
 not_equal = _two("not_equal", "ne")
 pow = _two("pow")
-remainder = _two("remainder")
 subtract = _two("subtract", "sub")
 
-_sign, _sgn, _clamp = public["sign"], public["sgn"], public["clamp"]
+_sign, _sgn, _clamp, _where, _round = (public[name] for name in ("sign", "sgn", "clamp", "where", "round"))
+_remainder, _copysign, _complex = (public[name] for name in ("remainder", "copysign", "complex"))
+
+
+def remainder(x1: Any, x2: Any, /) -> Tensor:
+    """:func:`chainrule.remainder` of two arrays, or of an array and a number, a zero too with the sign of ``x2``."""
+    x, y = aligned(x1, x2)
+    found: Tensor = _remainder(x, y)
+    return _where(found == 0, _copysign(found, y), found) if found.is_floating_point() else found
+
+
+def round(x: Tensor, /) -> Tensor:
+    """The nearest whole number, of halves the even one; of a complex number both parts."""
+    return _complex(_round(x.real), _round(x.imag)) if x.dtype.is_complex else _round(x)
 
 
 def sign(x: Tensor, /) -> Tensor:
-    """-1, 0 or 1; of a complex number its direction."""
-    return _sgn(x) if x.dtype.is_complex else _sign(x)
+    """-1, 0 or 1, and nan for nan; of a complex number its direction."""
+    if x.dtype.is_complex:
+        return _sgn(x)
+    return _where(x != x, x, _sign(x)) if x.is_floating_point() else _sign(x)
 
 
 def clip(x: Tensor, /, min: Any = None, max: Any = None) -> Tensor:

@@ -45,9 +45,9 @@ def astype(x: Tensor, dtype: dtype, /, *, copy: bool = True, device: Any = None)
     return x.to(dtype=dtype, device=device, copy=copy)
 
 
-def broadcast_arrays(*arrays: Tensor) -> list[Tensor]:
+def broadcast_arrays(*arrays: Tensor) -> tuple[Tensor, ...]:
     """The arrays as views of their common shape."""
-    return list(find("broadcast_tensors")(*arrays))
+    return tuple(find("broadcast_tensors")(*arrays))
 
 
 def can_cast(from_: Any, to: dtype, /) -> bool:
