@@ -106,7 +106,7 @@ def describe(m: Any, value: Any) -> Any:
     def walk(v: Any) -> Any:
         if isinstance(v, m.Tensor):
             return tensor(v)
-        kind = type(v).__name__.replace("StateDict", "OrderedDict")
+        kind = type(v).__name__
         if isinstance(v, dict):
             more = {k: walk(w) for k, w in getattr(v, "__dict__", {}).items()}
             return [kind, [(repr(k), walk(w)) for k, w in v.items()], more]

@@ -93,7 +93,6 @@ int, long, short = int32, int64, int16
 cfloat, cdouble, chalf = complex64, complex128, complex64
 inf, nan, pi, e = _math.inf, _math.nan, _math.pi, _math.e
 newaxis = None
-FloatTensor = Tensor
 
 __version__ = "0.1.0"
 
@@ -104,6 +103,7 @@ _PACKAGES = (
     "_dynamo",
     "accelerator",
     "array_api",
+    "backends",
     "compiler",
     "cuda",
     "explain",
@@ -122,6 +122,15 @@ _LAZY = {
     "compile": "compiler", "load": "serialization", "save": "serialization", "typename": "nn.parameter", "vmap": "func",
     **dict.fromkeys(
         ("normal", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm"), "sampling"
+    ),
+    **dict.fromkeys(
+        ("BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor", "LongTensor",
+         "ShortTensor", "set_default_tensor_type"), "tensor_types"
+    ),
+    **dict.fromkeys(
+        ("are_deterministic_algorithms_enabled", "get_default_device", "get_float32_matmul_precision", "get_num_threads",
+         "is_deterministic_algorithms_warn_only_enabled", "set_default_device", "set_float32_matmul_precision",
+         "set_num_threads", "use_deterministic_algorithms"), "settings"
     ),
 }  # fmt: skip
 

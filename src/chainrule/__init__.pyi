@@ -2,7 +2,11 @@
 
 from builtins import float as _float
 from .dtypes import dtype as _dtype
-from .tensor import Tensor as FloatTensor, Tensor as Tensor
+from .tensor_types import (
+    BoolTensor as BoolTensor, ByteTensor as ByteTensor, CharTensor as CharTensor, DoubleTensor as DoubleTensor,
+    FloatTensor as FloatTensor, HalfTensor as HalfTensor, IntTensor as IntTensor, LongTensor as LongTensor,
+    ShortTensor as ShortTensor, set_default_tensor_type as set_default_tensor_type
+)
 from .random.generator import (
     Generator as Generator, default_generator as default_generator, get_rng_state as get_rng_state,
     initial_seed as initial_seed, manual_seed as manual_seed, seed as seed, set_rng_state as set_rng_state
@@ -12,6 +16,7 @@ from .dtypes import (
     Size as Size, dtype as dtype, finfo as finfo, get_default_dtype as get_default_dtype, iinfo as iinfo,
     set_default_dtype as set_default_dtype
 )
+from .tensor import Tensor as Tensor
 from .ops.native import (
     batch_norm_with_update as _batch_norm_with_update, native_batch_norm_legit as _native_batch_norm_legit,
     batch_norm as batch_norm, conv_tbc as conv_tbc, convolution as convolution, group_norm as group_norm,
@@ -19,10 +24,10 @@ from .ops.native import (
     native_group_norm as native_group_norm, native_layer_norm as native_layer_norm
 )
 from . import (
-    _dynamo as _dynamo, accelerator as accelerator, array_api as array_api, autograd as autograd, compiler as compiler,
-    cuda as cuda, explain as explain, fft as fft, func as func, linalg as linalg, masked as masked, nn as nn,
-    optim as optim, random as random, serialization as serialization, signal as signal, special as special,
-    utils as utils
+    _dynamo as _dynamo, accelerator as accelerator, array_api as array_api, autograd as autograd, backends as backends,
+    compiler as compiler, cuda as cuda, explain as explain, fft as fft, func as func, linalg as linalg,
+    masked as masked, nn as nn, optim as optim, random as random, serialization as serialization, signal as signal,
+    special as special, utils as utils
 )
 from .ops.arithmetic import (
     abs as abs, abs as absolute, add as add, div as div, div as divide, mul as mul, mul as multiply, neg as neg,
@@ -87,6 +92,14 @@ from .ops.pointwise import (
     atan2 as arctan2, atan2 as atan2, copysign as copysign, deg2rad as deg2rad, exp2 as exp2, trunc as fix,
     float_power as float_power, fmax as fmax, fmin as fmin, fmod as fmod, frac as frac, hypot as hypot, ldexp as ldexp,
     logaddexp as logaddexp, logaddexp2 as logaddexp2, nextafter as nextafter, rad2deg as rad2deg, trunc as trunc
+)
+from .settings import (
+    are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled,
+    get_default_device as get_default_device, get_float32_matmul_precision as get_float32_matmul_precision,
+    get_num_threads as get_num_threads,
+    is_deterministic_algorithms_warn_only_enabled as is_deterministic_algorithms_warn_only_enabled,
+    set_default_device as set_default_device, set_float32_matmul_precision as set_float32_matmul_precision,
+    set_num_threads as set_num_threads, use_deterministic_algorithms as use_deterministic_algorithms
 )
 from .ops.ordering import (
     argsort as argsort, kthvalue as kthvalue, median as median, mode as mode, msort as msort, nanmedian as nanmedian,

@@ -39,6 +39,21 @@ def to_array(data: Any, dtype: Any = None) -> Any:
     return stored(values, inferred(values) if dtype is None else dtype).reshape(shape)
 
 
+def sizes_or_data(data: tuple[Any, ...], dtype: Any) -> Any:
+    """The array of ``Tensor(2, 3)``, zeros of these sizes, or of ``Tensor([2, 3])``, which has these numbers."""
+    value = data[0] if len(data) == 1 else data
+    if not data or len(data) > 1 or isinstance(value, (int, dtypes.Size)):
+        return np.zeros(dtypes.sizes("new", data) if data else (0,), dtype)
+    if not hasattr(value, "__len__"):
+        raise explained(
+            TypeError(
+                f"new(): data must be a sequence (got {type(value).__name__})"
+                "\nTensor(2, 3) takes sizes and Tensor([2, 3]) takes data; for a number write torch.tensor(2.0)."
+            )
+        )
+    return to_array(value, dtype)
+
+
 def native(a: np.ndarray[Any, Any]) -> np.dtype[Any]:
     """The dtype of a NumPy array that tensors can have; errors for others, and for another byte order."""
     if not a.dtype.isnative:

@@ -64,19 +64,10 @@ class Tensor(Holder):
         value = data[0] if len(data) == 1 else data
         if isinstance(value, Tensor):
             self._a, self._v = value._own(), value._cell()
-        elif len(data) == 1 and not isinstance(value, (int, dtypes.Size)):
-            from .from_data import to_array
-
-            if not hasattr(value, "__len__"):
-                raise explained(
-                    TypeError(
-                        f"new(): data must be a sequence (got {type(value).__name__})"
-                        "\nTensor(2, 3) takes sizes and Tensor([2, 3]) takes data; for a number write torch.tensor(2.0)."
-                    )
-                )
-            self._a, self._v = to_array(value, dtypes.default_float()), None
         else:
-            self._a, self._v = np.zeros(dtypes.sizes("new", data) if data else (0,), dtypes.default_float()), None
+            from .from_data import sizes_or_data
+
+            self._a, self._v = sizes_or_data(data, dtypes.default_float()), None
         self._rg, self._node, self._grad, self._meta = False, None, None, None
 
     # --- the array ---

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from nn_lines import Lines, outcome
+from lines import Lines, outcome, rounded
 
 import chainrule
 
@@ -108,14 +108,7 @@ def emptied(t: Any, recurse: bool) -> Any:
      lambda t: net(t).to_empty()],
 )  # fmt: skip
 def test_memory(lines: Lines) -> None:
-    ours, theirs = outcome(lines, chainrule), outcome(lines, torch)
-    assert _rounded(ours) == _rounded(theirs)
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return [_rounded(v) for v in value]
-    return round(value, 5) if isinstance(value, float) else value
+    assert outcome(lines, chainrule, rounded) == outcome(lines, torch, rounded)
 
 
 # --- register_backward_hook --------------------------------------------------------------------------------
@@ -164,4 +157,4 @@ OLD_HOOKS: list[Lines] = [
 
 @pytest.mark.parametrize("lines", OLD_HOOKS)
 def test_old_backward_hooks(lines: Lines) -> None:
-    assert _rounded(outcome(lines, chainrule)) == _rounded(outcome(lines, torch))
+    assert outcome(lines, chainrule, rounded) == outcome(lines, torch, rounded)

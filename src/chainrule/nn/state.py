@@ -27,12 +27,6 @@ class IncompatibleKeys(NamedTuple):
         return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
 
 
-class StateDict(OrderedDict[str, Any]):
-    """Tensors by dotted path, in the order of the modules; ``_metadata`` holds each module's version."""
-
-    _metadata: OrderedDict[str, dict[str, Any]]
-
-
 class Stateful(Tree):
     """The part of :class:`Module` that saves and loads."""
 
@@ -88,7 +82,7 @@ class Stateful(Tree):
         ['weight', 'bias']
         """
         if destination is None:
-            destination = StateDict()
+            destination = OrderedDict()
             destination._metadata = OrderedDict()
         metadata = {"version": self._version}
         if hasattr(destination, "_metadata"):

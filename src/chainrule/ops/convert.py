@@ -128,10 +128,11 @@ def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
         from ..errors import scalar_type
 
         return f"torch.{scalar_type(self._dtype)}Tensor"
-    if isinstance(dtype, str):
-        names = {"Float": "float32", "Double": "float64", "Long": "int64", "Int": "int32", "Half": "float16",
-                 "Bool": "bool_", "Byte": "uint8", "Short": "int16", "Char": "int8"}  # fmt: skip
-        dtype = getattr(dtypes, names[dtype.removeprefix("torch.").removesuffix("Tensor")])
+    if not isinstance(dtype, dtypes.dtype):
+        from ..tensor_types import by_name, tensortype
+
+        dtype = by_name(dtype) if isinstance(dtype, str) else dtype
+        dtype = dtype.dtype if isinstance(dtype, tensortype) else dtype
     return to(self, dtype)
 
 

@@ -236,8 +236,13 @@ CLASSES = "There are {n} classes, from 0 on."
 def _nll_loss(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str) -> Tensor:
     only_floats("nll_loss_out_frame", input)
     constants("nll_loss_forward", weight=weight)
-    if target._dtype.kind not in "iu":
-        raise RuntimeError(f"expected scalar type Long but found {scalar_type(target._dtype)}")
+    if target._dtype.name not in ("int64", "uint8"):
+        raise explained(
+            RuntimeError(
+                f"expected target dtype to be Long or Byte, but got {scalar_type(target._dtype)}"
+                "\nEach target is the number of a class: target.long()."
+            )
+        )
     shape = tuple(target._shape)
     if input.ndim == 1:
         logp, flat = input.unsqueeze(0), target.reshape(1)
@@ -345,6 +350,14 @@ def binary_cross_entropy_with_logits(
         raise ValueError(f"Target size ({target.size()}) must be the same as input size ({input.size()})")
     constants("binary_cross_entropy_with_logits", weight=weight, pos_weight=pos_weight)
     only_floats("log_sigmoid_cpu", input)
+    if target._dtype.kind not in "fc":
+        first = f"result type {scalar_type(input._dtype)} can't be cast to the desired output type {scalar_type(target._dtype)}"
+        if target._dtype.kind == "b":
+            first = (
+                "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator "
+                "instead."
+            )
+        raise explained(RuntimeError(f"{first}\nThe target is a probability for each score: target.float()."))
     x, y = promote((input, target))
     factors = [1 if f is None else f.expand(x._shape) for f in (weight, pos_weight)]
     return _bce_logits(x, y, *factors, axis=_ALL[input.ndim], reduction=reduction)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..errors import scalar_type
 from ..tensor import Tensor, wrap
 from .kinds import only_floats
 from .loss import CLASSES, _reduction, constants, legacy_reduction
@@ -58,6 +59,11 @@ def margin_ranking_loss(
     return _mean((-target * (input1 - input2) + margin).clamp_min(0), reduction)
 
 
+def _long(target: Tensor) -> None:
+    if target._dtype != np.int64:
+        raise RuntimeError(f"expected scalar type Long but found {scalar_type(target._dtype)}")
+
+
 @whole("MultiMarginLossBackward0")
 def multi_margin_loss(
     input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None,
@@ -89,6 +95,7 @@ def multi_margin_loss(
             )
         )
     n, classes = x._shape
+    _long(target)
     if target.ndim > 1 or target.numel() != n:
         raise RuntimeError(f"inconsistent target size, expected {n} but got {list(target.shape)}")
     y = within(target.reshape(n, 1), classes, 0, RuntimeError, f"target out of range\n{CLASSES}")
@@ -124,6 +131,7 @@ def multilabel_margin_loss(
         )
     if input.numel() != target.numel():
         raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}")
+    _long(target)
     x = input.reshape(1, -1) if input.ndim < 2 else input
     classes = x._shape[1]
     words = "argument #2 'target' is out of range\nClasses count from 0, and -1 ends the list."

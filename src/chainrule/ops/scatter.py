@@ -37,6 +37,8 @@ def positions(name: str, index: Tensor) -> Any:
     """An index tensor as an array of int64; or as it is, if only the places beneath a transform have numbers."""
     if index._dtype not in (np.int64, np.int32):
         kind = errors.scalar_type(index._dtype)
+        if name in ("take", "put_"):
+            raise RuntimeError(f"{name}(): Expected a long tensor for index, but got {kind}")
         raise RuntimeError(
             f"{name}(): Expected dtype int32/int64 for index" + ("" if "_" not in name else f" but got: {kind}")
         )

@@ -18,7 +18,6 @@ from ..device import device
 from ..dtypes import Size, dtype
 from ..holder import ground
 from ..nn.parameter import Parameter
-from ..nn.state import StateDict
 from ..tensor import Tensor
 from .storages import NAMES, Places
 
@@ -257,7 +256,6 @@ _KINDS: dict[type[Any], Callable[[Pickler, Any], Any]] = {
     list: Pickler.list_,
     tuple: Pickler.tuple_,
     OrderedDict: Pickler.ordered_dict,
-    StateDict: Pickler.ordered_dict,
     Size: lambda p, v: p.called("torch", "Size", v, tuple(v)),
     dtype: lambda p, v: p.name("torch", v.name),
     device: lambda p, v: p.called("torch", "device", v, *((v.type,) if v.index is None else (v.type, v.index))),
