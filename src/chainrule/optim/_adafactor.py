@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from ..arrays.namespace import dtype_of
+from ..node import Box
 from ..tensor import Tensor
 from .optimizer import Optimizer, Params
 from .update import Rule, filled, lerp
@@ -77,15 +80,16 @@ class Adafactor(Optimizer):
     def _rule(self, group: dict[str, Any], xp: Any) -> Rule:
         lr, (eps1, eps2), d, decay = group["lr"], group["eps"], group["d"], group["weight_decay"]
 
-        def at(t: float) -> tuple[tuple[float, float], tuple[()]]:
-            return (t ** group["beta2_decay"], min(lr, 1 / t**0.5)), ()
+        def at(t: Any) -> tuple[tuple[Any, Any], tuple[()]]:
+            slower = 1 / t**0.5
+            return (t ** group["beta2_decay"], xp.minimum(slower, lr) if isinstance(t, Box) else min(lr, slower)), ()
 
         def size(x: Any) -> Any:
-            return xp.sqrt(xp.sum(x * x)) / max(1, x.size) ** 0.5
+            return xp.sqrt(xp.sum(x * x)) / max(1, math.prod(x.shape)) ** 0.5
 
         def move(now: Any, p: Any, g: Any, *v: Any) -> tuple[Any, ...]:
             weight, rate = now
-            least = float(np.finfo(p.dtype).eps) if eps1 is None else eps1
+            least = float(np.finfo(dtype_of(p)).eps) if eps1 is None else eps1
             if len(v) == 1:
                 v = (lerp(v[0], g * g, weight),)
                 mean = v[0]

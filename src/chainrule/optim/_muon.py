@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays.namespace import dtype_of
 from ..tensor import Tensor
 from .optimizer import Optimizer, Params
 from .update import Rule, lerp
@@ -85,7 +86,7 @@ class Muon(Optimizer):
             size = math.sqrt(max(1, rows / columns))
             if group["adjust_lr_fn"] == "match_rms_adamw":
                 size = 0.2 * math.sqrt(max(rows, columns))
-            return p * (1 - lr * group["weight_decay"]) - lr * size * xp.astype(step, p.dtype), buffer
+            return p * (1 - lr * group["weight_decay"]) - lr * size * xp.astype(step, dtype_of(p)), buffer
 
         return at, move
 
@@ -99,8 +100,8 @@ def orthogonal(x: Any, coefficients: tuple[float, float, float], steps: int, eps
         x = xp.matrix_transpose(x)
     x = _bfloat16(x / xp.maximum(_bfloat16(xp.sqrt(xp.sum(x * x))), eps))
     for _ in range(steps):
-        gram = _bfloat16(x @ xp.matrix_transpose(x))
-        x = _bfloat16(a * x + _bfloat16(b * gram + c * (gram @ gram)) @ x)
+        gram = _bfloat16(xp.matmul(x, xp.matrix_transpose(x)))
+        x = _bfloat16(a * x + xp.matmul(_bfloat16(b * gram + c * xp.matmul(gram, gram)), x))
     return xp.matrix_transpose(x) if tall else x
 
 

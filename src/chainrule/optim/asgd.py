@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..dtypes import default_float
+from ..node import Box
 from ..tensor import Tensor
 from .optimizer import Optimizer, Params
 from .options import check
 from .steps import number, scalar
-from .update import Rule
+from .update import Rule, wide
 
 
 class ASGD(Optimizer):
@@ -61,13 +62,20 @@ class ASGD(Optimizer):
         lr, lambd, alpha, t0 = group["lr"], group["lambd"], group["alpha"], group["t0"]
         kept_as = default_float().type  # the precision of eta and mu, wherever they are kept
 
-        def at(t: float, eta: Any, mu: Any) -> tuple[tuple[float, ...], tuple[Any, Any]]:
-            later = kept_as(number(lr / (1 + lambd * lr * t) ** alpha)), kept_as(1 / max(1, t - t0))
-            return (1 - lambd * float(eta), float(eta), *([] if mu == 1 else [float(mu)])), later
+        def at(t: Any, eta: Any, mu: Any) -> tuple[tuple[Any, ...], tuple[Any, Any]]:
+            eta, size = wide(eta, xp), number(lr / (1 + lambd * lr * t) ** alpha)
+            if isinstance(t, Box):  # not known yet
+                return (1 - lambd * eta, eta, wide(mu, xp)), (size, 1 / xp.maximum(t - t0, 1.0))
+            later = kept_as(size), kept_as(1 / max(1, t - t0))
+            return (1 - lambd * eta, eta, *([] if mu == 1 else [float(mu)])), later
 
         def move(now: Any, p: Any, g: Any, mean: Any) -> tuple[Any, ...]:
-            kept, eta, *mu = now
+            kept, eta, *known = now
             p = p * kept - eta * g
-            return p, mean + (p - mean) * mu[0] if mu else p
+            if not known:
+                return p, p
+            (mu,) = known
+            between, unknown = mean + (p - mean) * mu, isinstance(mu, Box)
+            return p, xp.where(mu != 1, between, p) if unknown else between
 
         return at, move

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..arrays.namespace import dtype_of
+from ..node import Box
 from ..tensor import Tensor
 from .optimizer import Optimizer, Params
 from .options import check
-from .update import Rule, lerp
+from .update import Rule, lerp, wide
 
 
 class NAdam(Optimizer):
@@ -54,14 +56,14 @@ class NAdam(Optimizer):
     def _rule(self, group: dict[str, Any], xp: Any) -> Rule:
         lr, (beta1, beta2), eps, decay = group["lr"], group["betas"], group["eps"], group["momentum_decay"]
 
-        def rate(t: float) -> float:
-            return float(beta1 * (1 - 0.5 * 0.96 ** (t * decay)))
+        def rate(t: Any) -> Any:
+            return beta1 * (1 - 0.5 * 0.96 ** (t * decay))
 
-        def at(t: float, product: Any) -> tuple[tuple[Any, ...], tuple[Any]]:
-            product = product * rate(t)  # in the precision it is kept in
-            here = lr * (1 - rate(t)) / (1 - float(product))
-            ahead = lr * rate(t + 1) / (1 - float(product) * rate(t + 1))
-            return (here, ahead, 1 - beta2**t), (product,)
+        def at(t: Any, product: Any) -> tuple[tuple[Any, ...], tuple[Any]]:
+            now, later = rate(t), rate(t + 1)
+            product = product * (xp.astype(now, dtype_of(product)) if isinstance(now, Box) else now)  # as it is kept
+            total = wide(product, xp)
+            return (lr * (1 - now) / (1 - total), lr * later / (1 - total * later), 1 - beta2**t), (product,)
 
         def move(now: Any, p: Any, g: Any, m: Any, v: Any) -> tuple[Any, ...]:
             here, ahead, bias = now

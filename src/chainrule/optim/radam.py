@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..node import Box
 from ..tensor import Tensor
 from .optimizer import Optimizer, Params
 from .options import check
@@ -53,18 +54,24 @@ class RAdam(Optimizer):
         lr, (beta1, beta2), eps = group["lr"], group["betas"], group["eps"]
         longest = 2 / (1 - beta2) - 1  # how many gradients the mean square is made of, in the end
 
-        def at(t: float) -> tuple[tuple[Any, ...], tuple[()]]:
+        def at(t: Any) -> tuple[tuple[Any, ...], tuple[()]]:
             size, bias = lr / (1 - beta1**t), 1 - beta2**t
-            n = longest - 2 * t * beta2**t / bias
-            if n <= 5:
+            n: Any = longest - 2 * t * beta2**t / bias
+            early: tuple[Any, ...] = ()
+            if isinstance(n, Box):  # not known yet: both steps, and which of them counts
+                n, early = xp.maximum(n, 5.0), (n <= 5,)
+            elif n <= 5:
                 return (size,), ()
             rectified = ((n - 4) * (n - 2) * longest / ((longest - 4) * (longest - 2) * n)) ** 0.5
-            return (size, bias**0.5 * rectified), ()
+            return (size, bias**0.5 * rectified, *early), ()
 
         def move(now: Any, p: Any, g: Any, m: Any, v: Any) -> tuple[Any, ...]:
             size, *known = now
             m, v = lerp(m, g, 1 - beta1), v * beta2 + (1 - beta2) * (g * g)
             step = size * m
-            return p - (step * known[0] / (xp.sqrt(v) + eps) if known else step), m, v
+            if known:
+                scaled = step * known[0] / (xp.sqrt(v) + eps)
+                step = xp.where(known[1] != 0, step, scaled) if known[1:] else scaled
+            return p - step, m, v
 
         return at, move

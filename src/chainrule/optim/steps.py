@@ -50,8 +50,7 @@ def scalar(value: float, group: dict[str, Any]) -> Tensor:
 def _numbers(counts: Sequence[Any]) -> tuple[Any, ...]:
     """The numbers of a parameter's next step, from those in its state."""
     if isinstance(counts[0], Box):  # that are not known yet
-        wide = [boxes.astype(x, np.float64) for x in counts]
-        return (wide[0] + 1, *wide[1:])
+        return (boxes.astype(counts[0], np.float64) + 1, *counts[1:])
     return (1 + float(counts[0]), *[x[()] for x in counts[1:]])
 
 

@@ -29,8 +29,15 @@ def filled(p: Tensor, value: complex = 0) -> Tensor:
     return p._wrap(new + value if value else new)
 
 
+def wide(x: Any, xp: Any) -> Any:
+    """A number of a state in Python's precision, if it is known."""
+    return xp.astype(x, np.float64) if isinstance(x, Box) else float(x)
+
+
 def lerp(x: Any, y: Any, weight: Any) -> Any:
     """The point at ``weight`` on the way from ``x`` to ``y``, counted from the nearer end."""
+    if isinstance(weight, Box):  # not known yet
+        return x + (y - x) * weight
     return x + (y - x) * weight if weight < 0.5 else y - (y - x) * (1 - weight)
 
 
