@@ -114,3 +114,27 @@ def test_targets_that_are_ignored(compile: Any) -> None:
         assert torch.equal(g(t), torch.nn.functional.nll_loss(x, t, ignore_index=-7))
     with pytest.raises(IndexError, match=r"Target -8 is out of bounds\."):
         g(torch.tensor([0, -8]))
+
+
+@pytest.mark.parametrize(
+    "read_or_write",
+    [
+        lambda x, i: torch.take(x, i),
+        lambda x, i: torch.index_select(x, 0, i),
+        lambda x, i: torch.zeros(3).scatter(0, i, x),
+        lambda x, i: torch.zeros(3).scatter_add(0, i, x),
+        lambda x, i: torch.zeros(3).scatter_reduce(0, i, x, "amax", include_self=False),
+        lambda x, i: torch.zeros(3).index_add(0, i, x),
+        lambda x, i: torch.zeros(3).index_copy(0, i, x),
+        lambda x, i: torch.zeros(3).put(i, x),
+        lambda x, i: torch.nn.functional.embedding_bag(i[:, None], x[:, None], mode="sum").reshape(3),
+    ],
+)
+def test_a_gradient_goes_by_the_index_as_it_was(read_or_write: Any) -> None:
+    """PyTorch refuses, where the index was written to before backward; here its numbers were kept."""
+    x = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    i = torch.tensor([2, 1, 0])
+    y = read_or_write(x, i)
+    i.fill_(0)
+    y.backward(torch.tensor([1.0, 10.0, 100.0]))
+    assert x.grad.tolist() == [100.0, 10.0, 1.0]

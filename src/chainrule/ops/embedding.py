@@ -278,7 +278,7 @@ def embedding_bag(
     if max_norm is not None:
         embedding_renorm_(weight, input, max_norm, norm_type)
     _index(input, rows, "embedding_bag")
-    numbers = positions("embedding_bag", input).reshape(-1)
+    numbers = positions("embedding_bag", input, weight).reshape(-1)
     found = _embedding(weight, wrap(numbers), rank=1, padding=-1, average=scale_grad_by_freq)
     if per_sample_weights is not None:
         found = found * per_sample_weights.reshape(-1, 1)
@@ -300,7 +300,7 @@ def _starts(input: Tensor, offsets: Tensor | None, last: bool) -> Any:
         raise ValueError("offsets has to be a 1D Tensor but got None")
     if offsets.ndim != 1:
         raise ValueError("offsets has to be a 1D Tensor")
-    starts = positions("embedding_bag", offsets)
+    starts = np.array(positions("embedding_bag", offsets))  # its own: backward needs them
     if len(starts) and starts[0]:
         raise RuntimeError(
             "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. However, got "

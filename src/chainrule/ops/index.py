@@ -15,7 +15,7 @@ from ..recording import record_one
 from ..tensor import Tensor
 from .keys import Key, batch_place, in_turn, index_error, normal_key
 from .kinds import attach, export
-from .places import BEYOND, Chosen, add, computed, read, within, write
+from .places import BEYOND, Chosen, add, computed, numbers, read, within, write
 
 _rows = np.array([2, 0, 2])
 
@@ -177,17 +177,23 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False,
         return _advanced(input.reshape(-1), key=(np.zeros(index._shape, np.int64), ...))
     if index.ndim != input.ndim:
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
+    if index._shape != input._shape and len(index._shape) > 1:
+        input = _as_small(input, at, index)
+    return _gather(input, index, axis=at - input.ndim)
+
+
+def _as_small(input: Tensor, at: int, index: Tensor) -> Tensor:
+    """The part of ``input`` that ``index`` reads along ``at``; PyTorch's error if it is the larger."""
     for i, (n, m) in enumerate(zip(index._shape, input._shape, strict=True)):
         if n > m and i != at:
             raise RuntimeError(
                 f"Size does not match at dimension {i} expected index {list(index.shape)} to be no larger than self "
                 f"{list(input.shape)} apart from dimension {at}"
             )
-    if len(index._shape) > 1 and any(
-        i != at and n != m for i, (n, m) in enumerate(zip(index._shape, input._shape, strict=True))
-    ):
-        input = input[tuple(slice(0, n) if i != at else slice(None) for i, n in enumerate(index._shape))]
-    return _gather(input, index, axis=at - input.ndim)
+    if all(i == at or n == m for i, (n, m) in enumerate(zip(index._shape, input._shape, strict=True))):
+        return input
+    found: Tensor = input[tuple(slice(0, n) if i != at else slice(None) for i, n in enumerate(index._shape))]
+    return found
 
 
 @takes_out("index_select(): self and result must have the same scalar type")
@@ -204,15 +210,8 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None =
         return index_select(input.reshape(1), dim, index).reshape(())
     at = input._dim(dim)
     wrong = (RuntimeError, "INDICES element is out of DATA bounds, id={i} axis_dim={n}") if at == 1 else BEYOND
-    index = within(index if index.ndim else index.reshape(1), input._shape[at], at, *wrong)
-    key = (*(slice(None),) * at, index)
-    parts, _ = normal_key(key, input._shape)
-    if computed(parts):
-        return read(input, parts)
-    try:
-        return saves_index(_index_select(input, key=parts))
-    except IndexError as e:
-        raise IndexError(index_error(e, input)) from None
+    key = (*(slice(None),) * at, within(numbers(index, input).reshape(-1), input._shape[at], at, *wrong), ...)
+    return read(input, key) if computed(key) else saves_index(_index_select(input, key=key))
 
 
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:

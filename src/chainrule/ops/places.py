@@ -84,6 +84,17 @@ def along_last(index: Any) -> Key:
     return (*np.ogrid[tuple([slice(n) for n in index.shape])][:-1], index)
 
 
+def numbers(index: Tensor, *given: Any) -> Any:
+    """An index as an array of int64; or as it is, if only the places beneath a transform have numbers.
+
+    A node of one of the tensors ``given`` keeps a copy of its own: what is written to the index later is not for it.
+    """
+    if hidden(index):
+        return index
+    keep = any(isinstance(t, Tensor) and (t._rg or t._rank != 2) for t in given)
+    return index._own().astype(np.int64, copy=keep)
+
+
 BEYOND = IndexError, "index out of range in self"
 
 

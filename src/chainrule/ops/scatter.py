@@ -20,9 +20,9 @@ from ..primitive import Primitive
 from ..tensor import Tensor, wrap
 from ..transforms import batches
 from .index import GetItem, Put, PutAdd, put_add
-from .keys import hidden, normal_key
+from .keys import normal_key
 from .kinds import export, export_all, public
-from .places import BEYOND, add, along_last, computed, places, within
+from .places import BEYOND, add, along_last, computed, numbers, places, within
 from .pointwise import not_of_complex
 from .whole import whole
 
@@ -33,8 +33,8 @@ _index_add, _put_at, _take = PutAdd("IndexAddBackward0"), Put("PutBackward0"), G
 _masked_select, _masked_scatter = GetItem("MaskedSelectBackward0"), Put("MaskedScatterBackward0")
 
 
-def positions(name: str, index: Tensor) -> Any:
-    """An index tensor as an array of int64; or as it is, if only the places beneath a transform have numbers."""
+def positions(name: str, index: Tensor, *given: Any) -> Any:
+    """The :func:`numbers` of an index; PyTorch's error if they are not whole."""
     if index._dtype not in (np.int64, np.int32):
         kind = errors.scalar_type(index._dtype)
         if name in ("take", "put_"):
@@ -42,7 +42,7 @@ def positions(name: str, index: Tensor) -> Any:
         raise RuntimeError(
             f"{name}(): Expected dtype int32/int64 for index" + ("" if "_" not in name else f" but got: {kind}")
         )
-    return index if hidden(index) else index._own().astype(np.int64, copy=False)
+    return numbers(index, *given)
 
 
 def along(index: Any, dim: int, dims: int) -> tuple[Any, ...]:
@@ -54,29 +54,37 @@ def along(index: Any, dim: int, dims: int) -> tuple[Any, ...]:
 def _scattered(name: str, x: Tensor, dim: int, index: Tensor, src: Any) -> tuple[Tensor, Any, Tensor | None]:
     """The tensor, the key, and what is to be written there, for the ``scatter`` functions."""
     at = x._dim(dim)
-    where = positions(name, index)
+    where = positions(name, index, x, src)
     if not x.ndim:
         x, where = x.reshape(1), where.reshape(1)
         src = src.reshape(1) if isinstance(src, Tensor) else src
     elif where.ndim != x.ndim and math.prod(where.shape):
         raise RuntimeError("Index tensor must have the same number of dimensions as self tensor")
     if isinstance(src, Tensor):
-        if src.ndim != x.ndim and math.prod(where.shape):
-            raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
-        large = any(m > n for m, n in zip(where.shape, src._shape, strict=False))
-        if large or any(m > n for i, (m, n) in enumerate(zip(where.shape, x._shape, strict=False)) if i != at):
-            raise RuntimeError(
-                f"Expected index {list(where.shape)} to be no larger than self {list(x.shape)} apart from dimension {at} "
-                f"and to be no larger size than src {list(src.shape)}"
-            )
+        if where.shape != src._shape or (where.shape != x._shape and x.ndim > 1):
+            src = _as_large(x, at, where, src)
         if src._dtype != x._dtype:
             raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype")
-        if where.shape != src._shape and where.ndim == src.ndim:
-            src = src[tuple(slice(0, n) for n in where.shape)]
     if not math.prod(where.shape):
         return x, None, None
     key = along(within(where, x._shape[at], at, RuntimeError), at, x.ndim)
     return x, key, src
+
+
+def _as_large(x: Tensor, at: int, where: Any, src: Tensor) -> Tensor:
+    """The part of ``src`` that belongs to ``where``; PyTorch's errors for shapes that do not fit."""
+    if src.ndim != x.ndim and math.prod(where.shape):
+        raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
+    large = any(m > n for m, n in zip(where.shape, src._shape, strict=False))
+    if large or any(m > n for i, (m, n) in enumerate(zip(where.shape, x._shape, strict=False)) if i != at):
+        raise RuntimeError(
+            f"Expected index {list(where.shape)} to be no larger than self {list(x.shape)} apart from dimension {at} "
+            f"and to be no larger size than src {list(src.shape)}"
+        )
+    if where.shape != src._shape and where.ndim == src.ndim:
+        found: Tensor = src[tuple(slice(0, n) for n in where.shape)]
+        return found
+    return src
 
 
 def _shaped(found: Tensor, input: Tensor) -> Tensor:
@@ -287,9 +295,9 @@ def scatter_reduce(
 
 
 def _rows(
-    name: str, x: Tensor, dim: int, index: Tensor, error: type[Exception], words: str, wraps: bool = False
+    name: str, x: Tensor, dim: int, index: Tensor, source: Any, error: type[Exception], words: str, wraps: bool = False
 ) -> tuple[Tensor, Any, int]:
-    where = positions(name, index).reshape(-1)
+    where = positions(name, index, x, source).reshape(-1)
     at = x._dim(dim)
     x = x if x.ndim else x.reshape(1)
     where = within(where, x._shape[at], at, error, words, wraps)
@@ -306,7 +314,7 @@ def index_add(
     Source: ``torch.index_add``.
     """
     outer = input.ndim > 1 and input._dim(dim) in (0, input.ndim - 1)
-    x, key, at = _rows("index_add_", input, dim, index, *((RuntimeError, OUTSIDE) if outer else BEYOND))
+    x, key, at = _rows("index_add_", input, dim, index, source, *((RuntimeError, OUTSIDE) if outer else BEYOND))
     if source.ndim and source._shape[at] != index.numel():
         raise RuntimeError(
             f"index_add_(): Number of indices ({index.numel()}) should be equal to source.size(dim): "
@@ -329,7 +337,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: T
 
     Source: ``torch.index_copy``.
     """
-    x, key, at = _rows("index_copy_", input, dim, index, IndexError, f"index_copy_(): {OUTSIDE}")
+    x, key, at = _rows("index_copy_", input, dim, index, source, IndexError, f"index_copy_(): {OUTSIDE}")
     if source.ndim and source._shape[at] != index.numel():
         raise IndexError(
             f"index_copy_(): Number of indices ({index.numel()}) should be equal to source.size(dim) ({source._shape[at]})"
@@ -347,7 +355,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
 
     Source: ``torch.index_fill``.
     """
-    x, key, _ = _rows("index_fill_", input, dim, index, IndexError, OUTSIDE, wraps=True)
+    x, key, _ = _rows("index_fill_", input, dim, index, value, IndexError, OUTSIDE, wraps=True)
     what = value.to(x.dtype) if isinstance(value, Tensor) else wrap(np.asarray(value, x._dtype))
     if what.ndim:
         raise RuntimeError(
@@ -372,7 +380,7 @@ def index_reduce(
     """
     if reduce not in ("prod", "mean", "amax", "amin"):
         raise RuntimeError(f"reduce argument must be either prod, mean, amax or amin, got {reduce}.")
-    x, key, _ = _rows("index_reduce_", input, dim, index, *BEYOND)
+    x, key, _ = _rows("index_reduce_", input, dim, index, source, *BEYOND)
     source = source if source.ndim else source.reshape(1)
     return _shaped(_reduced(_index_reduce, x, source, key, reduce, include_self), input)
 
@@ -411,7 +419,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
             f"source.numel() = {source.numel()}, index.numel() = {index.numel()}"
         )
     flat, n = input.reshape(-1), input.numel()
-    where = within(positions("put_", index).reshape(-1), n, 0, *_TAKEN)
+    where = within(positions("put_", index, input, source).reshape(-1), n, 0, *_TAKEN)
     key = (where, ...)
     if accumulate:
         added = _put_add(source.reshape(-1), key=key, shape=(n,), repeats=True)
@@ -428,10 +436,9 @@ def take(input: Tensor, index: Tensor, *, out: Tensor | None = None) -> Tensor:
 
     Source: ``torch.take``.
     """
-    where = within(positions("take", index), input.numel(), 0, *_TAKEN)
-    if isinstance(where, Tensor):
-        return input.reshape(-1)[where]
-    return _take(input.reshape(-1), key=(where, ...))
+    where = within(positions("take", index, input), input.numel(), 0, *_TAKEN)
+    flat = input if input.ndim == 1 else input.reshape(-1)
+    return flat[where] if isinstance(where, Tensor) else _take(flat, key=(where, ...))
 
 
 @takes_out(EXACT)
