@@ -200,3 +200,14 @@ def test_powers_of_windows_of_zeros_have_no_slope() -> None:
     x = torch.tensor([[0.0, 0.0, 3.0, 4.0]], requires_grad=True)
     F.lp_pool1d(x, 2, 2).sum().backward()
     assert torch.allclose(x.grad, torch.tensor([[0.0, 0.0, 0.6, 0.8]]))
+
+
+@pytest.mark.parametrize("pool", [torch.max_pool2d, torch.nn.functional.avg_pool2d])
+@pytest.mark.parametrize("given", [(2.0,), (2, 2.0), (2, 2, True), ((2, 2.0),), ([2.0, 2],)])
+def test_sizes_are_whole_numbers_whatever_was_asked_before(pool: Any, given: Any) -> None:
+    """2.0 was taken for what was remembered of 2, and refused only by who came first."""
+    x = torch.ones(1, 1, 8, 8)
+    for known in ((2,), (2, 2), (2, 2, 1), ((2, 2),)):
+        pool(x, *known)
+    with pytest.raises(TypeError, match="must be tuple of ints, (not|but found element of type) (float|bool)"):
+        pool(x, *given)

@@ -204,8 +204,28 @@ def _mean_over(count: bool, divisor: int | None, *given: Any) -> sliding.Average
     return sliding.averages(size, kernel, stride, padding, out, count, divisor)
 
 
-def plain(*values: Any) -> tuple[Any, ...]:
-    """Lists, which cannot be remembered, as tuples."""
+def plain(function: str, *values: Any) -> tuple[Any, ...]:
+    """Lists, which cannot be remembered, as tuples; 2.0 and True are refused, which would be taken for what is remembered of
+    2 and 1."""
+    if all(type(v) is int or v is None for v in values):
+        return values
+    for place, (name, value) in enumerate(
+        zip(("kernel_size", "stride", "padding", "dilation"), values, strict=False), 2
+    ):
+        several = isinstance(value, (tuple, list))
+        for at, n in enumerate(value if several else () if value is None else (value,)):
+            if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+                wrong = (
+                    f"but found element of type {type(n).__name__} at pos {at}"
+                    if several
+                    else f"not {type(n).__name__}"
+                )
+                raise explained(
+                    TypeError(
+                        f"{function}(): argument '{name}' (position {place}) must be tuple of ints, {wrong}"
+                        "\nA whole number for all axes, or one for each; half of a length is n // 2."
+                    )
+                )
     return tuple([tuple(v) if isinstance(v, list) else v for v in values])
 
 
@@ -217,7 +237,7 @@ def refuse_kinds(x: Tensor, kinds: str, kernel: str) -> None:
 
 def _max(rank: int, x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool, indices: bool) -> Any:
     name = f"max_pool{rank}d"
-    over = _max_over(name, _checked(x, rank, name), *plain(kernel, stride, padding, dilation), ceil)
+    over = _max_over(name, _checked(x, rank, name), *plain(name, kernel, stride, padding, dilation), ceil)
     refuse_kinds(x, "ciub" if rank == 1 else "cb", "max_pool1d_impl" if rank == 1 else name)
     if any(axis.beyond for axis in over):
         return _max_of_padding(rank, x, over, indices)
@@ -316,7 +336,7 @@ def _mean(
     if divisor == 0:
         raise RuntimeError("divisor must be not zero")
     refuse_kinds(x, "cb", "avg_pool3d_out_frame" if rank == 3 else "avg_pool2d")
-    over = _mean_over(count, divisor, name, size, *plain(kernel, stride, padding), 1, ceil)
+    over = _mean_over(count, divisor, name, size, *plain(name, kernel, stride, padding), 1, ceil)
     return _avg_pool[rank](x, over=over)
 
 
