@@ -214,10 +214,10 @@ from .ops.counting import hash_tensor as hash_tensor, histogramdd as histogramdd
 from .ops.bessel import i0 as i0
 from .ops.scatter import (
     index_add as index_add, index_copy as index_copy, index_fill as index_fill, index_put as index_put,
-    index_reduce as index_reduce, masked_scatter as masked_scatter, masked_select as masked_select, put as put,
-    scatter as scatter, scatter_add as scatter_add, scatter_reduce as scatter_reduce, take as take,
-    take_along_dim as take_along_dim
+    masked_scatter as masked_scatter, masked_select as masked_select, put as put, scatter as scatter,
+    scatter_add as scatter_add, take as take, take_along_dim as take_along_dim
 )
+from .ops.combining import index_reduce as index_reduce, scatter_reduce as scatter_reduce
 from .ops.solvers import inv as inverse, triangular_solve as triangular_solve
 from .autograd.anomaly_mode import (
     is_anomaly_check_nan_enabled as is_anomaly_check_nan_enabled, is_anomaly_enabled as is_anomaly_enabled,

@@ -18,6 +18,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "bessel": ("i0", "i0 i0_"),
     "blends": ("addcdiv addcmul lerp", "addcdiv addcmul lerp lerp_"),
     "columns": ("", ""),
+    "combining": ("index_reduce scatter_reduce", "index_reduce index_reduce_ scatter_reduce scatter_reduce_"),
     "convolution": ("conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d", ""),
     "counting": ("hash_tensor histogramdd nonzero_static", "hash_tensor nonzero_static"),
     "cumulative": (
@@ -43,6 +44,7 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "embedding": ("embedding embedding_renorm_", ""),
     "factors": ("geqrf ormqr pca_lowrank svd_lowrank", "geqrf ormqr"),
     "fft": ("", ""),
+    "frequencies": ("", ""),
     "joining": (
         "atleast_1d atleast_2d atleast_3d block_diag broadcast_shapes broadcast_tensors cartesian_prod "
         "column_stack combinations dstack hstack meshgrid row_stack vstack",
@@ -111,11 +113,11 @@ FAMILIES: dict[str, tuple[str, str]] = {
     "sampler": ("affine_grid_generator grid_sampler grid_sampler_2d grid_sampler_3d", ""),
     "samplewise": ("", ""),
     "scatter": (
-        "index_add index_copy index_fill index_put index_reduce masked_scatter masked_select put scatter "
-        "scatter_add scatter_reduce take take_along_dim",
-        "index_add index_add_ index_copy index_copy_ index_fill index_fill_ index_put index_put_ index_reduce "
-        "index_reduce_ masked_scatter masked_scatter_ masked_select put put_ scatter scatter_ scatter_add "
-        "scatter_add_ scatter_reduce scatter_reduce_ take take_along_dim",
+        "index_add index_copy index_fill index_put masked_scatter masked_select put scatter scatter_add take "
+        "take_along_dim",
+        "index_add index_add_ index_copy index_copy_ index_fill index_fill_ index_put index_put_ "
+        "masked_scatter masked_scatter_ masked_select put put_ scatter scatter_ scatter_add scatter_add_ take "
+        "take_along_dim",
     ),
     "search": (
         "argwhere bincount bucketize count_nonzero histc histogram isin searchsorted unique "

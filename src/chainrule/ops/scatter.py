@@ -1,4 +1,4 @@
-"""Writing at chosen places: ``scatter`` and ``index_…`` in all forms, ``put``, masks.
+"""Writing at chosen places: ``scatter`` and ``index_…``, ``put``, masks.
 
 What is written where is a key of :class:`Put` and :class:`PutAdd`: along a dimension the entries of ``index``, along
 the others the grid's own numbers.
@@ -16,17 +16,15 @@ from ..arrays.numpy_ import OUTSIDE
 from ..errors import explained
 from ..lanes import check_broadcast
 from ..outputs import EXACT, takes_out
-from ..primitive import Primitive
 from ..tensor import Tensor, wrap
 from ..transforms import batches
-from .index import GetItem, Put, PutAdd, put_add
+from .index import GetItem, Put, PutAdd
 from .keys import normal_key
 from .kinds import export, export_all, public
-from .places import BEYOND, add, along_last, computed, numbers, places, within
-from .pointwise import not_of_complex
+from .places import BEYOND, add, computed, numbers, within
 from .whole import whole
 
-_put, _put_add = Put("ScatterBackward0"), PutAdd("ScatterAddBackward0")
+_put, put_added = Put("ScatterBackward0"), PutAdd("ScatterAddBackward0")
 _put_number, _index_copy = Put("ScatterBackward1"), Put("IndexCopyBackward0")
 _index_fill, _index_fill_number = Put("IndexFillBackward1"), Put("IndexFillBackward0")
 _index_add, _put_at, _take = PutAdd("IndexAddBackward0"), Put("PutBackward0"), GetItem("TakeBackward0")
@@ -51,7 +49,7 @@ def along(index: Any, dim: int, dims: int) -> tuple[Any, ...]:
     return (*key, ...)
 
 
-def _scattered(name: str, x: Tensor, dim: int, index: Tensor, src: Any) -> tuple[Tensor, Any, Tensor | None]:
+def scattered(name: str, x: Tensor, dim: int, index: Tensor, src: Any) -> tuple[Tensor, Any, Tensor | None]:
     """The tensor, the key, and what is to be written there, for the ``scatter`` functions."""
     at = x._dim(dim)
     where = positions(name, index, x, src)
@@ -87,7 +85,7 @@ def _as_large(x: Tensor, at: int, where: Any, src: Tensor) -> Tensor:
     return src
 
 
-def _shaped(found: Tensor, input: Tensor) -> Tensor:
+def shaped(found: Tensor, input: Tensor) -> Tensor:
     """A result for ``input``, which may have been a number."""
     return found if input.ndim else found.reshape(())
 
@@ -108,14 +106,16 @@ def scatter(
         names = {"add": "sum", "multiply": "prod"}
         if reduce not in names:
             raise RuntimeError("reduce argument must be either add or multiply.")
+        from .combining import scatter_reduce
+
         full = src if isinstance(src, Tensor) else wrap(np.full(index._shape, src, input._dtype))
         return scatter_reduce(input, dim, index, full, names[reduce])
-    x, key, what = _scattered("scatter", input, dim, index, src)
+    x, key, what = scattered("scatter", input, dim, index, src)
     if key is None:
         return input.clone()
     if not isinstance(what, Tensor):
-        return _shaped(_put_number(x, wrap(np.asarray(what, x._dtype)), key=key), input)
-    return _shaped(_put(x, what, key=key), input)
+        return shaped(_put_number(x, wrap(np.asarray(what, x._dtype)), key=key), input)
+    return shaped(_put(x, what, key=key), input)
 
 
 @whole("ScatterAddBackward0")
@@ -129,172 +129,16 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Ten
     >>> torch.scatter_add(torch.zeros(3), 0, torch.tensor([0, 0, 2]), torch.tensor([1.0, 2.0, 3.0]))
     tensor([3., 0., 3.])
     """
-    x, key, what = _scattered("scatter", input, dim, index, src)
+    x, key, what = scattered("scatter", input, dim, index, src)
     if key is None:
         return input.clone()
-    return _shaped(x + _put_add(what, key=key, shape=x._shape, repeats=True), input)
-
-
-# --- combined in other ways ---
-
-
-class ScatterReduce(Primitive):
-    """x combined at ``key`` with ``src``: "prod", "amax" or "amin"; ties share the gradient."""
-
-    def __call__(self, *arrays: Any, **params: Any) -> Any:
-        if not computed(key := params["key"]):
-            return super().__call__(*arrays, **params)
-        x, src = arrays
-        at = places(x._shape, key)
-        flat = _combine_at(x.reshape(-1), src.expand(at._shape).reshape(-1), at.reshape(-1), reduce=params["reduce"])
-        return flat.reshape(x._shape)
-
-    forward = lambda xp, x, src, *, key, reduce: xp.combine_at(x, src, key, reduce)
-    vjp_x = lambda xp, g, x, src, out, key, reduce: _shares(xp, x, src, out, reduce, *_at(xp, key, out))[0](g)
-    vjp_src = lambda xp, g, x, src, out, key, reduce: _shares(xp, x, src, out, reduce, *_at(xp, key, out))[1](g)
-    jvp_x = lambda xp, t, x, src, out, key, reduce: (
-        t * _shares(xp, x, src, out, reduce, *_at(xp, key, out))[0](xp.ones_like(out))
-    )
-    jvp_src = lambda xp, t, x, src, out, key, reduce: put_add(
-        xp, t * _shares(xp, x, src, out, reduce, *_at(xp, key, out))[1](xp.ones_like(out)), key, out.shape
-    )
-    depends = lambda xp, x, src, key: x + put_add(xp, src, key, x.shape)
-    formula = False
-    real_only = not_of_complex("scatter_reduce")
-    samples = [(((4, 2), (3, 2)), {"key": (np.array([2, 0, 2]), ...), "reduce": r}) for r in ("prod", "amax", "amin")]
-
-    def batch_params(self, size: int, params: dict[str, Any]) -> dict[str, Any]:
-        return {**params, "key": (slice(None), *params["key"])}
-
-
-class CombineAt(Primitive):
-    """:class:`ScatterReduce` along the last axis, at an ``index`` that is computed."""
-
-    forward = lambda xp, x, src, index, *, reduce: xp.combine_at(x, src, along_last(index), reduce)
-    vjp_x = lambda xp, g, x, src, index, out, reduce: _shares(xp, x, src, out, reduce, *_at_index(xp, index, out))[0](g)
-    vjp_src = lambda xp, g, x, src, index, out, reduce: _shares(xp, x, src, out, reduce, *_at_index(xp, index, out))[1](
-        g
-    )
-    jvp_x = lambda xp, t, x, src, index, out, reduce: (
-        t * _shares(xp, x, src, out, reduce, *_at_index(xp, index, out))[0](xp.ones_like(out))
-    )
-    jvp_src = lambda xp, t, x, src, index, out, reduce: xp.put_along_axis(
-        t * _shares(xp, x, src, out, reduce, *_at_index(xp, index, out))[1](xp.ones_like(out)), index, -1, out.shape[-1]
-    )
-    depends = lambda xp, x, src, index: x + xp.sum(src, axis=-1, keepdims=True)
-    formula = False
-    real_only = not_of_complex("scatter_reduce")
-    samples = [(((2, 4), (2, 3), [[0, 2, 0], [1, 1, 3]]), {"reduce": r}) for r in ("prod", "amax", "amin")]
-
-
-def _at(xp: Any, key: Any, out: Any) -> tuple[Any, Any, Any]:
-    """How to read at ``key``, to add there, and to combine there."""
-    return (
-        lambda a: xp.getitem(a, key),
-        lambda a: put_add(xp, a, key, out.shape),
-        lambda a, b: _combine(a, b, key=key, reduce="prod"),
-    )
-
-
-def _at_index(xp: Any, index: Any, out: Any) -> tuple[Any, Any, Any]:
-    return (
-        lambda a: xp.take_along_axis(a, index, axis=-1),
-        lambda a: xp.put_along_axis(a, index, -1, out.shape[-1]),
-        lambda a, b: _combine_at(a, b, index, reduce="prod"),
-    )
-
-
-def _shares(xp: Any, x: Any, src: Any, out: Any, reduce: str, at: Any, added: Any, combined: Any) -> tuple[Any, Any]:
-    """The cotangents of x and ``src``, as functions of that of ``out``."""
-    if reduce == "prod":
-        x0, s0 = x == 0, src == 0
-        x1, s1 = xp.where(x0, xp.ones_like(x), x), xp.where(s0, xp.ones_like(src), src)
-        zeros = xp.where(x0, xp.ones_like(x), xp.zeros_like(x)) + added(
-            xp.where(s0, xp.ones_like(src), xp.zeros_like(src))
-        )
-        rest = combined(x1, s1)  # the product of what is not 0
-        nothing = xp.zeros_like(rest)
-        zero = xp.where(x0, x, nothing) + added(xp.where(s0, src, xp.zeros_like(src)))
-        alone = xp.where(zeros == 1, rest, nothing)  # for the only zero; of two, each has the other as a factor
-        pair = xp.where(zeros == 2, rest, nothing)
-        return (
-            lambda g: g * xp.where(x0, alone + pair * (zero - x), out / x1),
-            lambda g: at(g) * xp.where(s0, at(alone) + at(pair) * (at(zero) - src), at(out) / s1),
-        )
-    mine, theirs = x == out, src == at(out)
-    many = xp.where(mine, xp.ones_like(x), xp.zeros_like(x)) + added(
-        xp.where(theirs, xp.ones_like(src), xp.zeros_like(src))
-    )
-    many = xp.where(many == 0, xp.ones_like(many), many)
-    return (
-        lambda g: xp.where(mine, g / many, xp.zeros_like(g)),
-        lambda g: xp.where(theirs, at(g / many), xp.zeros_like(src)),
-    )
-
-
-_combine: Primitive = ScatterReduce("ScatterReduceBackward0")
-_index_reduce = ScatterReduce("IndexReduceBackward0")
-_combine_at: Primitive = CombineAt()
-ScatterReduce()
-
-
-def _reduced(prim: Primitive, x: Tensor, src: Tensor, key: Any, reduce: str, include_self: bool) -> Tensor:
-    """x with ``src`` combined into the places of ``key``; without ``include_self`` what was there does not count."""
-    many = _counted(x._shape, key)
-    hit = many > 0
-    if not include_self:
-        neutral = {"prod": 1, "amax": _least(x._dtype), "amin": _most(x._dtype)}.get(reduce, 0)
-        x = x.masked_fill(hit, neutral)
-    if reduce in ("sum", "mean"):
-        total = x + _put_add(src, key=key, shape=x._shape, repeats=True)
-        if reduce == "sum":
-            return total  # type: ignore[no-any-return]
-        counts = (many + include_self).masked_fill(~hit, 1)
-        return total / counts if x._dtype.kind in "fc" else total // counts  # type: ignore[no-any-return]
-    return prim(x, src, key=key, reduce=reduce)
-
-
-def _counted(shape: tuple[int, ...], key: Any) -> Tensor:
-    """How often ``key`` names each place."""
-    if computed(key):
-        return add(wrap(np.ones((), np.int64)), key, shape)
-    many = np.zeros(shape, np.int64)
-    np.add.at(many, key, 1)
-    return wrap(many)
-
-
-def _least(d: Any) -> Any:
-    return -np.inf if d.kind == "f" else False if d.kind == "b" else int(np.iinfo(d).min)
-
-
-def _most(d: Any) -> Any:
-    return np.inf if d.kind == "f" else True if d.kind == "b" else int(np.iinfo(d).max)
-
-
-@whole("ScatterReduceBackward0")
-@takes_out(EXACT)
-def scatter_reduce(
-    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True,
-    out: Tensor | None = None,
-) -> Tensor:  # fmt: skip
-    """``input`` with the entries of ``src`` combined into the places that ``index`` names along ``dim``.
-
-    ``reduce`` is "sum", "prod", "mean", "amax" or "amin"; without ``include_self`` the places' own entries do not count.
-
-    Source: ``torch.scatter_reduce``.
-    """
-    if reduce not in ("sum", "prod", "mean", "amax", "amin"):
-        raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
-    x, key, what = _scattered("scatter", input, dim, index, src)
-    if key is None or what is None:
-        return input.clone()
-    return _shaped(_reduced(_combine, x, what, key, reduce, include_self), input)
+    return shaped(x + put_added(what, key=key, shape=x._shape, repeats=True), input)
 
 
 # --- whole slices ---
 
 
-def _rows(
+def along_rows(
     name: str, x: Tensor, dim: int, index: Tensor, source: Any, error: type[Exception], words: str, wraps: bool = False
 ) -> tuple[Tensor, Any, int]:
     where = positions(name, index, x, source).reshape(-1)
@@ -314,7 +158,7 @@ def index_add(
     Source: ``torch.index_add``.
     """
     outer = input.ndim > 1 and input._dim(dim) in (0, input.ndim - 1)
-    x, key, at = _rows("index_add_", input, dim, index, source, *((RuntimeError, OUTSIDE) if outer else BEYOND))
+    x, key, at = along_rows("index_add_", input, dim, index, source, *((RuntimeError, OUTSIDE) if outer else BEYOND))
     if source.ndim and source._shape[at] != index.numel():
         raise RuntimeError(
             f"index_add_(): Number of indices ({index.numel()}) should be equal to source.size(dim): "
@@ -327,7 +171,7 @@ def index_add(
         )
     source = source if source.ndim else source.reshape(1)
     added = _index_add(source if alpha == 1 else source * alpha, key=key, shape=x._shape, repeats=True)
-    return _shaped(x + added, input)
+    return shaped(x + added, input)
 
 
 @whole("IndexCopyBackward0")
@@ -337,7 +181,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: T
 
     Source: ``torch.index_copy``.
     """
-    x, key, at = _rows("index_copy_", input, dim, index, source, IndexError, f"index_copy_(): {OUTSIDE}")
+    x, key, at = along_rows("index_copy_", input, dim, index, source, IndexError, f"index_copy_(): {OUTSIDE}")
     if source.ndim and source._shape[at] != index.numel():
         raise IndexError(
             f"index_copy_(): Number of indices ({index.numel()}) should be equal to source.size(dim) ({source._shape[at]})"
@@ -347,7 +191,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: T
             f"index_copy_(): self and source expected to have the same dtype, but got (self) "
             f"{errors.scalar_type(input._dtype)} and (source) {errors.scalar_type(source._dtype)}"
         )
-    return _shaped(_index_copy(x, source if source.ndim else source.reshape(1), key=key), input)
+    return shaped(_index_copy(x, source if source.ndim else source.reshape(1), key=key), input)
 
 
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
@@ -355,7 +199,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
 
     Source: ``torch.index_fill``.
     """
-    x, key, _ = _rows("index_fill_", input, dim, index, value, IndexError, OUTSIDE, wraps=True)
+    x, key, _ = along_rows("index_fill_", input, dim, index, value, IndexError, OUTSIDE, wraps=True)
     what = value.to(x.dtype) if isinstance(value, Tensor) else wrap(np.asarray(value, x._dtype))
     if what.ndim:
         raise RuntimeError(
@@ -363,26 +207,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
         )
     key = tuple([np.unique(k) if isinstance(k, np.ndarray) else k for k in key])  # each slice is filled once
     by = _index_fill if isinstance(value, Tensor) else _index_fill_number
-    return _shaped(by(x, what, key=key), input)
-
-
-@whole("IndexReduceBackward0")
-@takes_out(EXACT)
-def index_reduce(
-    input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True,
-    out: Tensor | None = None,
-) -> Tensor:  # fmt: skip
-    """``input`` with the slices of ``source`` combined into the places that ``index`` names along ``dim``.
-
-    ``reduce`` is "prod", "mean", "amax" or "amin"; without ``include_self`` the places' own entries do not count.
-
-    Source: ``torch.index_reduce``.
-    """
-    if reduce not in ("prod", "mean", "amax", "amin"):
-        raise RuntimeError(f"reduce argument must be either prod, mean, amax or amin, got {reduce}.")
-    x, key, _ = _rows("index_reduce_", input, dim, index, source, *BEYOND)
-    source = source if source.ndim else source.reshape(1)
-    return _shaped(_reduced(_index_reduce, x, source, key, reduce, include_self), input)
+    return shaped(by(x, what, key=key), input)
 
 
 @whole("IndexPutBackward0")
@@ -422,7 +247,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
     where = within(positions("put_", index, input, source).reshape(-1), n, 0, *_TAKEN)
     key = (where, ...)
     if accumulate:
-        added = _put_add(source.reshape(-1), key=key, shape=(n,), repeats=True)
+        added = put_added(source.reshape(-1), key=key, shape=(n,), repeats=True)
         return (flat + added).reshape(input._shape)  # type: ignore[no-any-return]
     return _put_at(flat, source.reshape(-1), key=key).reshape(input._shape)  # type: ignore[no-any-return]
 
@@ -523,11 +348,9 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
 
 export("scatter", scatter, in_place=True)
 export("scatter_add", scatter_add, in_place=True)
-export("scatter_reduce", scatter_reduce, in_place=True)
 export("index_add", index_add, in_place=True)
 export("index_copy", index_copy, in_place=True)
 export("index_fill", index_fill, in_place=True)
-export("index_reduce", index_reduce, in_place=True)
 export("index_put", index_put, in_place=True)
 export("put", put, in_place=True)
 export("masked_scatter", masked_scatter, in_place=True)

@@ -10,8 +10,9 @@ import numpy as np
 from .. import errors
 from ..errors import explained
 from ..tensor import Tensor, wrap
+from .combining import scatter_reduce
 from .kinds import export, no_kernel, public
-from .scatter import scatter_add, scatter_reduce
+from .scatter import scatter_add
 from .whole import whole
 
 REDUCTIONS = {"sum": "sum", "prod": "prod", "mean": "sum", "max": "amax", "min": "amin"}
