@@ -39,19 +39,16 @@ def lstm_back(xp: Any, grad: Any, out: Any, c: Any) -> tuple[Any, Any]:
 def lstm_numpy(a: Any, c: Any) -> Any:
     """:func:`lstm`, with few passes over memory."""
     n = c.shape[-1]
-    out = np.empty((*c.shape[:-1], 7 * n), a.dtype)
-    gates = out[..., 2 * n : 6 * n]
-    np.negative(a, gates)
-    np.exp(gates, gates)
-    gates += 1
-    np.reciprocal(gates, gates)
-    h, new, i, f, g, o, bounded = parts(out, 0, 7, n)
+    w = np.negative(a)  # apart at first: short rows of a longer one take twice as long
+    np.exp(w, w)
+    w += 1
+    np.reciprocal(w, w)
+    i, f, g, o = parts(w, 0, 4, n)
     np.tanh(a[..., 2 * n : 3 * n], g)
-    np.multiply(f, c, new)
+    new = f * c
     new += i * g
-    np.tanh(new, bounded)
-    np.multiply(o, bounded, h)
-    return out
+    bounded = np.tanh(new)
+    return np.concatenate((o * bounded, new, w, bounded), -1)
 
 
 def lstm_back_numpy(grad: Any, out: Any, c: Any) -> tuple[Any, Any]:
@@ -59,15 +56,17 @@ def lstm_back_numpy(grad: Any, out: Any, c: Any) -> tuple[Any, Any]:
     n = c.shape[-1]
     gates = out[..., 2 * n : 6 * n]
     i, f, g, o, t = parts(out, 2, 7, n)
-    g_h, g_t = grad[..., :n], grad[..., 6 * n :]
-    g_c = 1 - t * t
-    g_c *= g_t + g_h * o
+    g_h = grad[..., :n]
+    g_c = t * t
+    np.subtract(1, g_c, g_c)
+    through = g_h * o
+    through += grad[..., 6 * n :]
+    g_c *= through
     g_c += grad[..., n : 2 * n]
     slopes = 1 - gates
     slopes *= gates
     np.subtract(1, g * g, slopes[..., 2 * n : 3 * n])
-    g_a = grad[..., 2 * n : 6 * n].copy()
-    for k, way in enumerate((g_c * g, g_c * c, g_c * i, g_h * t)):
-        g_a[..., k * n : (k + 1) * n] += way
+    g_a = np.concatenate((g_c * g, g_c * c, g_c * i, g_h * t), -1)
+    g_a += grad[..., 2 * n : 6 * n]
     g_a *= slopes
     return g_a, g_c * f
