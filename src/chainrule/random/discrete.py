@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +42,17 @@ if TYPE_CHECKING:
 _INT64 = 2**63
 
 
+@lru_cache
+def _range(to: np.dtype[Any]) -> tuple[str, int, int, int]:
+    """A real dtype's name, how many digits it counts exactly, its least number and its largest, of int64's."""
+    name, _, digits = KINDS[to.name]
+    if to.kind == "f":
+        return name, digits, -int(np.finfo(to).max), int(np.finfo(to).max)
+    if to.kind == "b":
+        return name, digits, 0, 1
+    return name, digits, int(np.iinfo(to).min), min(int(np.iinfo(to).max), _INT64 - 1)
+
+
 class Discrete(Continuous):
     """Draws of integers, of yes and no, of indices."""
 
@@ -54,19 +66,15 @@ class Discrete(Continuous):
         to = np.dtype(dtype)
         if to.kind == "c":
             raise RuntimeError("check_random_bounds handles only integral, floating-point and boolean types")
-        name, _, digits = KINDS[to.name]
+        name, digits, least, most = _range(to)
         if not (-_INT64 <= low < _INT64 and (high is None or -_INT64 <= high < _INT64)):
             raise ValueError("Overflow when unpacking long long")
         if high is None and low == -_INT64:
             return self._full_range(shape, to)
         if high is not None and low >= high:
             raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
-        if to.kind == "f":
-            least, most = -int(np.finfo(to).max), int(np.finfo(to).max)
-            high = 2**digits + 1 if high is None else high
-        else:
-            least, most = (0, 1) if to.kind == "b" else (int(np.iinfo(to).min), min(int(np.iinfo(to).max), _INT64 - 1))
-            high = most + 1 if high is None else high
+        if high is None:
+            high = (2**digits if to.kind == "f" else most) + 1
         for label, bound in (("from", low), ("to - 1", high - 1)):
             if not least <= bound <= most:
                 raise RuntimeError(f"{label} is out of bounds for {name}")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from ..arrays.layout import slowest_first
+from ..quiet import quietly, reset_errors
 
 if TYPE_CHECKING:  # NumPy loads its typing and random packages when they are asked for, and so do we
     import numpy.typing as npt
@@ -143,10 +144,15 @@ def narrow(x: Array, to: np.dtype[Any]) -> Array:
     """``x`` in the dtype asked for, rounded as PyTorch does: to half by way of float."""
     if x.dtype == to:
         return x
-    with np.errstate(over="ignore", invalid="ignore"):
-        if to == np.float16:
-            x = x.astype(np.float32, copy=False)
-        return x.astype(to)
+    for token in quietly:
+        try:
+            if to == np.float16:
+                x = x.astype(np.float32, copy=False)
+            x = x.astype(to)
+        finally:
+            reset_errors(token)
+        break
+    return x
 
 
 def fill(target: Array, draw: Callable[..., Array], *beside: Array) -> Array:
