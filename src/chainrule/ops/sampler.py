@@ -69,7 +69,8 @@ def _cubics(t: Any, a: float = -0.75) -> Any:
 
 
 def _along(xp: Any, g: Any, n: int, mode: str, padding: str, align: bool) -> Any:
-    """Along one axis of n points, for the coordinates g: the neighbours, what they count, and the slopes of that."""
+    """Along one axis of n points, for the coordinates g: the neighbours, what they count, and the slopes of that, as
+    factors and one more for all."""
     scale = (n - 1) / 2 if align else n / 2
     at, slope = (g + 1) * scale, scale
     if not align:
@@ -77,14 +78,14 @@ def _along(xp: Any, g: Any, n: int, mode: str, padding: str, align: bool) -> Any
     if mode != "bicubic":
         at, slope = _inside(xp, at, slope, n, padding, align)
     if mode == "nearest":
-        return [xp.round(xp.stop(at))], None, None
+        return [xp.round(xp.stop(at))], None, None, None
     low = xp.floor(xp.stop(at))
     counts, slopes = (_cubics if mode == "bicubic" else _hats)(at - low)
     first = -1 if mode == "bicubic" else 0
     places = [low + (k + first) for k in range(len(counts))]
     if mode == "bicubic":
         places = [_inside(xp, p, 1, n, padding, align)[0] for p in places]
-    return places, counts, [s * slope for s in slopes]
+    return places, counts, slopes, slope
 
 
 def _neighbours(xp: Any, grid: Any, size: Any, mode: str, padding: str, align: bool) -> Any:
@@ -101,9 +102,9 @@ def _neighbours(xp: Any, grid: Any, size: Any, mode: str, padding: str, align: b
     chosen = list(itertools.product(*[range(len(p[0])) for p in parts]))
     at = []
     for entry in chosen:
-        place: Any = 0
-        for line, k in zip(lines, entry, strict=True):
-            place = line[k] + place
+        place = lines[0][entry[0]]
+        for line, k in zip(lines[1:], entry[1:], strict=True):
+            place = place + line[k]
         at.append(place)
     index = xp.stack(at, axis=-2)
     return xp.minimum(index, total), chosen, parts
@@ -127,10 +128,8 @@ def _weights(xp: Any, grid: Any, chosen: Any, parts: Any, axis: int | None = Non
     if parts[0][1] is None:
         one = xp.ones_like(xp.getitem(grid, (..., 0)))
         return xp.stack([one if axis is None else one * 0], axis=-2)
-    return xp.stack(
-        [_product([p[2 if d == axis else 1][k] for d, (p, k) in enumerate(zip(parts, entry, strict=True))])
-         for entry in chosen], axis=-2,
-    )  # fmt: skip
+    counts = [p[1] if d != axis else [s * p[3] for s in p[2]] for d, p in enumerate(parts)]
+    return xp.stack([_product([c[k] for c, k in zip(counts, entry, strict=True)]) for entry in chosen], axis=-2)
 
 
 def _flat(xp: Any, x: Any, rank: int) -> Any:
@@ -210,27 +209,28 @@ _by_rank = {4: GridSampler("GridSampler2DBackward0"), 5: GridSampler("GridSample
 
 
 def _check(x: Tensor, grid: Tensor, mode: str) -> None:
-    shapes = f"but got input with sizes {list(x.shape)} and grid with sizes {list(grid.shape)}"
+    def shapes() -> str:
+        return f"but got input with sizes {list(x.shape)} and grid with sizes {list(grid.shape)}"
+
     if x.ndim not in (4, 5) or grid.ndim != x.ndim:
         raise explained(
             RuntimeError(
-                f"grid_sampler(): expected 4D or 5D input and grid with same number of dimensions, {shapes}"
+                f"grid_sampler(): expected 4D or 5D input and grid with same number of dimensions, {shapes()}"
                 "\nThe input is (n, channels, height, width), the grid (n, out_height, out_width, 2)."
             )
         )
     if grid._shape[0] != x._shape[0]:
-        raise RuntimeError(f"grid_sampler(): expected grid and input to have same batch size, {shapes}")
+        raise RuntimeError(f"grid_sampler(): expected grid and input to have same batch size, {shapes()}")
     if grid._shape[-1] != x.ndim - 2:
         raise RuntimeError(
             f"grid_sampler(): expected grid to have size {x.ndim - 2} in last dimension, but got grid with sizes "
             f"{list(grid.shape)}"
         )
-    for d in range(2, x.ndim):
-        if not x._shape[d]:
-            raise RuntimeError(
-                f"grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes {list(x.shape)} "
-                f"with dimension {d} being empty"
-            )
+    if 0 in x._shape[2:]:
+        raise RuntimeError(
+            f"grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes {list(x.shape)} "
+            f"with dimension {x._shape.index(0, 2)} being empty"
+        )
     if mode == "bicubic" and x.ndim == 5:
         raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
     if x._dtype != grid._dtype:
