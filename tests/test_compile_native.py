@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import sys
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -12,9 +13,9 @@ import numpy as np
 import pytest
 
 import chainrule as torch
-from chainrule.compiler import linear, lower, mathlib, walker
+from chainrule.compiler import linear, lower, mathlib, walker, watching
 from chainrule.compiler.guards import Expected, alone, guard
-from chainrule.compiler.native import available, native
+from chainrule.compiler.native import available, made, native
 from chainrule.compiler.program import var_of
 from chainrule.func import tree
 from compiling import call
@@ -277,6 +278,48 @@ def test_guards_in_machine_code_say_what_guards_in_python_say(written: bool) -> 
     assert agreed == (
         {(0, False), (1, True), (2, True), (2, False)} if written else {(0, False), (1, True), (1, False)}
     )
+
+
+def test_guards_and_tensors_are_made_while_another_thread_captures() -> None:
+    x = torch.ones(3)
+    expected = [Expected(torch.Tensor, False, var_of(x._a), False)]
+    try:
+        for name in watching.slots:
+            setattr(torch.Tensor, name, watching._Watched(name))
+        made.cache_clear()
+        found, new = guard(expected, True)(x), made(torch.Tensor, *watching.members.values())
+    finally:
+        for name, slot in watching.slots.items():
+            setattr(torch.Tensor, name, slot)
+    assert found == 1
+    a, node = np.ones(2), object()
+    before = [sys.getrefcount(o) for o in (a, node)]
+    y = new(a, True, node)
+    assert y._a is a
+    assert y._rg is True
+    assert y._node is node
+    assert (y._grad, y._v, y._meta, y.__dict__) == (None, None, None, {})
+    assert gc.is_tracked(y)
+    del y
+    assert [sys.getrefcount(o) for o in (a, node)] == before
+
+
+def test_other_settings_are_other_programs(native_compile: Any) -> None:
+    f = native_compile(lambda x: x * torch.ones(3) if x.requires_grad else x * 2)
+    x = torch.ones(3, requires_grad=True)
+    assert f(x).requires_grad
+    with torch.no_grad():
+        assert not f(x).requires_grad
+    assert f(x).requires_grad
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert f(x).dtype == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert f(x).dtype == torch.float32
+    with torch.inference_mode():
+        assert f(x).is_inference()
+    assert len(f.entries) == 3
 
 
 def test_packed_matrices_are_there_as_long_as_they_are_used(native_compile: Any, own_generator: Any) -> None:

@@ -56,13 +56,13 @@ level: ContextVar[Any] = ContextVar("chainrule.level", default=None)
 
 ON, OFF = Mode(True), Mode(False)
 unusual: list[bool] = []  # not empty once any other mode has been entered: until then lanes need not ask for it
-_mode: ContextVar[Mode] = ContextVar("chainrule.mode", default=ON)
-current, enter = _mode.get, _mode.set
+variable: ContextVar[Mode] = ContextVar("chainrule.mode", default=ON)
+current, enter = variable.get, variable.set
 
 
 def change(**fields: Any) -> None:
     """Change fields of the mode here, until they are changed again."""
-    _mode.set(current().but(**fields))
+    enter(current().but(**fields))
 
 
 def is_grad_enabled() -> bool:
@@ -99,12 +99,12 @@ class Setting:
         mode = current()
         entered = self._known.get(mode) or mode.but(**self._changes)
         self._before.append((mode, entered))
-        _mode.set(entered)
+        enter(entered)
 
     def __exit__(self, *exc: object) -> None:
         before, entered = self._before.pop()
         mode = current()
-        _mode.set(before if mode is entered else mode.but(**{name: getattr(before, name) for name in self._changes}))
+        enter(before if mode is entered else mode.but(**{name: getattr(before, name) for name in self._changes}))
 
     def clone(self) -> Setting:
         """Another of the same kind, not entered."""

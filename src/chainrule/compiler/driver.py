@@ -7,6 +7,7 @@ in a room, taken for the length of a call.
 
 from __future__ import annotations
 
+import collections
 import ctypes
 import functools
 import math
@@ -21,7 +22,7 @@ from ..quiet import quietly, reset_errors
 from . import threads, walker
 from .emit import may_overwrite
 from .instructions import WRITERS, Instructions
-from .memory import Pool
+from .memory import taker
 from .native import native
 from .plan import Call, Line, Loop, Step
 from .program import Equation, Names, Program, Var, signature
@@ -166,7 +167,7 @@ class Driver:
         self.table.finish()
         self.words, arena = np.array(self.table.words, np.int64), np.array(self.table.in_arena, np.intp)
         room = functools.partial(Room, self.words, arena, self.instructions.arena.size, self.shown)
-        self.globals.update(spare=[], room=room, redo=self.redo)
+        self.globals.update(spare=collections.deque(), room=room, redo=self.redo)
         if self.table.shares:
             threads.start()
 
@@ -233,8 +234,9 @@ class Driver:
         new = list(given.values())
         for v in new:
             if v not in self.at_hand:
-                pool = self.hold(f"pool{len(self.globals)}", Pool(v.shape, v.dtype))
-                self.lines.append(f"{self.names[v]} = {pool}.take()")
+                self.lines.append(
+                    f"{self.names[v]} = {self.hold(f'take{len(self.globals)}', taker(v.shape, v.dtype))}()"
+                )
                 self.at_hand.add(v)
         gate = self.table.gate(first, given, sum(c.cost for c in self.pending) > _LONG)
         self.gates[gate] = new
@@ -294,11 +296,11 @@ class Driver:
             and eq.out.size * eq.out.dtype.itemsize >= _LARGE
             and len({v.dtype for v in eq.vars}) == 1
         ):
-            kind = f"pool_{signature(eq.out)}".translate(str.maketrans("[],", "___"))
-            pool = kind if kind in self.globals else self.hold(kind, Pool(eq.out.shape, eq.out.dtype))
+            kind = f"take_{signature(eq.out)}".translate(str.maketrans("[],", "___"))
+            take = kind if kind in self.globals else self.hold(kind, taker(eq.out.shape, eq.out.dtype))
             flat = all(len(v.shape) == 2 for v in eq.vars)  # dot has less ceremony
             call = f"{args[0]}.dot({args[1]}, {out})" if flat else f"np.matmul({', '.join(args)}, out={out})"
-            self.lines += [f"{out} = {pool}.take()", call]
+            self.lines += [f"{out} = {take}()", call]
         elif (text := self.direct(eq, args)) is not None:
             self.lines.append(f"{out} = {text}")
         else:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import dtypes, modes
 from ..node import Extra, Port
-from ..tensor import Tensor, _new
+from ..tensor import Tensor, _new, init
 from ..views import follow_chain
 from ..writes import written
 from .capture import capture
@@ -21,10 +20,11 @@ from .derivative import CompiledFunctionBackward, Derivative
 from .describe import describe
 from .environment import Check, Environment
 from .guards import Expected, alone, guard
+from .native import made
 from .outside import is_heard
 from .run import Runner, define
 from .simplify import simplify
-from .watching import current, kind_of, watchers
+from .watching import kind_of, members, watchers
 
 if TYPE_CHECKING:
     from .dispatch import Compiled
@@ -68,21 +68,16 @@ class _Writer:
 
     def __init__(self, entry: Entry, captured: Captured) -> None:
         self.entry, self.captured = entry, captured
+        self.native = isinstance(entry.runner, Runner) and bool(entry.runner.kernels)
         self.names = {
-            **entry.environment.names, "MISS": MISS, "Tensor": Tensor, "new": _new,
-            "mode": modes.current, "capture": current.get, "watchers": watchers, "default": dtypes._default,
-            "run": entry.runner.run,
+            **entry.environment.names, "MISS": MISS, "Tensor": Tensor, "run": entry.runner.run, "watchers": watchers,
+            "new": made(Tensor, *members.values()) if self.native else new,
         }  # fmt: skip
         self.index = {id(t): i for i, t in enumerate(captured.tensors)}
         self.wrapped_already: set[int] = set()
 
     def write(self) -> tuple[str, dict[str, Any]]:
         conditions = [c.condition for c in self.entry.environment.checks]
-        self.names["default_dtype"] = dtypes._default[0]
-        self.names["here"] = modes.current()
-        conditions.append("mode() is here")
-        conditions.append("default[0] is default_dtype")
-        conditions.append("capture() is None")  # to which tensors are not what they hold
         fetch: list[str] = []
         for found in self.entry.environment.tensors.values():
             conditions, fetch = self.tensor(found, conditions, fetch)
@@ -118,7 +113,7 @@ class _Writer:
             Expected(kind_of(t), t._rg, v, i in written)
             for i, (t, v) in enumerate(zip(self.captured.tensors, self.captured.program.inputs, strict=False))
         ]
-        self.names["fits"] = guard(expected, isinstance(self.entry.runner, Runner) and bool(self.entry.runner.kernels))
+        self.names["fits"] = guard(expected, self.native)
         tensors, arrays = (", ".join(f"{letter}{i}" for i in range(n)) for letter in "tv")
         # From here to the look at the tensors nothing is called, so no other thread can give them other arrays meanwhile.
         lines = ["if watchers: return MISS", *[f"v{i} = t{i}._a" for i in range(n)]]
@@ -128,7 +123,7 @@ class _Writer:
                 f"fit = fits({tensors})",
                 f"if not fit or fit > 1 and not alone(written, ({tensors},), ({arrays},)): return MISS",
             ]
-        elif n:
+        else:
             lines.append(f"if not fits({tensors}): return MISS")
         if self.captured.ordered:
             layouts = [(i, t._a) for i, t in enumerate(self.captured.tensors) if len(t._shape) > 1]
@@ -225,16 +220,22 @@ class _Writer:
             case Value(i, leaf, spent):
                 if i not in self.wrapped_already:
                     self.wrapped_already.add(i)
-                    lines += [f"o{i} = new(Tensor)", f"o{i}._a = r{i}", f"o{i}._grad = o{i}._meta = o{i}._v = None"]
+                    requires_grad, node = leaf, "None"
                     if i in self.captured.differentiable:
                         several = len(self.captured.differentiable) > 1
                         node = f"Port(node, {self.captured.differentiable.index(i)})" if several else "node"
-                        lines += [f"o{i}._rg, o{i}._node = True, {node}"]
+                        requires_grad = True
                     elif spent is not None:
-                        lines += [f"o{i}._rg, o{i}._node = True, {self.hold(f'spent{i}', spent)}"]
-                    else:
-                        lines += [f"o{i}._rg, o{i}._node = {leaf}, None"]
+                        requires_grad, node = True, self.hold(f"spent{i}", spent)
+                    lines.append(f"o{i} = new(r{i}, {requires_grad}, {node})")
                 return f"o{i}"
+
+
+def new(a: Any, requires_grad: bool, node: Any) -> Tensor:
+    """A tensor; native code has a way of its own to make one."""
+    t: Tensor = init(_new(Tensor), a, requires_grad)
+    t._node = node
+    return t
 
 
 def write(t: Tensor, r: Any) -> None:

@@ -288,7 +288,7 @@ class Environment:
                 except ValueError:  # not yet bound
                     self._expect(f"empty({self._hold(cell)})", name)
                     continue
-                if own or not isinstance(value, (*LITERALS, types.FunctionType)):
+                if own or not (_is_constant(value) or isinstance(value, types.FunctionType)):
                     self._todo.append((f"{self._hold(cell)}.cell_contents", value, name))
                 elif isinstance(value, types.FunctionType):  # a library does not bind its names anew
                     self._open(value, name)
@@ -383,6 +383,10 @@ def _names(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
 
 def _library(module: str | None) -> bool:
     return module is not None and module.partition(".")[0] in LIBRARIES
+
+
+def _is_constant(value: Any) -> bool:
+    return isinstance(value, LITERALS) or (type(value) is tuple and all(map(_is_constant, value)))
 
 
 def _floats(value: Any) -> bool:

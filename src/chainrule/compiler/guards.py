@@ -1,4 +1,4 @@
-"""Guards: whether the tensors of a call are of the kind that a program was made for."""
+"""Guards: whether the tensors of a call, and the settings that it runs under, are those that a program was made for."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from .. import dtypes, modes
 from ..tensor import Tensor
 from . import walker
 from .native import fits, slot
 from .outside import is_alone
 from .program import Var
-from .watching import slots
+from .watching import current, members
 
 _PAIRS = 1 << 20  # of arrays that are compared natively, at most
 
@@ -37,11 +38,21 @@ class Expected:
 
 
 def guard(expected: Sequence[Expected], native: bool) -> Callable[..., int]:
-    """``fit(*tensors)`` is 0 where one is of another kind, 1 if all is well, and 2 if :func:`alone` is to be asked."""
+    """``fit(*tensors)`` is 0 where one is of another kind, 1 if all is well, and 2 if :func:`alone` is to be asked.
+
+    It is 0 too under another mode or default dtype than now, and while a function is captured: then tensors are not what they hold.
+    """
+    settings = dtypes._default, dtypes._default[0], modes.variable, modes.current(), current, None
     if native and all(e.v.dtype.isnative for e in expected):
-        return fits(np.array(_words(expected), np.int64))
-    well = 1 + any(e.written for e in expected)
-    return lambda *tensors: well * all(e.holds(t) for e, t in zip(expected, tensors, strict=True))
+        return fits(np.array(_words(expected, settings), np.int64))
+    well, (default, dtype, mode, here, capture, _) = 1 + any(e.written for e in expected), settings
+
+    def fit(*tensors: Any) -> int:
+        if mode.get() is not here or default[0] is not dtype or capture.get() is not None:
+            return 0
+        return well * all(e.holds(t) for e, t in zip(expected, tensors, strict=True))
+
+    return fit
 
 
 def alone(written: Sequence[int], tensors: Sequence[Tensor], arrays: Sequence[Any]) -> bool:
@@ -52,11 +63,11 @@ def alone(written: Sequence[int], tensors: Sequence[Tensor], arrays: Sequence[An
     )
 
 
-def _words(expected: Sequence[Expected]) -> list[int]:
+def _words(expected: Sequence[Expected], settings: tuple[Any, ...]) -> list[int]:
     written = sum(e.written for e in expected)
-    members = {**vars(Tensor), **slots}  # which another thread may be watching
     offsets = [slot(members[name]) for name in ("_a", "_rg", "_meta", "_v")]
     words = [len(expected), written, *offsets, id(None), id(list), int(len(expected) ** 2 <= _PAIRS)]
+    words += map(id, settings)  # which live as long as the process
     for e in expected:
         number = 0 if e.v.shape else id(e.v.dtype.type)
         words += [id(e.kind), id(e.grad), walker.described(e.v.dtype), number, e.written, len(e.v.shape), *e.v.shape]

@@ -7,7 +7,10 @@ would count.
 
 from __future__ import annotations
 
+import functools
+import math
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,20 +33,23 @@ def _references(of: list[np.ndarray[Any, Any]]) -> int:
 _IDLE = _references([np.empty(1)])  # when nobody else has one
 
 
+def taker(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Callable[[], np.ndarray[Any, Any]]:
+    """What gives an uninitialised array that nobody else holds."""
+    small = math.prod(shape) * dtype.itemsize < SMALL or not _EXACT
+    return functools.partial(np.empty, shape, dtype) if small else Pool(shape, dtype).take
+
+
 class Pool:
     """Arrays of one shape and dtype."""
 
-    __slots__ = ("dtype", "entries", "shape", "small")
+    __slots__ = ("dtype", "entries", "shape")
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self.shape, self.dtype = shape, dtype
         self.entries: list[np.ndarray[Any, Any]] = []
-        self.small = np.prod(shape) * dtype.itemsize < SMALL or not _EXACT
 
     def take(self) -> np.ndarray[Any, Any]:
-        """An uninitialised array that nobody else holds."""
-        if self.small:
-            return np.empty(self.shape, self.dtype)
+        """One of them, with any entries."""
         for _ in range(len(self.entries)):
             try:
                 a = self.entries.pop(0)  # now no other thread can take it

@@ -37,6 +37,7 @@ _SOURCES = (
     "walker.py",
     "walker_guards.py",
     "walker_helpers.py",
+    "walker_results.py",
 )
 WALKER = "walker"  # the text that stands for it
 _lock = whole(threading.RLock())  # LLVM works for one thread at a time
@@ -100,7 +101,7 @@ def _walker() -> tuple[_MethodDef, ...]:
 def _one_walker() -> tuple[_MethodDef, ...]:
     code = _made(WALKER, walker.ENTRIES)
     renewed(ctypes.PYFUNCTYPE(None)(code.library["forget"]))
-    flags = {"walk": _FASTCALL, "fits": _FASTCALL, "serve": _NOARGS}
+    flags = {"walk": _FASTCALL, "fits": _FASTCALL, "made": _FASTCALL, "serve": _NOARGS}
     found = tuple([_MethodDef(name.encode(), code.library[name], flag, None) for name, flag in flags.items()])
     for held in (_linker()[0], code, found):  # for ever: threads stay in the code, and who goes looks at its method
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
@@ -117,6 +118,13 @@ def fits(table: np.ndarray[Any, Any]) -> Callable[..., int]:
     return _function(_walker()[1], table)
 
 
+@functools.cache
+def made(kind: type, *members: Any) -> Callable[..., Any]:
+    """What makes objects of a class, of the values of its slots in this order; those that are not given hold None."""
+    words = [id(kind), id(None), len(members), *map(slot, members)]
+    return _function(_walker()[2], np.array(words, np.int64))
+
+
 def slot(member: types.MemberDescriptorType) -> int:
     """How many bytes into an object a slot of its class is."""
     definition = ctypes.c_void_p.from_address(id(member) + walker.HEAD + 24).value  # after class, name, qualified name
@@ -130,7 +138,7 @@ class _Probe:
 
 def serve() -> None:
     """Be a helper from now on."""
-    _function(_walker()[2], None)()
+    _function(_walker()[3], None)()
 
 
 def _function(method: _MethodDef, of: Any) -> Callable[..., Any]:

@@ -20,15 +20,16 @@ import sys
 
 import numpy as np
 
-from . import walker_guards, walker_helpers
+from . import walker_guards, walker_helpers, walker_results
 
 SYMBOLS = (
-    "PyErr_NoMemory", "PyEval_RestoreThread", "PyEval_SaveThread", "PyLong_AsLongLong", "PyLong_FromLongLong",
-    "PyMem_RawFree", "PyMem_RawMalloc", "PyThread_acquire_lock", "PyThread_acquire_lock_timed", "PyThread_allocate_lock",
-    "PyThread_release_lock",
+    "PyContextVar_Get", "PyErr_Clear", "PyErr_NoMemory", "PyEval_RestoreThread", "PyEval_SaveThread", "PyList_GetItem",
+    "PyLong_AsLongLong", "PyLong_FromLongLong", "PyMem_RawFree", "PyMem_RawMalloc", "PyThread_acquire_lock",
+    "PyThread_acquire_lock_timed", "PyThread_allocate_lock", "PyThread_release_lock", "PyType_GenericAlloc", "Py_DecRef",
+    "Py_IncRef",
 )  # fmt: skip
-ENTRIES = ("walk", "fits", "serve", "forget")
-HEAD_OF_FITS, PER_TENSOR = 9, 6  # words
+ENTRIES = ("walk", "fits", "made", "serve", "forget")
+HEAD_OF_FITS = 15  # words
 ARRAY_TYPE = "chainrule_ndarray"  # the symbol that stands for the address of numpy.ndarray
 HEAD = object.__basicsize__  # bytes of an object before what is its own
 FIELD = {name: HEAD + 8 * i for i, name in enumerate(["data", "nd", "dimensions", "strides", "base", "descr", "flags"])}
@@ -46,7 +47,7 @@ def assembly(triple: str) -> str:
     """The module, in LLVM's own language, for a kind of processor."""
     pause = _PAUSE.get(triple.partition("-")[0])
     declared = f"declare void @{pause.replace('i32 1', 'i32')}" if pause else ""
-    text = "\n".join((_TEXT, walker_helpers.TEXT, walker_guards.TEXT)).format(
+    text = "\n".join((_TEXT, walker_helpers.TEXT, walker_guards.TEXT, walker_results.TEXT)).format(
         type=HEAD - 8, number=HEAD, data=FIELD["data"], nd=FIELD["nd"],
         dimensions=FIELD["dimensions"], descr=FIELD["descr"], flags=FIELD["flags"], kind=KIND, order=ORDER,
         size=SIZE,

@@ -1,9 +1,33 @@
 """Whether tensors are as a program expects, in LLVM's language (see :mod:`.walker` for how it is written).
 
-``fits(*tensors)`` is what :func:`.guards.guard` says; its table is a head of nine words, and for each tensor six and the sizes.
+``fits(*tensors)`` is what :func:`.guards.guard` says; its table is a head of fifteen words, and for each tensor six
+and the sizes.  The last of the head: a list and what its first entry must be, two context variables and what these must be.
 """
 
 TEXT = """\
+declare i32 @PyContextVar_Get(ptr, ptr, ptr)
+declare ptr @PyList_GetItem(ptr, i64)
+declare void @PyErr_Clear()
+declare void @Py_DecRef(ptr)
+
+define internal i1 @is_now(ptr %pair) {{     ; whether a context variable has the value that it must have
+  %slot = alloca ptr
+  store ptr null, ptr %slot
+  %variable = load ptr, ptr %pair
+  %wanted = ptr at %pair + 8
+  %status = call i32 @PyContextVar_Get(ptr %variable, ptr null, ptr %slot)
+  %found = load ptr, ptr %slot
+  %none = icmp eq ptr %found, null
+  br i1 %none, label %lost, label %given
+given:
+  %same = icmp eq ptr %found, %wanted
+  call void @Py_DecRef(ptr %found)
+  ret i1 %same
+lost:
+  call void @PyErr_Clear()
+  ret i1 false
+}}
+
 define ptr @fits(ptr %self, ptr %args, i64 %given) {{
 entry:
   %code = ptr at %self + {data}
@@ -21,11 +45,23 @@ entry:
   %writes = icmp ne i64 %written, 0
   %places = mul i64 %count, 3
   %ranges = alloca i64, i64 %places         ; of each array: from where, to where, whether it is written to
-  br i1 %right, label %next, label %other
+  br i1 %right, label %state, label %other
+state:
+  %default = ptr at %code + 72
+  %default_is = ptr at %code + 80
+  %default_now = call ptr @PyList_GetItem(ptr %default, i64 0)
+  %is_default = icmp eq ptr %default_now, %default_is
+  %one = getelementptr i8, ptr %code, i64 88
+  %two = getelementptr i8, ptr %code, i64 104
+  %is_one = call i1 @is_now(ptr %one)
+  %is_two = call i1 @is_now(ptr %two)
+  %are_both = and i1 %is_one, %is_two
+  %is_state = and i1 %are_both, %is_default
+  br i1 %is_state, label %next, label %other
 next:                                       ; %sure: that whatever is written to is alone
-  %i = phi i64 [ 0, %entry ], [ %i1, %well ]
-  %d = phi ptr [ %first, %entry ], [ %after, %well ]
-  %sure = phi i1 [ true, %entry ], [ %surely, %well ]
+  %i = phi i64 [ 0, %state ], [ %i1, %well ]
+  %d = phi ptr [ %first, %state ], [ %after, %well ]
+  %sure = phi i1 [ true, %state ], [ %surely, %well ]
   %some = icmp ult i64 %i, %count
   br i1 %some, label %tensor, label %done
 tensor:
@@ -134,11 +170,11 @@ pairs:
   %before = mul i64 %i, %few
   br label %pair
 pair:                                       ; whether memory is an earlier tensor's too, and one of the two is written to
-  %j = phi i64 [ 0, %pairs ], [ %j1, %one ]
-  %apart = phi i1 [ %sure_pairs, %pairs ], [ %still, %one ]
+  %j = phi i64 [ 0, %pairs ], [ %j1, %compared ]
+  %apart = phi i1 [ %sure_pairs, %pairs ], [ %still, %compared ]
   %left = icmp ult i64 %j, %before
-  br i1 %left, label %one, label %well
-one:
+  br i1 %left, label %compared, label %well
+compared:
   %j1 = add i64 %j, 1
   %u_at = mul i64 %j, 3
   %u_range = getelementptr i64, ptr %ranges, i64 %u_at

@@ -50,7 +50,8 @@ class _Eager:
 
 eager = _Eager()
 current: ContextVar[Capture | _Eager | None] = ContextVar("chainrule.capture", default=None)
-slots = {name: Tensor.__dict__[name] for name in ("_a", "_rg", "_node", "_grad")}
+members = {name: Tensor.__dict__[name] for name in ("_a", "_rg", "_node", "_grad", "_v", "_meta")}  # as they really are
+slots = {name: members[name] for name in ("_a", "_rg", "_node", "_grad")}
 watchers: list[Capture | _Eager] = []  # the capture that goes on now, in whatever thread
 _lock = whole(threading.RLock())  # one at a time
 
