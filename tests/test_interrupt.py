@@ -13,6 +13,7 @@ import functools
 import gc
 import signal
 import sys
+import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ import pytest
 
 import chainrule as torch
 from chainrule import backward, engine, leaves, modes
-from chainrule.compiler import threads
+from chainrule.compiler import threads, watching
 
 OURS = str(Path(torch.__file__).parent)
 
@@ -397,6 +398,39 @@ def test_signals_at_random(alarms: Callable[[float], None]) -> None:
     assert struck > 50
     assert held < 2**20
     check_usable(Problem())
+
+
+class AtWatching(AtCalls):
+    """Those that watch during a capture, and those that end it."""
+
+    def seen(self, frame: FrameType, event: str, argument: Any) -> None:
+        if event in ("call", "c_return") and frame.f_code.co_filename == watching.__file__:
+            self.strike(frame)
+
+
+def test_capture() -> None:
+    """Nothing is watched any more, and nobody waits for it."""
+    f, k = torch.compile(lambda x: x * 2, backend="numpy", fullgraph=True), 0
+    before, x = ({name: vars(torch.Tensor)[name] for name in watching.slots}, print), torch.ones(2)
+    free: list[bool] = []
+    while True:
+        striker, k = AtWatching(k + 1), k + 1
+        striker.run(lambda: f(x))
+        assert ({name: vars(torch.Tensor)[name] for name in watching.slots}, print) == before
+        assert type(x) is torch.Tensor
+        assert not watching.watchers
+        assert watching.current.get() is None
+        other = threading.Thread(
+            target=lambda: free.append(watching._lock.acquire(timeout=0.0) and not watching._lock.release())
+        )
+        other.start()
+        other.join()
+        if not striker.struck:
+            break
+        f.reset()
+    assert all(free)
+    assert k > 40
+    assert f(x).tolist() == [2.0, 2.0]
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer signals here")

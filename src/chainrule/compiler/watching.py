@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,34 +109,42 @@ _FORBIDDEN: list[tuple[Any, str, str]] = [
 @contextmanager
 def watching(capture: Capture, tensors: Sequence[Tensor]) -> Iterator[None]:
     """Watch the slots, and keep ``tensors`` off the ways that are paved for plain tensors over NumPy."""
-    if not _lock.acquire(timeout=60):  # the function that is captured may be waiting for this thread
-        raise Inline
-    if watchers:  # this thread's own, in another context
-        _lock.release()
-        raise Inline
-    watchers.append(capture)
-    plain = [t for t in tensors if type(t) is Tensor]
-    tokens = current.set(capture), recorder.set(capture)
-    forbidden = [(owner, name, getattr(owner, name), why) for owner, name, why in _FORBIDDEN]
+    undo: list[Callable[[], Any]] = [_let_go]
     try:
-        for owner, name, function, why in forbidden:
-            setattr(owner, name, _refused(function, why))
-        for t in plain:
-            t.__class__ = Lifted
-        for name in slots:
-            setattr(Tensor, name, _Watched(name))
+        if not _lock.acquire(timeout=60):  # the function that is captured may be waiting for this thread
+            raise Inline
+        if watchers:  # this thread's own, in another context
+            raise Inline
+        undo.append(watchers.clear)
+        watchers.append(capture)
+        for variable in (current, recorder):
+            undo.append(partial(variable.set, variable.get()))
+            variable.set(capture)
+        stand_ins: list[tuple[Any, str, Any]] = [
+            (o, name, _refused(getattr(o, name), why)) for o, name, why in _FORBIDDEN
+        ]
+        stand_ins += [(t, "__class__", Lifted) for t in tensors if type(t) is Tensor]
+        stand_ins += [(Tensor, name, _Watched(name)) for name in slots]
+        for owner, name, stand_in in stand_ins:
+            undo.append(partial(setattr, owner, name, getattr(owner, name)))
+            setattr(owner, name, stand_in)
         yield
     finally:
-        for owner, name, function, _ in forbidden:
-            setattr(owner, name, function)
-        for name, slot in slots.items():
-            setattr(Tensor, name, slot)
-        for t in plain:
-            t.__class__ = Tensor
-        current.reset(tokens[0])
-        recorder.reset(tokens[1])
-        watchers.clear()
+        try:
+            _all(undo)
+        finally:  # a signal may have struck
+            _all(undo)
+
+
+def _let_go() -> None:
+    if _lock._is_owned():
         _lock.release()
+
+
+def _all(undo: list[Callable[[], Any]]) -> None:
+    while undo:
+        undo[-1]()
+        undo.pop()
 
 
 @contextmanager
