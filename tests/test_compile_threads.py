@@ -148,6 +148,20 @@ def test_programs_are_not_made_again_because_another_thread_captures(compile: An
     assert len(f.entries) == 1
 
 
+def test_a_function_whose_capture_waits_for_its_own_call_in_another_thread(compile: Any) -> None:
+    """Each waited for the other, for ever."""
+
+    def f(x: Any) -> Any:
+        if len(x) > 1:
+            beside(lambda: found.put(g(torch.ones(1)).tolist()))
+        return x * 2
+
+    found: Any = queue.SimpleQueue()
+    g = compile(f)
+    assert g(torch.ones(3)).tolist() == [2.0] * 3
+    assert found.get(timeout=30) == [2.0]
+
+
 def test_a_tensor_that_another_thread_watches_is_of_its_own_class(
     compile: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,6 +50,7 @@ class Compiled:
         self.entries: list[Entry] = []
         self.calls: list[Callable[..., Any]] = []
         self._lock = threading.RLock()
+        self.busy = False  # whether it is being compiled
         self.states: set[Any] = set()  # what programs depended on, beside sizes
         self.settling = self.disturbed = 0
         self.eager: str | None = None  # why the function is no longer compiled
@@ -85,8 +86,8 @@ class Compiled:
 
     @property
     def _waits(self) -> bool:
-        """Whether another thread captures now, so that it does not show which of the programs there are is right."""
-        return bool(self.calls and watchers)
+        """Whether another thread captures now: this function, perhaps, or what keeps a program that there is from fitting."""
+        return bool(watchers and (self.calls or self.busy))
 
     def _compile(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.eager is not None or current.get() is not None or modes.current() not in (modes.ON, modes.OFF):
@@ -103,7 +104,11 @@ class Compiled:
                         return result
                 if self._waits:
                     raise Inline
-                call = self._add(args, kwargs)
+                self.busy = True
+                try:
+                    call = self._add(args, kwargs)
+                finally:
+                    self.busy = False
         except Exception as e:  # among them the function's own errors: run as it is, it will tell
             obstacle = e
             if isinstance(e, Disturbed) and self.disturbed < PATIENCE:
