@@ -34,16 +34,16 @@ REASONS_10 = {
     "a reduction, a product or a search of NumPy's is a call of 0.8 to 3 us": """
         sum:.21 mean:.52 prod:.17 amax:.18 amin:.17 max:.24 min:.14 std:.14 var:.07 norm:.34 all:.28 any:.56
         argmax:.12 argmin:.13 logsumexp:.52 count_nonzero:.035 median:.075 nansum:.17 matmul:.1 sort:.2 argsort:.21
-        topk:.095 unique:.19 bincount:.13 searchsorted:.17 cumsum:.18 cumprod:.15 cummax:.095 logcumsumexp:.27
+        topk:.07 unique:.19 bincount:.13 searchsorted:.17 cumsum:.18 cumprod:.15 cummax:.095 logcumsumexp:.27
         flip:.17 transpose:.21""",
     "several calls of NumPy's, one PyTorch kernel": """
         sigmoid:.18 silu:.26 mish:.15 elu:.21 celu:.2 selu:.1 softplus:.12 softshrink:.14 hardshrink:.1
         hardsigmoid:.14 hardswish:.14 hardtanh:.3 relu6:.15 leaky_relu:.17 clamp:.23 where:.13 masked_fill:.14
-        nan_to_num:.16 sinc:.075 xlogy:.12 logit:.29 digamma:.15 softmax:.12 log_softmax:.12 layer_norm:.14
+        nan_to_num:.16 sinc:.075 xlogy:.12 logit:.29 logsigmoid:.16 digamma:.15 softmax:.12 log_softmax:.12 layer_norm:.14
         group_norm:.07 huber_loss:.34 smooth_l1_loss:.28 binary_cross_entropy:.18 mse_loss:.71 diff:.08 cat:.065
         stack:.17 conv2d:.1 max_pool2d:.25 attention:.045""",
-    "indices are looked at first, for an error that names the wrong one": """
-        gather:.1 index_select:.07 take:.07 scatter_add:.16 index_add:.12""",
+    "indices are looked at first, for an error that names the wrong one, and written to by calls of 1 to 3 us": """
+        gather:.1 index_select:.09 take:.11 scatter_add:.09 index_add:.06""",
     "random numbers are those of PyTorch's generator, made of NumPy's": "randn:.06 randint:.07",
     "its neighbours are looked for by some forty calls of NumPy's": "grid_sample:.01",
 }
