@@ -108,3 +108,14 @@ def test_few_numbers_are_as_many() -> None:
     x = torch.linspace(-3, 3, 100)
     for f in (torch.erf, torch.erfc):
         np.testing.assert_allclose(f(x).numpy(), f(x.repeat(10)).numpy()[:100], rtol=4e-7)
+
+
+@pytest.mark.parametrize(("name", "slope"), [("i1", 0.5), ("i1e", 0.5), ("sinc", 0.0), ("spherical_bessel_j0", 0.0)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_slopes_next_to_0(name: str, slope: float, dtype: torch.dtype) -> None:
+    """Where x² is 0, and what is divided by x has no digits left."""
+    pytest.importorskip("scipy")
+    x = torch.tensor([0.0, -0.0, 1e-300, -5e-324, 1e-40, -1e-45], dtype=dtype)
+    x = x[x * x == 0].requires_grad_()
+    (found,) = torch.autograd.grad(getattr(torch.special, name)(x).sum(), x)
+    assert found.tolist() == [slope] * len(x)

@@ -43,8 +43,8 @@ class SpecialI1E(Special):
 
 
 def at_origin(xp: Any, x: Any, value: float, f: Any) -> Any:
-    """``f(x)``, and ``value`` at 0, where f cannot be computed."""
-    zero = x == 0
+    """``f(x)``, and ``value`` at 0 and next to it, where f cannot be computed."""
+    zero = x * x == 0
     return xp.where(zero, xp.zeros_like(x) + value, f(xp.where(zero, xp.ones_like(x), x)))
 
 
