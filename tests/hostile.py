@@ -242,7 +242,7 @@ PICKLES: dict[str, tuple[bytes, str]] = {
     "gradient that is a number": (tensor(grad=b"K\1"), "flags are odd"),
     "parameter of a number": (
         call(name("torch._utils", "_rebuild_parameter"), b"K\1", b"\x88", ORDERED), "not made of a tensor"),
-    "device that is none": (call(name("torch", "device"), text("cuda")), "not available"),
+    "device that is none": (call(name("torch", "device"), text("gpu")), "Expected one of"),
     "Size of strings": (call(name("torch", "Size"), text("x") + b"\x85"), "something odd"),
     "typed by another function": (
         call(name("torch._tensor", "_rebuild_from_type_v2"), name("torch", "Size"), name("torch", "Tensor"),

@@ -463,3 +463,29 @@ def no_value(a: object) -> str:
         f"a value was asked of {type(a).__name__}, which stands for many or for none: inside vmap, jvp or compile, "
         "`if`, float(), .item() and print cannot see numbers. Write torch.where(condition, a, b) instead of `if`."
     )
+
+
+def type_name(value: Any) -> str:
+    """The name of a value's type as PyTorch's messages give it: "int", "numpy.ndarray"."""
+    kind = type(value)
+    return f"numpy.{kind.__name__}" if kind.__module__ == "numpy" else kind.__name__
+
+
+def not_tensor(function: str, **arguments: Any) -> Exception:
+    """The error for the first of a function's arguments that is no tensor."""
+    at, (name, value) = next((i, a) for i, a in enumerate(arguments.items(), 1) if not hasattr(a[1], "_rg"))
+    return explained(
+        TypeError(
+            f"{function}(): argument '{name}' (position {at}) must be Tensor, not {type_name(value)}"
+            "\nMake it a tensor first: torch.as_tensor(value)."
+        )
+    )
+
+
+def no_size(*values: Any) -> Exception:
+    """The error of a loss of which one argument is no tensor."""
+    value = next(v for v in values if not hasattr(v, "_rg"))
+    mend = "\nBoth arguments of a loss are tensors: torch.as_tensor(value)."
+    if type_name(value).startswith("numpy."):
+        return explained(TypeError(f"'int' object is not callable{mend}"))
+    return explained(AttributeError(f"'{type_name(value)}' object has no attribute 'size'{mend}"))

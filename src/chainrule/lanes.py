@@ -363,7 +363,7 @@ def _no_tensor(prim: Primitive, i: int, a: Any) -> TypeError:
     which = "input" if i == 0 else "other"
     return explained(
         TypeError(
-            f"{snake_case(prim.name)}(): argument '{which}' (position {i + 1}) must be Tensor, not {type(a).__name__}"
+            f"{snake_case(prim.name)}(): argument '{which}' (position {i + 1}) must be Tensor, not {errors.type_name(a)}"
             "\nMake it a tensor first: torch.tensor(value)."
         )
     )

@@ -183,14 +183,14 @@ class _ConvTranspose(_ConvNd):
 
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         """The sums; ``output_size`` chooses among the sizes that ``stride`` leaves open, ValueError if it is none."""
-        more = self.output_padding if output_size is None else self._more(input, list(output_size))
+        more = self.output_padding if output_size is None else self._more(input, output_size)
         return type(self)._compute(
             input, self.weight, self.bias, self.stride, self.padding, more, self.groups, self.dilation
         )
 
-    def _more(self, input: Tensor, wanted: list[int]) -> list[int]:
+    def _more(self, input: Tensor, output_size: Sequence[int]) -> list[int]:
         """The output padding that gives the wanted size."""
-        rank = self._rank
+        rank, wanted = self._rank, list(output_size)
         size = input._shape[-rank:]
         lead = 2 if input.ndim == rank + 2 else 1
         if len(wanted) == lead + rank:
@@ -205,7 +205,7 @@ class _ConvTranspose(_ConvNd):
         most = [n + s - 1 for n, s in zip(least, self.stride, strict=True)]
         if not all(a <= n <= b for a, n, b in zip(least, wanted, most, strict=True)):
             raise ValueError(
-                f"requested an output size of {wanted}, but valid sizes range from {least} to {most} (for an input of "
+                f"requested an output size of {output_size}, but valid sizes range from {least} to {most} (for an input of "
                 f"{input.size()[2:]})"
             )
         return [n - a for n, a in zip(wanted, least, strict=True)]

@@ -164,7 +164,7 @@ class RNNBase(Module):
         shapes = shapes if self.mode == "LSTM" else shapes[:1]
         if hx is None:
             return [zeros(shape, dtype=x.dtype) for shape in shapes]
-        states = list(hx) if self.mode == "LSTM" else [hx]
+        states = [hx[0], hx[1]] if self.mode == "LSTM" else [hx]
         self._check_axes(states, batched)
         states = states if batched else [s.unsqueeze(1) for s in states]
         words = ["Expected hidden[0] size {}, got {}", "Expected hidden[1] size {}, got {}"]

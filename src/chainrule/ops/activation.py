@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..arrays.namespace import dtype_of
+from ..errors import not_tensor
 from ..lanes import general
 from ..outputs import EXACT, FOUND, takes_out
 from ..primitive import Elementwise, Primitive
@@ -167,6 +168,8 @@ def log_softmax(
 
 
 def _normal(name: str, prims: Any, x: Tensor, dim: int | None, dtype: Any) -> Tensor:
+    if not isinstance(x, Tensor):
+        raise not_tensor(name, input=x)
     if dtype is not None:
         x = _to_dtype(x, dtype)
     axis = axes(x, _chosen(name, x) if dim is None else dim)
@@ -190,6 +193,8 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0, *, out: 
 
     Source: ``torch.nn.functional.softplus``.
     """
+    if not isinstance(input, Tensor):
+        raise not_tensor("softplus", input=input)
     only_floats("softplus_cpu", input)
     return general(_softplus, (input,), params={"beta": beta, "threshold": threshold})
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .. import errors
 from ..errors import explained
 from ..primitive import Primitive, conj
 from ..tensor import Tensor
@@ -100,7 +101,18 @@ def each(value: int | Sequence[int], rank: int, name: str) -> Ints:
     return value * rank if len(value) == 1 else value
 
 
-def _batched(name: str, x: Tensor, w: Tensor, rank: int) -> Tensor:
+_C_NAMES = {
+    "float16": "c10::Half", "float32": "float", "float64": "double", "complex64": "c10::complex<float>",
+    "complex128": "c10::complex<double>", "int8": "signed char", "uint8": "unsigned char", "int16": "short int",
+    "int32": "int", "int64": "long int", "bool": "bool",
+}  # fmt: skip
+
+
+def _batched(name: str, x: Tensor, w: Tensor, bias: Tensor | None, rank: int) -> Tensor:
+    try:
+        kinds = [x._dtype.name, w._dtype.name]
+    except AttributeError:
+        raise errors.not_tensor(name, input=x, weight=w) from None
     if x.ndim not in (rank + 1, rank + 2):
         raise explained(
             RuntimeError(
@@ -109,12 +121,10 @@ def _batched(name: str, x: Tensor, w: Tensor, rank: int) -> Tensor:
             )
         )
     if x._dtype != w._dtype:
-        raise explained(
-            RuntimeError(
-                f"Input type ({x.dtype}) and weight type ({w.dtype}) should be the same"
-                "\nConvert one: input.to(weight.dtype)."
-            )
-        )
+        first = "Input type ({}) and bias type ({}) should be the same".format(*(_C_NAMES.get(k, k) for k in kinds))
+        if bias is None or "transpose" in name:
+            first = f"expected scalar type {errors.scalar_type(x._dtype)} but found {errors.scalar_type(w._dtype)}"
+        raise explained(RuntimeError(f"{first}\nThe input is {x.dtype}, the weight {w.dtype}: input.to(weight.dtype)."))
     return x.unsqueeze(0) if x.ndim == rank + 1 else x
 
 
@@ -141,7 +151,7 @@ def _finished(
 def _convolve(
     rank: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Tensor:
-    x = _batched(f"conv{rank}d", input, weight, rank)
+    x = _batched(f"conv{rank}d", input, weight, bias, rank)
     kernel = tuple(weight._shape[2:])
     steps, gaps = each(stride, rank, "stride"), each(dilation, rank, "dilation")
     if padding == "same":
@@ -230,7 +240,7 @@ def _spread(
     rank: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, more: Any, groups: int,
     dilation: Any,
 ) -> Tensor:  # fmt: skip
-    x = _batched(f"conv_transpose{rank}d", input, weight, rank)
+    x = _batched(f"conv_transpose{rank}d", input, weight, bias, rank)
     names = ("stride", "padding", "output_padding", "dilation")
     steps, around, extra, gaps = (
         each(v, rank, n) for v, n in zip((stride, padding, more, dilation), names, strict=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..errors import explained, scalar_type
+from ..errors import explained, not_tensor, scalar_type
 from ..tensor import Tensor, wrap
 from ..writes import compute_into
 from .kinds import export, export_all
@@ -79,6 +79,8 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     tensor([0., 0., 2., 0., 0.])
     """
     _probability(p)
+    if not isinstance(input, Tensor):
+        raise not_tensor("dropout", input=input)
     return _apply(_drop, input, p, training, inplace)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import errors
 from ..errors import explained, scalar_type
 from ..modes import no_grad
 from ..primitive import Primitive, bind
@@ -196,12 +197,7 @@ def plain_embedding(
 ) -> Tensor:
     """The rows of ``weight`` at ``indices``.  Source: ``torch.embedding``."""
     if not isinstance(indices, Tensor):
-        raise explained(
-            TypeError(
-                f"embedding(): argument 'indices' (position 2) must be Tensor, not {type(indices).__name__}"
-                "\nMake it a tensor first: torch.tensor(index)."
-            )
-        )
+        raise errors.not_tensor("embedding", weight=weight, indices=indices)
     if weight.ndim != 2:
         raise explained(RuntimeError("'weight' must be 2-D\nIt is the table, (rows, dim), and comes after the index."))
     _index(indices, weight._shape[0], "embedding")

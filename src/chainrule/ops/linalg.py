@@ -274,7 +274,12 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Te
 
     Source: ``torch.nn.functional.linear``.
     """
-    shape, wshape = input._shape, weight._shape
+    try:
+        shape, wshape = input._shape, weight._shape
+    except AttributeError:
+        raise errors.not_tensor("linear", input=input, weight=weight) from None
+    if not shape and len(wshape) == 2:
+        raise RuntimeError("both arguments to linear need to be at least 1D, but they are 0D and 2D")
     if shape[-1:] != wshape[-1:]:
         a = (input.numel() // max(shape[-1], 1), shape[-1]) if shape else (1, 1)
         raise explained(

@@ -179,8 +179,11 @@ def legacy_reduction(size_average: bool | None, reduce: bool | None, reduction: 
 
 def aligned(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """The two broadcast together, with PyTorch's warning if they had to be."""
-    if input._shape == target._shape:
-        return input, target
+    try:
+        if input._shape == target._shape:
+            return input, target
+    except AttributeError:
+        raise errors.no_size(target, input) from None
     warnings.warn(
         f"Using a target size ({target.size()}) that is different to the input size ({input.size()}). This will likely "
         "lead to incorrect results due to broadcasting. Please ensure they have the same size.",
@@ -204,10 +207,10 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """
     if reduction not in _REDUCTIONS:
         _reduction(reduction)
-    if type(input) is Tensor and alike(_mse, (input, target)):
+    if type(input) is Tensor is type(target) and alike(_mse, (input, target)):
         return input._interpret(_mse, (input, target), {"axis": _ALL[input._a.ndim], "reduction": reduction})  # type: ignore[no-any-return]
-    shape = input._shape
-    if shape != target._shape:
+    shape = getattr(input, "_shape", None)
+    if shape is None or shape != getattr(target, "_shape", None):
         shape = np.broadcast_shapes(*(t._shape for t in aligned(input, target)))
         input, target = input.expand(*shape), target.expand(*shape)
     input, target = promote((input, target))
@@ -224,18 +227,59 @@ def nll_loss(
     Source: ``torch.nn.functional.nll_loss``.
     """
     _reduction(reduction)
-    rank = input.ndim
+    try:
+        rank = len(input._shape)
+        target._shape  # noqa: B018
+    except AttributeError:
+        raise errors.not_tensor("nll_loss_nd", input=input, target=target) from None
     if rank == 2 or (rank not in (1, 4) and reduction == "none"):
         return _nll_loss(input, target, weight, ignore_index, reduction)
     return _nll_whole["NllLoss" if rank == 1 else "NllLoss2D"](input, target, weight, ignore_index, reduction)
 
 
+def _fitting(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
+    """PyTorch's errors for targets or weights that do not fit to the scores."""
+    rank, wanted = input.ndim, (input._shape[0], *input._shape[2:])
+    error = None
+    if rank == 1:
+        if target.ndim > 1:
+            error = _ONE_CLASS
+    elif target.ndim and input._shape[0] != target._shape[0]:
+        raise ValueError(
+            f"Expected input batch_size ({input._shape[0]}) to match target batch_size ({target._shape[0]})."
+        )
+    elif rank == 2:
+        if target.ndim > 1:
+            error = _ONE_CLASS
+        elif target._shape != wanted:
+            error = f"size mismatch (got input: {list(input._shape)}, target: {list(target._shape)})"
+    elif rank == 4 and target.ndim != 3:
+        error = f"only batches of spatial targets supported (3D tensors) but got targets of dimension: {target.ndim}"
+    elif rank == 4 and target._shape != wanted:
+        error = f"size mismatch (got input: {list(input._shape)} , target: {list(target._shape)}"
+    elif target._shape != wanted:
+        error = f"Expected target size {list(wanted)}, got {list(target._shape)}"
+    if error is not None:
+        raise explained(RuntimeError(f"{error}\nThe target is input's shape without the axis of the classes."))
+    classes = input._shape[min(rank, 2) - 1]
+    if weight is not None and weight._shape != (classes,):
+        error = "weight tensor should be defined either for all or no classes"
+        if rank != 4:
+            error = f"weight tensor should be defined either for all {classes} classes or no classes"
+            error += f" but got weight tensor of shape: {list(weight._shape)}"
+        raise RuntimeError(error)
+    if weight is not None and weight._dtype != input._dtype:
+        raise RuntimeError(f"expected scalar type {scalar_type(input._dtype)} but found {scalar_type(weight._dtype)}")
+
+
+_ONE_CLASS = "0D or 1D target tensor expected, multi-target not supported"
 CLASSES = "There are {n} classes, from 0 on."
 
 
 def _nll_loss(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str) -> Tensor:
     only_floats("nll_loss_out_frame", input)
     constants("nll_loss_forward", weight=weight)
+    _fitting(input, target, weight)
     if target._dtype.name not in ("int64", "uint8"):
         raise explained(
             RuntimeError(
@@ -247,10 +291,6 @@ def _nll_loss(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index
     if input.ndim == 1:
         logp, flat = input.unsqueeze(0), target.reshape(1)
     else:
-        if input._shape[0] != target._shape[0]:
-            raise ValueError(
-                f"Expected input batch_size ({input._shape[0]}) to match target batch_size ({target._shape[0]})."
-            )
         logp = input if input.ndim == 2 else input.movedim(1, -1).reshape(-1, input._shape[1])
         flat = target.reshape(-1)
     classes = logp._shape[1]
@@ -278,9 +318,24 @@ def cross_entropy(
 
     Source: ``torch.nn.functional.cross_entropy``.
     """
-    axis = 0 if input.ndim == 1 else 1
+    if not 0 <= label_smoothing <= 1:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
+    try:
+        axis = 0 if len(input._shape) == 1 else 1
+        target._shape  # noqa: B018
+    except AttributeError:
+        raise errors.not_tensor("cross_entropy_loss", input=input, target=target) from None
     logp = log_softmax(input, axis)
-    if tuple(target._shape) == tuple(input._shape) and target._dtype.kind == "f":
+    if tuple(target._shape) == tuple(input._shape):
+        if target._dtype.kind not in "fc":
+            raise explained(
+                RuntimeError(
+                    f"Expected floating point type for target with class probabilities, got {scalar_type(target._dtype)}"
+                    "\nA target of input's shape is a probability for each class; numbers of classes have one axis less."
+                )
+            )
+        if ignore_index >= 0:
+            raise RuntimeError("ignore_index is not supported for floating point target")
         classes = input._shape[axis]
         q = target * (1 - label_smoothing) + label_smoothing / classes
         w = 1 if weight is None else weight.reshape(*(classes if i == axis else 1 for i in range(input.ndim)))
@@ -309,7 +364,11 @@ def binary_cross_entropy(
     Source: ``torch.nn.functional.binary_cross_entropy``.
     """
     _reduction(reduction)
-    if input._shape != target._shape:
+    try:
+        same = input._shape == target._shape
+    except AttributeError:
+        raise errors.no_size(target, input) from None
+    if not same:
         raise ValueError(
             f"Using a target size ({target.size()}) that is different to the input size ({input.size()}) is "
             "deprecated. Please ensure they have the same size."
@@ -346,7 +405,11 @@ def binary_cross_entropy_with_logits(
     Source: ``torch.nn.functional.binary_cross_entropy_with_logits``.
     """
     _reduction(reduction)
-    if input._shape != target._shape:
+    try:
+        same = input._shape == target._shape
+    except AttributeError:
+        raise errors.no_size(target, input) from None
+    if not same:
         raise ValueError(f"Target size ({target.size()}) must be the same as input size ({input.size()})")
     constants("binary_cross_entropy_with_logits", weight=weight, pos_weight=pos_weight)
     only_floats("log_sigmoid_cpu", input)

@@ -97,7 +97,10 @@ def multi_margin_loss(
     n, classes = x._shape
     _long(target)
     if target.ndim > 1 or target.numel() != n:
-        raise RuntimeError(f"inconsistent target size, expected {n} but got {list(target.shape)}")
+        raise RuntimeError(
+            "multi_margin_loss: target tensor should be 1-D with size equal to the number of input samples (batch size). "
+            f"Expected target size [{n}], but got {list(target.shape)}. Input has shape {list(input.shape)}."
+        )
     y = within(target.reshape(n, 1), classes, 0, RuntimeError, f"target out of range\n{CLASSES}")
     each = (x - x.gather(1, y) + margin).relu()
     each = each * each if p == 2 else each

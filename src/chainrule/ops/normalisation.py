@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import namespace as ns
-from ..errors import explained
+from ..errors import explained, not_tensor
 from ..modes import no_grad
 from ..primitive import Primitive, align, bind
 from ..tensor import Tensor
@@ -67,6 +67,18 @@ def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None, shape: tuple[
     return x if bias is None else x + bias.reshape(*shape)
 
 
+def _of_one_dtype(input: Tensor, *others: Tensor | None) -> None:
+    half = input._dtype == np.float16
+    for t in others:
+        if t is not None and t._dtype != input._dtype and not (half and t._dtype == np.float32):
+            raise explained(
+                RuntimeError(
+                    "mixed dtype (CPU): all inputs must share same datatype."
+                    f"\nThe input is {input.dtype}, the layer {t.dtype}: input.to({t.dtype}) or layer.to({input.dtype})."
+                )
+            )
+
+
 def _counted(size: Sequence[int]) -> None:
     if math.prod(size[2:]) * size[0] == 1:
         raise explained(
@@ -121,7 +133,10 @@ def layer_norm(
     tensor([[-1.0000,  1.0000],
             [ 0.0000,  0.0000]])
     """
+    if not isinstance(input, Tensor):
+        raise not_tensor("layer_norm", input=input)
     axis = _last(input, normalized_shape, ", ", weight=weight, bias=bias)
+    _of_one_dtype(input, weight, bias)
     only_floats("LayerNormKernelImpl", input)
     if weight is not None and bias is not None:
         return _layer_norm(input, weight, bias, axis=axis, eps=eps)
@@ -182,6 +197,7 @@ def group_norm(
                 f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of "
                 f"shape {list(t.shape)} and input of shape {list(input.shape)}"
             )
+    _of_one_dtype(input, weight, bias)
     only_floats("GroupNormKernelImpl", input)
     size = math.prod(input._shape[1:]) // num_groups
     x: Tensor = _standardise(input.reshape(n, num_groups, size), axis=(-1,), eps=eps)
@@ -224,6 +240,7 @@ def batch_norm(
         return _affine(input.clone(), None if weight is None else weight[0], None if bias is None else bias[0], ())
     _sized(input._shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     only_floats("batch_norm", input)
+    _of_one_dtype(input, weight, bias, running_mean, running_var)
     shape = (input._shape[1], *(1,) * (input.ndim - 2))
     if not training:
         if running_mean is None or running_var is None:

@@ -85,7 +85,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
                 f"Unrecognised padding mode {mode}\nThere are 'constant', 'reflect', 'replicate' and 'circular'."
             )
         )
-    for axis, (a, b) in enumerate(pairs, start=-len(pairs)):
+    for axis, (a, b) in zip(range(-1, -len(pairs) - 1, -1), reversed(pairs), strict=True):
         _check(mode, input, axis, a, b)
     found: Tensor = _padded[mode, len(pairs)](input, pairs)
     return found

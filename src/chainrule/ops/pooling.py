@@ -137,6 +137,17 @@ def per_axis(value: Any, rank: int, function: str, name: str) -> Ints:
 
 def _checked(x: Tensor, rank: int, function: str) -> Ints:
     """The lengths of the axes that are pooled."""
+    try:
+        x._dtype  # noqa: B018
+    except AttributeError:
+        raise errors.not_tensor(function, input=x) from None
+    if rank > 1 and x.ndim not in (rank + 1, rank + 2):
+        raise explained(
+            RuntimeError(
+                f"non-empty {rank + 1}D or {rank + 2}D (batch mode) tensor expected for input\n{function} takes (batch, channels, "
+                f"...) or (channels, ...); the shape is {list(x.shape)}."
+            )
+        )
     if x.ndim not in (rank + 1, rank + 2) or 0 in x._shape[x.ndim - rank - 1 :]:
         raise explained(
             RuntimeError(
@@ -170,14 +181,26 @@ def _lengths(size: Ints, kernel: Ints, stride: Ints, padding: Ints, dilation: In
         m = (n + 2 * p - d * (k - 1) - 1 + (s - 1 if ceil else 0)) // s + 1
         out.append(m - (ceil and (m - 1) * s >= n + p))  # the last window must begin inside
     if min(out) < 1:
-        before, after = (" x ".join(map(str, v)) for v in (size, out))
-        raise explained(
-            RuntimeError(
-                f"Given input size: ({before}). Calculated output size: ({after}). Output size is too small"
-                "\nThe kernel does not fit into the input; a larger padding would make room for it."
-            )
-        )
+        raise _NoWindowError(size, tuple(out))
     return tuple(out)
+
+
+class _NoWindowError(RuntimeError):
+    """A kernel that does not fit into the input."""
+
+    def shown(self, name: str, x: Tensor) -> Exception:
+        """The error for users, who know the channels too."""
+        size, out = self.args
+        channels = x._shape[-len(size) - 1]
+        if name == "avg_pool1d":
+            size, out = (1, *size), (1, *out)
+        before, after = ("x".join(map(str, (channels, *v))) for v in (size, out))
+        first = f"Given input size: ({before}). Calculated output size: ({after}). Output size is too small"
+        if name == "max_pool1d":
+            first = f"max_pool1d() Invalid computed output size: {out[0]}"
+        return explained(
+            RuntimeError(f"{first}\nThe kernel does not fit into the input; a larger padding would make room for it.")
+        )
 
 
 Sliding = tuple[Ints, Ints, Ints, Ints, Ints, Ints]  # sizes, kernel, stride, padding, dilation, numbers of windows
@@ -237,7 +260,11 @@ def refuse_kinds(x: Tensor, kinds: str, kernel: str) -> None:
 
 def _max(rank: int, x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool, indices: bool) -> Any:
     name = f"max_pool{rank}d"
-    over = _max_over(name, _checked(x, rank, name), *plain(name, kernel, stride, padding, dilation), ceil)
+    size = _checked(x, rank, name)
+    try:
+        over = _max_over(name, size, *plain(name, kernel, stride, padding, dilation), ceil)
+    except _NoWindowError as e:
+        raise e.shown(name, x) from None
     refuse_kinds(x, "ciub" if rank == 1 else "cb", "max_pool1d_impl" if rank == 1 else name)
     if any(axis.beyond for axis in over):
         return _max_of_padding(rank, x, over, indices)
@@ -336,7 +363,10 @@ def _mean(
     if divisor == 0:
         raise RuntimeError("divisor must be not zero")
     refuse_kinds(x, "cb", "avg_pool3d_out_frame" if rank == 3 else "avg_pool2d")
-    over = _mean_over(count, divisor, name, size, *plain(name, kernel, stride, padding), 1, ceil)
+    try:
+        over = _mean_over(count, divisor, name, size, *plain(name, kernel, stride, padding), 1, ceil)
+    except _NoWindowError as e:
+        raise e.shown(name, x) from None
     return _avg_pool[rank](x, over=over)
 
 

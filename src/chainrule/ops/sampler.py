@@ -215,7 +215,7 @@ def _check(x: Tensor, grid: Tensor, mode: str) -> None:
     if x.ndim not in (4, 5) or grid.ndim != x.ndim:
         raise explained(
             RuntimeError(
-                f"grid_sampler(): expected 4D or 5D input and grid with same number of dimensions, {shapes()}"
+                f"grid_sampler(): expected {5 if x.ndim == 5 else 4}D input and grid with same number of dimensions, {shapes()}"
                 "\nThe input is (n, channels, height, width), the grid (n, out_height, out_width, 2)."
             )
         )
