@@ -222,3 +222,18 @@ def test_a_fork_is_held_up_by_no_lock(lock: str, seconds: float) -> None:
     pytest.importorskip("llvmlite")
     out = run(HELD.format(lock=lock, seconds=seconds), CHAINRULE_CACHE="0", CHAINRULE_THREADS="2")
     assert out == "2 torch.Size([5])\n0\n"
+
+
+def test_guards_of_many_tensors_need_little_of_a_stack() -> None:
+    pytest.importorskip("llvmlite")
+    out = run(
+        "import threading, chainrule as torch\n"
+        "from chainrule.compiler import guards\n"
+        "from chainrule.compiler.program import var_of\n"
+        "xs = [torch.ones(2)] * 40_000\n"
+        "fits = guards.guard([guards.Expected(torch.Tensor, False, var_of(xs[0]._a), k == 0) for k in range(len(xs))], True)\n"
+        "threading.stack_size(256 << 10)\n"
+        "thread = threading.Thread(target=lambda: print(fits(*xs)))\n"
+        "thread.start(); thread.join()"
+    )
+    assert out == "2\n"

@@ -43,7 +43,9 @@ entry:
   %first = getelementptr i8, ptr %code, i64 {tensors}
   %right = icmp eq i64 %given, %count
   %writes = icmp ne i64 %written, 0
-  %places = mul i64 %count, 3
+  %placed = mul i64 %count, %few            ; of many none are, which would take much of the stack: all have one place
+  %several = add i64 %placed, 1
+  %places = mul i64 %several, 3
   %ranges = alloca i64, i64 %places         ; of each array: from where, to where, whether it is written to
   br i1 %right, label %state, label %other
 state:
@@ -90,7 +92,8 @@ own:
   %both = and i1 %is_rg, %has_a
   br i1 %both, label %data, label %other
 data:
-  %range_at = mul i64 %i, 3
+  %own_place = mul i64 %i, %few
+  %range_at = mul i64 %own_place, 3
   %range = getelementptr i64, ptr %ranges, i64 %range_at
   %end_at = getelementptr i64, ptr %range, i64 1
   %mark_at = getelementptr i64, ptr %range, i64 2
