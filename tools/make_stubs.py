@@ -198,7 +198,9 @@ def main() -> int:
     """Write all of it; with ``--check`` only say whether they are up to date."""
     stale = 0
     listed = families()  # first: it imports them
-    made = {ROOT / "ops/families.py": listed, ROOT / "__init__.pyi": package(), ROOT / "methods.pyi": methods()}
+    made = {ROOT / "ops/families.py": listed}
+    for name, text in (("__init__.pyi", package()), ("methods.pyi", methods())):
+        made[ROOT / name] = text.replace("\n    ", "\n\t")  # one byte for four: the stubs are installed
     made[list_operations.FILE] = list_operations.text()
     for path, text in made.items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:

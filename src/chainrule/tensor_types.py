@@ -44,82 +44,55 @@ class tensortype(type):
 
 
 class FloatTensor(metaclass=tensortype):
-    """Tensors of ``torch.float32``.
-
-    Source: ``torch.FloatTensor``.
-    """
+    """Tensors of ``torch.float32``.  Source: ``torch.FloatTensor``."""
 
     dtype = dtypes.float32
 
 
 class DoubleTensor(metaclass=tensortype):
-    """Tensors of ``torch.float64``.
-
-    Source: ``torch.DoubleTensor``.
-    """
+    """Tensors of ``torch.float64``.  Source: ``torch.DoubleTensor``."""
 
     dtype = dtypes.float64
 
 
 class HalfTensor(metaclass=tensortype):
-    """Tensors of ``torch.float16``.
-
-    Source: ``torch.HalfTensor``.
-    """
+    """Tensors of ``torch.float16``.  Source: ``torch.HalfTensor``."""
 
     dtype = dtypes.float16
 
 
 class LongTensor(metaclass=tensortype):
-    """Tensors of ``torch.int64``.
-
-    Source: ``torch.LongTensor``.
-    """
+    """Tensors of ``torch.int64``.  Source: ``torch.LongTensor``."""
 
     dtype = dtypes.int64
 
 
 class IntTensor(metaclass=tensortype):
-    """Tensors of ``torch.int32``.
-
-    Source: ``torch.IntTensor``.
-    """
+    """Tensors of ``torch.int32``.  Source: ``torch.IntTensor``."""
 
     dtype = dtypes.int32
 
 
 class ShortTensor(metaclass=tensortype):
-    """Tensors of ``torch.int16``.
-
-    Source: ``torch.ShortTensor``.
-    """
+    """Tensors of ``torch.int16``.  Source: ``torch.ShortTensor``."""
 
     dtype = dtypes.int16
 
 
 class CharTensor(metaclass=tensortype):
-    """Tensors of ``torch.int8``.
-
-    Source: ``torch.CharTensor``.
-    """
+    """Tensors of ``torch.int8``.  Source: ``torch.CharTensor``."""
 
     dtype = dtypes.int8
 
 
 class ByteTensor(metaclass=tensortype):
-    """Tensors of ``torch.uint8``.
-
-    Source: ``torch.ByteTensor``.
-    """
+    """Tensors of ``torch.uint8``.  Source: ``torch.ByteTensor``."""
 
     dtype = dtypes.uint8
 
 
 class BoolTensor(metaclass=tensortype):
-    """Tensors of ``torch.bool``.
-
-    Source: ``torch.BoolTensor``.
-    """
+    """Tensors of ``torch.bool``.  Source: ``torch.BoolTensor``."""
 
     dtype = dtypes.bool_
 

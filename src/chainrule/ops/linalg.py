@@ -152,7 +152,7 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
     Source: ``torch.matmul``.
     """
     if not isinstance(other, Tensor):
-        raise TypeError(f"matmul(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
+        raise errors.not_tensor("matmul", input=input, other=other)
     n, m = len(input._shape), len(other._shape)
     if not n or not m:
         raise explained(
@@ -188,7 +188,7 @@ def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     Source: ``torch.mm``.
     """
     if not isinstance(mat2, Tensor):
-        raise TypeError(f"mm(): argument 'mat2' (position 2) must be Tensor, not {type(mat2).__name__}")
+        raise errors.not_tensor("mm", input=input, mat2=mat2)
     if input.ndim != 2 or mat2.ndim != 2:
         raise RuntimeError(f"{'self' if input.ndim != 2 else 'mat2'} must be a matrix")
     return matmul(input, mat2)
