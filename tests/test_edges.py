@@ -357,3 +357,8 @@ def test_a_large_tensor_is_read_by_several_indices() -> None:
     assert x[rows, columns].tolist() == [1, 999_002, 999_998]
     assert x[rows, :, None].shape == (3, 1000, 1)
     assert x[rows][:, 5].tolist() == [5, 999_005, 999_005]
+
+
+def test_padding_keeps_the_sign_of_zero() -> None:
+    assert str(torch.nn.functional.pad(torch.tensor([-0.0, 1.0]), (1, 0), value=-0.0)) == "tensor([-0., -0., 1.])"
+    assert str(torch.nn.functional.pad(torch.tensor([-0.0, 1.0]), (1, 0))) == "tensor([0., -0., 1.])"

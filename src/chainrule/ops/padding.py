@@ -38,7 +38,7 @@ def padded(xp: Any, x: Any, widths: Widths, value: Any) -> Any:
     if tuple(x.shape) == shape:
         return xp.asarray(x, copy=True)
     place = (..., *(slice(max(a, 0), m - max(b, 0)) for m, (a, b) in zip(shape[n:], widths, strict=True)))
-    if not value:
+    if not value and repr(value) != "-0.0":
         return xp.put_add(x, place, shape, False)
     return xp.put(xp.broadcast_to(xp.asarray(value, dtype=x.dtype), shape), x, place)
 
