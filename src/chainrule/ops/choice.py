@@ -45,7 +45,7 @@ class Maximum(Elementwise):
     """The larger of x and y; a tie shares the slope, nan wins."""
 
     forward = lambda xp, x, y: xp.maximum(x, y)
-    d_x = d_y = lambda xp, x, y: share(xp, x == y, x)
+    d_x = d_y = lambda xp, x, y: share(xp, x, y)
     flat_x, flat_y = lambda x, y: x < y, lambda x, y: y < x
     real_only = RuntimeError("maximum not implemented for complex tensors.")
     scalar = "max({x}, {y})"
@@ -59,7 +59,7 @@ class Minimum(Elementwise):
     """The smaller of x and y; a tie shares the slope, nan wins."""
 
     forward = lambda xp, x, y: xp.minimum(x, y)
-    d_x = d_y = lambda xp, x, y: share(xp, x == y, x)
+    d_x = d_y = lambda xp, x, y: share(xp, x, y)
     flat_x, flat_y = lambda x, y: x > y, lambda x, y: y > x
     real_only = RuntimeError("minimum not implemented for complex tensors.")
     scalar = "min({x}, {y})"
@@ -69,9 +69,9 @@ class Minimum(Elementwise):
 minimum = binary(Minimum)
 
 
-def share(xp: Any, ties: Any, like: Any) -> Any:
-    """1/2 where it ties, else 1: beside nan, too."""
-    return 1 - xp.astype(ties, like.dtype) / 2
+def share(xp: Any, x: Any, y: Any) -> Any:
+    """1/2 where they tie, else 1: beside nan, too.  One of them may be a Python number."""
+    return 1 - xp.astype(x == y, (x if hasattr(x, "dtype") else y).dtype) / 2
 
 
 class AtLeast(Elementwise):
