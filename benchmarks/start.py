@@ -32,6 +32,7 @@ KERNELS = [
     "mathlib_ir",
     "mathlib_kernels",
     "mathlib_tables",
+    "moves",
     "native",
     "products",
     "store",
@@ -40,6 +41,7 @@ KERNELS = [
     "walker",
     "walker_guards",
     "walker_helpers",
+    "walker_results",
     "windows",
 ]
 

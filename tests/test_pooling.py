@@ -211,3 +211,10 @@ def test_sizes_are_whole_numbers_whatever_was_asked_before(pool: Any, given: Any
         pool(x, *known)
     with pytest.raises(TypeError, match="must be tuple of ints, (not|but found element of type) (float|bool)"):
         pool(x, *given)
+
+
+@pytest.mark.parametrize("divisor", [1.0, True])
+def test_a_divisor_is_a_whole_number(divisor: Any) -> None:
+    torch.nn.functional.avg_pool2d(torch.ones(1, 1, 4, 4), 2, divisor_override=1)
+    with pytest.raises(TypeError, match=f"'divisor_override' must be int, not {type(divisor).__name__}"):
+        torch.nn.functional.avg_pool2d(torch.ones(1, 1, 4, 4), 2, divisor_override=divisor)

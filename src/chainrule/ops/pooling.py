@@ -360,6 +360,8 @@ def _mean(
 ) -> Tensor:
     name = f"avg_pool{rank}d"
     size = _checked(x, rank, name)
+    if isinstance(divisor, (bool, float)):
+        raise TypeError(f"{name}(): argument 'divisor_override' must be int, not {type(divisor).__name__}")
     if divisor == 0:
         raise RuntimeError("divisor must be not zero")
     refuse_kinds(x, "cb", "avg_pool3d_out_frame" if rank == 3 else "avg_pool2d")
