@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -168,6 +169,22 @@ def test_memory_that_others_share_is_left_to_eager() -> None:
             found = numbers(torch.compile(g, backend="numpy")(*args))
         same(found, eager)
         x.zero_()
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2, 3)])
+def test_a_view_of_memory_that_is_written_through_another(shape: tuple[int, ...]) -> None:
+    """Where the tensor written to is detached, the view is read as it is then, or eager reads it."""
+
+    def f(x: Any) -> Any:
+        y = x + 0
+        view = y.unsqueeze(0)
+        y.detach().mul_(0.5)
+        return view + 1
+
+    compiled, x = torch.compile(f, backend="numpy"), torch.full(shape, 3.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it may fall back
+        assert [compiled(x).tolist() for _ in range(2)] == [f(x).tolist()] * 2
 
 
 def test_compiled_for_memory_of_its_own_then_called_with_shared(compile: Any) -> None:

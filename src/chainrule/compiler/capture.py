@@ -220,7 +220,8 @@ class Capture:
         if type(prim).__name__ == "Reshape":  # a view if the layout allows it
             if self.faithful and x.size:
                 self.ordered = True
-                return x.memory if np.may_share_memory(out, x.example) else None
+                kept = x.size == 1 or np.may_share_memory(out, x.example)  # a single entry, even where NumPy copies it
+                return x.memory if kept else None
             x.memory.unsure = True
         return x.memory
 
