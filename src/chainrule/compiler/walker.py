@@ -47,7 +47,8 @@ def assembly(triple: str) -> str:
     """The module, in LLVM's own language, for a kind of processor."""
     pause = _PAUSE.get(triple.partition("-")[0])
     declared = f"declare void @{pause.replace('i32 1', 'i32')}" if pause else ""
-    text = "\n".join((_TEXT, walker_helpers.TEXT, walker_guards.TEXT, walker_results.TEXT)).format(
+    texts = "\n".join((_TEXT, walker_helpers.TEXT, walker_guards.TEXT, walker_results.TEXT))
+    text = texts.replace("{holds}", _HOLDS).format(
         type=HEAD - 8, number=HEAD, data=FIELD["data"], nd=FIELD["nd"],
         dimensions=FIELD["dimensions"], descr=FIELD["descr"], flags=FIELD["flags"], kind=KIND, order=ORDER,
         size=SIZE,
@@ -67,6 +68,18 @@ def described(dtype: np.dtype[np.generic]) -> int:
     return ord(dtype.kind) | dtype.itemsize << 8
 
 
+# Whether an array's entries are of a dtype (see :func:`described`), in this machine's order of bytes.
+_HOLDS = """\
+  %descr = ptr at %object + {descr}
+  %kind = i8 at %descr + {kind}
+  %order = i8 at %descr + {order}
+  %size = i64 at %descr + {size}
+  %letter = zext i8 %kind to i64
+  %high = shl i64 %size, 8
+  %found = or i64 %letter, %high
+  %is_dtype = icmp eq i64 %found, %dtype
+  %is_native = icmp ne i8 %order, {foreign}
+  %holds = and i1 %is_dtype, %is_native"""
 _TEXT = """\
 {declared}
 declare ptr @PyEval_SaveThread()
@@ -119,17 +132,8 @@ inside:
   %flags = i32 at %object + {flags}
   %both = and i32 %flags, {ready}
   %is_ready = icmp eq i32 %both, {ready}
-  %descr = ptr at %object + {descr}
-  %kind = i8 at %descr + {kind}
-  %order = i8 at %descr + {order}
-  %size = i64 at %descr + {size}
-  %letter = zext i8 %kind to i64
-  %high = shl i64 %size, 8
-  %found = or i64 %letter, %high
-  %is_dtype = icmp eq i64 %found, %dtype
-  %is_native = icmp ne i8 %order, {foreign}
-  %fits = and i1 %is_dtype, %is_native
-  %good = and i1 %fits, %is_ready
+{holds}
+  %good = and i1 %holds, %is_ready
   %entries = ptr at %object + {data}
   br i1 %good, label %bind, label %refused
 bind:

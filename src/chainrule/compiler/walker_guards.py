@@ -87,8 +87,8 @@ own:
   %t_rg = load ptr, ptr %t_rg_at
   %is_rg = icmp eq ptr %t_rg, %rg_is
   %t_a_at = getelementptr i8, ptr %t, i64 %a_offset
-  %a = load ptr, ptr %t_a_at
-  %has_a = icmp ne ptr %a, null
+  %object = load ptr, ptr %t_a_at
+  %has_a = icmp ne ptr %object, null
   %both = and i1 %is_rg, %has_a
   br i1 %both, label %data, label %other
 data:
@@ -100,28 +100,19 @@ data:
   store i64 0, ptr %range
   store i64 0, ptr %end_at
   store i64 %strict_word, ptr %mark_at
-  %a_type = ptr at %a + {type}
+  %a_type = ptr at %object + {type}
   %is_number = icmp eq ptr %a_type, %number
   br i1 %is_number, label %well, label %array
 array:
   %is_array = icmp eq ptr %a_type, @{array}
   br i1 %is_array, label %inside, label %other
 inside:
-  %descr = ptr at %a + {descr}
-  %kind = i8 at %descr + {kind}
-  %order = i8 at %descr + {order}
-  %size = i64 at %descr + {size}
-  %letter = zext i8 %kind to i64
-  %high = shl i64 %size, 8
-  %found = or i64 %letter, %high
-  %is_dtype = icmp eq i64 %found, %dtype
-  %is_native = icmp ne i8 %order, {foreign}
-  %axes_of = i32 at %a + {nd}
+{holds}
+  %axes_of = i32 at %object + {nd}
   %axes_wide = zext i32 %axes_of to i64
   %is_axes = icmp eq i64 %axes_wide, %axes
-  %fine = and i1 %is_dtype, %is_native
-  %finer = and i1 %fine, %is_axes
-  %dims = ptr at %a + {dimensions}
+  %finer = and i1 %holds, %is_axes
+  %dims = ptr at %object + {dimensions}
   br i1 %finer, label %axis, label %other
 axis:
   %k = phi i64 [ 0, %inside ], [ %k1, %same ]
@@ -140,10 +131,10 @@ same:
   %larger = mul i64 %bytes, %have
   br label %axis
 memory:
-  %flags = i32 at %a + {flags}
+  %flags = i32 at %object + {flags}
   %order_of = and i32 %flags, {ready}
   %is_ready = icmp eq i32 %order_of, {ready}
-  %start_word = i64 at %a + {data}
+  %start_word = i64 at %object + {data}
   %end_word = add i64 %start_word, %bytes
   %start = select i1 %is_ready, i64 %start_word, i64 0
   %end = select i1 %is_ready, i64 %end_word, i64 -1
