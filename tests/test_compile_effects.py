@@ -339,3 +339,85 @@ def test_the_same_memory_twice_is_seen() -> None:
     assert compiled(torch.ones(50), torch.ones(50))[0].item() == 1
     with pytest.warns(UserWarning, match="memory others share"):
         assert compiled(w, w.detach())[0].item() == 2
+
+
+# --- tensors that objects hold ------------------------------------------------------------------------------------
+
+
+class Holder:
+    """Remembers, in one way or another, what it computed."""
+
+    def __init__(self) -> None:
+        self.total, self.parts, self.named = torch.zeros(2), [torch.zeros(2), torch.ones(2)], {"h": torch.ones(2)}
+        self.first: Any = None
+        self.pair, self.inner = (1, 2), Model()
+
+    def sums(self, x: Any) -> Any:
+        self.total = self.total * 0.5 + x
+        return self.total * 2
+
+    def keeps(self, x: Any) -> Any:
+        self.last = x * 2
+        return self.last + 1
+
+    def lists(self, x: Any) -> Any:
+        self.parts[0] = self.parts[0] + x
+        return self.parts[0] * self.parts[1]
+
+    def names(self, x: Any) -> Any:
+        self.named["h"] = self.named["h"] * x
+        return self.named["h"].sum()
+
+    def begins(self, x: Any) -> Any:
+        if self.first is None:
+            self.first = x * 2
+        return x * self.first
+
+    def replaces(self, x: Any) -> Any:
+        self.pair, old = (self.pair[0] + 1, 2), self.inner
+        self.inner = Model()
+        self.inner.k = old.k + 1
+        return x * self.inner.k + self.pair[0]
+
+
+class Model:
+    k = 1
+
+
+def outside(x: Any) -> Any:
+    global kept_outside
+    kept_outside = x * 2
+    return kept_outside + 1
+
+
+@pytest.mark.parametrize("name", ["sums", "keeps", "lists", "names", "begins", "replaces", "outside"])
+def test_what_objects_are_given_to_hold(name: str) -> None:
+    def found(compile: Callable[[Any], Any]) -> Any:
+        holder = Holder()
+        f = compile(outside if name == "outside" else getattr(holder, name))
+        results = [f(torch.ones(2) * (i + 1)) for i in range(6)]
+        held = [
+            holder.total,
+            holder.parts,
+            holder.named,
+            holder.first,
+            vars(holder).get("last"),
+            holder.pair,
+            holder.inner.k,
+        ]
+        return numbers([results, held, globals().pop("kept_outside", None)])
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        same(found(lambda f: torch.compile(f, backend="numpy")), found(lambda f: f))
+    assert len(caught) == (name != "begins"), "what is set once is compiled then"
+
+
+def test_layers_that_wait_for_a_shape(own_generator: Any) -> None:
+    def found(compile: Callable[[Any], Any]) -> Any:
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(torch.nn.LazyLinear(3), torch.nn.ReLU())
+        f = compile(model)
+        return numbers([[f(torch.ones(2, 4)) for _ in range(3)], model[0].weight])
+
+    same(found(lambda f: torch.compile(f, backend="numpy", fullgraph=True)), found(lambda f: f))

@@ -10,10 +10,12 @@ code names them.
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import dis
 import functools
 import operator
+import re
 import sys
 import types
 from collections import defaultdict, deque
@@ -57,8 +59,9 @@ class Environment:
     """The state that a call of ``function`` depends on."""
 
     def __init__(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.names: dict[str, Any] = {"same": _same, "empty": _empty, "is_": operator.is_}
+        self.names: dict[str, Any] = {"same": _same, "empty": _empty, "moved": _moved, "put": _put, "is_": operator.is_}
         self.checks: list[Check] = []
+        self._stays: list[Check] = []  # what the first run must leave as it was, whatever it is in other calls
         self.tensors: dict[int, Found] = {}
         # By expression, numbers and tuples of such that may be others in each call; and their labels.
         self.numbers: dict[str, tuple[Any, str]] = {}
@@ -82,17 +85,17 @@ class Environment:
     def changed(self, args: tuple[Any, ...], kwargs: dict[str, Any], undo: bool = False) -> list[Check]:
         """What is no longer as it was; with ``undo``, made so again where that can be done."""
         found: list[Check] = []
-        here = {"args": args, "kwargs": kwargs}
-        for check in self.checks:
+        here, names = {"args": args, "kwargs": kwargs}, {**self.names, **self._originals}
+        for check in [*self.checks, *self._stays]:
             try:
-                holds = eval(check.condition, self.names, here)
+                holds = eval(check.condition, names, here)
             except Exception:  # moved away
                 holds = False
             if not holds:
                 found.append(check)
                 if undo and check.undo:
                     with contextlib.suppress(Exception):  # part of a tuple, say
-                        exec(check.undo, {**self.names, **self._originals}, here)
+                        exec(check.undo, names, here)
         return found
 
     @contextlib.contextmanager
@@ -130,6 +133,7 @@ class Environment:
         """Forget what was needed only to get here: the values themselves, among them the arguments."""
         self._originals.clear()
         self._attributes.clear()
+        self._stays.clear()
         self.tensors.clear()
 
     def _expect(self, condition: str, label: str, undo: str = "") -> None:
@@ -166,6 +170,9 @@ class Environment:
     def _match(self, e: str, value: Any, label: str) -> None:
         """Say when ``e`` is as ``value`` is now."""
         kind = type(value)
+        if kind not in LITERALS:
+            original = self._keep(value)
+            self._stays.append(Check(f"{e} is {original}", label, _binding(e, original)))
         if isinstance(value, Tensor):
             found = self.tensors.setdefault(id(value), Found(value, [], label))
             found.expressions.append(e)
@@ -180,11 +187,10 @@ class Environment:
         elif isinstance(value, dict) and all(isinstance(k, LITERALS) for k in value):
             self._dictionary(e, value, label)
         elif isinstance(value, (set, frozenset)):
-            copy = self._hold(frozenset(value))
-            self._expect(f"{e} == {copy}", label, f"{e}.clear(); {e}.update({copy})")
+            self._expect(f"{e} == {self._hold(frozenset(value))}", label, self._refill(value))
         elif isinstance(value, (np.ndarray, np.generic)):
-            copy = self._hold(np.array(value))
-            self._expect(f"same({e}, {copy})", label, f"{e}[...] = {copy}")
+            held = self._hold(np.array(value))
+            self._expect(f"same({e}, {held})", label, f"{self._keep(value)}[...] = {held}")
         elif dataclasses.is_dataclass(value) and not isinstance(value, type):
             self._expect(f"type({e}) is {self._hold(kind)}", label)
             self._class(kind, label)
@@ -202,7 +208,8 @@ class Environment:
     def _literal(self, e: str, value: Any, label: str) -> None:
         kind = type(value)
         if kind in (bool, type(None), type(Ellipsis)):
-            self._expect(f"{e} is {value!r}", label, f"{e} = {value!r}")
+            self._expect(f"{e} is {value!r}", label, _binding(e, repr(value)))
+            self.checks[-1].grows = value is None
             return
         if kind in (float, complex) and not value:
             test = f"repr({e}) == {repr(value)!r}"  # 0.0 equals -0.0
@@ -210,17 +217,25 @@ class Environment:
             test = f"({e} is {self._hold(value)} or {e} == {self._hold(value)})"  # nan equals itself this way
         else:
             test = f"{e} == {value!r}"
-        self._expect(f"type({e}) is {kind.__name__} and {test}", label, f"{e} = {self._keep(value)}")
+        self._expect(f"type({e}) is {kind.__name__} and {test}", label, _binding(e, self._keep(value)))
 
     def _sequence(self, e: str, value: Any, label: str) -> None:
         kind = type(value)
         if len(value) > 4 and all(type(v) in LITERALS for v in value):
-            copy, types_ = self._hold(kind(value)), self._hold([*map(type, value)])
-            self._expect(f"{e} == {copy} and [*map(type, {e})] == {types_}", label, f"{e}[:] = {copy}")
+            held, types_ = self._hold(kind(value)), self._hold([*map(type, value)])
+            self._expect(f"{e} == {held} and [*map(type, {e})] == {types_}", label, self._refill(value))
             return
-        undo = f"{e}[:] = {self._keep([*value])}" if kind is list else ""
+        undo = self._refill(value)
         self._expect(f"type({e}) is {self._hold(kind)} and len({e}) == {len(value)}", label, undo)
         self._todo += [(f"{e}[{i}]", v, f"{label}[{i}]") for i, v in enumerate(value)]
+
+    def _refill(self, value: Any) -> str:
+        """The statement that gives a container back what it holds now."""
+        if isinstance(value, tuple):
+            return ""
+        put, kept = self._keep(value), self._keep(copy.copy(value))
+        add = "extend" if isinstance(value, (list, deque)) else "update"
+        return f"{put}.clear(); {put}.{add}({kept})"
 
     def _dictionary(self, e: str, value: dict[Any, Any], label: str) -> None:
         keys = f"[*{e}] == {self._hold([*value])}"
@@ -237,7 +252,7 @@ class Environment:
             keys = f"{e} is {space} and {keys}"
         else:
             keys = f"type({e}) is {self._hold(type(value))} and {keys}"
-        self._expect(keys, label, f"{e}.clear(); {e}.update({self._keep({**value})})")
+        self._expect(keys, label, self._refill(value))
         for k, v in value.items():
             at, title = f"{space}[{k!r}]", f"{label}[{k!r}]"
             if id(value) in self._groups and _floats(v):  # so that a scheduler may change it
@@ -252,8 +267,7 @@ class Environment:
         """A dictionary whose keys are tensors, such as the state of an optimiser."""
         keys = [self._hold(k) for k in value]
         same = "".join(f"{k}, " for k in keys)
-        undo = f"{e}.clear(); {e}.update({self._keep({**value})})"
-        space = self._hold(value)
+        undo, space = self._refill(value), self._hold(value)
         condition = f"{e} is {space} and len({space}) == {len(keys)} and all(map(is_, {space}, ({same})))"
         self.checks.append(Check(condition, label, undo, grows=True))
         self._todo += [(f"{space}[{k}]", v, f"{label}[...]") for k, v in zip(keys, value.values(), strict=True)]
@@ -294,8 +308,11 @@ class Environment:
                     self._open(value, name)
         if not own:
             return
-        names, attributes = _names(f.__code__)
+        names, attributes, stored = _names(f.__code__)
         self._used |= attributes
+        for name in sorted(stored - f.__globals__.keys()):
+            space = self._hold(f.__globals__)
+            self._stays.append(Check(f"{name!r} not in {space}", name, f"del {space}[{name!r}]", grows=True))
         for attribute in ("__defaults__", "__kwdefaults__"):
             if getattr(f, attribute):
                 self._todo.append((f"{e}.{attribute}", getattr(f, attribute), f"the defaults of {title}"))
@@ -345,6 +362,10 @@ class Environment:
             self._groups.update(map(id, value.param_groups))
         if isinstance(getattr(value, "__dict__", None), dict):  # not one that __getattr__ makes up
             space = self._hold(value.__dict__)
+            kept = self._keep({**value.__dict__})
+            self._stays.append(
+                Check(f"not moved({space}, {kept})", f"attributes of {label}", f"put({space}, {kept})", True)
+            )
             self._attributes += [
                 (f"{space}[{n!r}]", n, v, f"{label}.{n}") for n, v in vars(value).items() if not n.startswith(_UNSEEN)
             ]
@@ -363,12 +384,14 @@ def _slots(cls: type) -> list[str]:
 
 
 @functools.cache
-def _names(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
-    """The global names and the attribute names that some code, and the functions defined in it, mention."""
-    names, attributes = set(), set()
+def _names(code: types.CodeType) -> tuple[frozenset[str], ...]:
+    """The global names and the attribute names that some code, with the functions in it, mentions; the global names it sets."""
+    names, attributes, stored = set(), set(), set()
     for step in dis.get_instructions(code):
         if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
             names.add(step.argval)
+        elif step.opname == "STORE_GLOBAL":
+            stored.add(step.argval)
         elif step.opname.startswith(("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER")):
             attributes.add(step.argval)
     for constant in code.co_consts:
@@ -376,9 +399,10 @@ def _names(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
             inner = _names(constant)
             names |= inner[0]
             attributes |= inner[1]
+            stored |= inner[2]
         elif isinstance(constant, str) and constant.isidentifier():
             attributes.add(constant)  # getattr(x, "name")
-    return frozenset(names), frozenset(attributes)
+    return frozenset(names | stored), frozenset(attributes), frozenset(stored)
 
 
 def _library(module: str | None) -> bool:
@@ -404,12 +428,37 @@ def _title(f: Any) -> str:
     return getattr(f, "__qualname__", type(f).__name__)
 
 
+def _binding(e: str, value: str) -> str:
+    """The statement that lets an expression be ``value`` again."""
+    member = re.fullmatch(r"vars\((\w+)\)\[(.*)\]", e)  # of a class
+    return f"setattr({member[1]}, {member[2]}, {value})" if member else f"{e} = {value}"
+
+
 def _same(a: Any, b: np.ndarray[Any, Any]) -> bool:
     return (
         getattr(a, "shape", None) == b.shape
         and getattr(a, "dtype", None) == b.dtype
         and np.array_equal(a, b, equal_nan=b.dtype.kind in "fc")
     )
+
+
+def _moved(space: dict[str, Any], kept: dict[str, Any]) -> list[str]:
+    """The attributes that are no longer what they were."""
+    found = [k for k in {**kept, **space} if k not in kept or k not in space or space[k] is not kept[k]]
+    return [
+        k
+        for k in found
+        if not (k.startswith(_UNSEEN) or (_is_constant(kept.get(k, _moved)) and kept[k] == space.get(k)))
+    ]
+
+
+def _put(space: dict[str, Any], kept: dict[str, Any]) -> None:
+    """Let them be so again."""
+    for k in _moved(space, kept):
+        if k in kept:
+            space[k] = kept[k]
+        else:
+            del space[k]
 
 
 def _empty(cell: types.CellType) -> bool:

@@ -76,6 +76,7 @@ class LazyModuleMixin(Module):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What ``forward`` gives; before the first call, the parameters are made."""
         if self._waiting:
+            _not_while_captured()
             with no_grad():
                 self.initialize_parameters(*args, **kwargs)
             if self.has_uninitialized_params():
@@ -85,6 +86,14 @@ class LazyModuleMixin(Module):
                 del self._waiting
                 self.__class__ = self.cls_to_become  # type: ignore[assignment]
         return Module.__call__(self, *args, **kwargs)
+
+
+def _not_while_captured() -> None:
+    """Let a function that is being captured run as it is this time."""
+    from ..compiler.watching import Inline, current
+
+    if (capture := current.get()) is not None:
+        capture.refuse(Inline())
 
 
 class _Lazy(LazyModuleMixin):
