@@ -315,6 +315,28 @@ def test_what_is_read_later_is_overwritten_at_the_end(own_generator: Any) -> Non
         assert len(programs(compiled)[0].written) <= written
 
 
+def test_a_few_numbers_are_overwritten_where_they_lie_and_lone_ones_are_not(own_generator: Any) -> None:
+    pytest.importorskip("llvmlite")
+
+    def mix(a: Any, b: Any) -> Any:
+        old = a.clone()
+        a.copy_(b.flip(0) * 2 if a.ndim else b * 2)
+        b.copy_(old.flip(0).cumsum(0).flip(0) - b if a.ndim else old - b)
+        return a.sum() - b.sum()
+
+    for shape, written in [((), 0), ((1,), 2), ((3,), 2)]:  # the last is unrolled
+        compiled = torch.compile(mix, fullgraph=True)
+        (a, b), (c, d) = ([torch.tensor(x).expand(shape) * 1 for x in (2.0, 5.0)] for _ in range(2))
+        held, places = a._a, [a.data_ptr(), b.data_ptr()]
+        for k in range(3):
+            assert compiled(a, b).tolist() == mix(c, d).tolist()
+            assert (a.tolist(), b.tolist()) == (c.tolist(), d.tolist())
+            assert shape or k or held.item() == 2.0, "NumPy's numbers do not change"
+        assert not shape or [a.data_ptr(), b.data_ptr()] == places
+        assert [k.text[:8] for k in programs(compiled)[0].kernels] == ["def line"]
+        assert len(programs(compiled)[0].written) == written
+
+
 def test_shared_and_unaligned_memory_is_not_written_through() -> None:
     def f(w: Any) -> Any:
         w.mul_(2.0)

@@ -186,6 +186,28 @@ def test_parameters_are_updated_where_they_are(name: str, own_generator: Any) ->
     assert len(large) >= 2, "the weights at least are written by the loop that computes them"
 
 
+def test_a_step_of_linear_regression_is_a_few_kernels(own_generator: Any) -> None:
+    pytest.importorskip("llvmlite")
+    model = nn.Linear(3, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    x, y = torch.randn(100, 3), torch.randn(100, 1)
+
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    step = torch.compile(step, fullgraph=True)
+    for _ in range(2):
+        step(x, y)
+    (runner,) = programs(step)
+    names = [k.text.partition("(")[0].removeprefix("def ") for k in runner.kernels]
+    assert names == ["narrow", "loop", "fold", "fold", "line", "deep", "loop"]
+    assert len(runner.written) == 2
+
+
 class AllOptions:
     """Changes every option that is a float, or a tuple of such."""
 

@@ -92,6 +92,8 @@ class Driver:
                 for v in eq.vars:
                     self.last_use.update(dict.fromkeys(self.origins.get(v, ()), i))
             if isinstance(step, Line):
+                self.last_use.update(dict.fromkeys(step.loads, i))
+                self.maker.update(dict.fromkeys(step.outputs, i))
                 self.origins.update({v: {v} for v in step.outputs})
         self.leaving: set[Var] = set()  # variables whose memory a result may show
         for a in self.program.outputs:
@@ -112,10 +114,14 @@ class Driver:
         """Whether ``v`` can be made in the memory of the input ``u``."""
         i = self.maker.get(v)
         step = None if i is None else self.steps[i]
-        if not isinstance(step, Loop) or not may_overwrite(step) or u in self.leaving:
+        if u in self.leaving or v.shape != u.shape or v.dtype != u.dtype or self.last_use.get(u) != i:
             return False
-        read = any(u in eq.vars for eq in step.equations)
-        return read and v.shape == u.shape == step.shape and v.dtype == u.dtype and self.last_use[u] == i
+        if isinstance(step, Line):
+            return (
+                u.shape != ()
+            )  # it has read all before it writes; what has no axes may be a number, which nobody may change
+        read = any(u in eq.vars for eq in step.equations) if isinstance(step, Loop) else False
+        return isinstance(step, Loop) and read and v.shape == step.shape and may_overwrite(step)
 
     def _owned(self) -> set[Var]:
         """What needs memory that leaves: all that leaves but single numbers, which are read from the room."""

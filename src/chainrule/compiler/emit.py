@@ -86,8 +86,8 @@ def _indent(lines: list[str], by: int = 1) -> list[str]:
 # --- lines ---
 
 
-def line_source(line: Line, constants: Constants) -> Source:
-    """Straight code from numbers, and entries of arrays, to the same."""
+def line_source(line: Line, constants: Constants, onto: dict[Var, Var] | None = None) -> Source:
+    """Straight code from numbers, and entries of arrays, to the same; ``onto`` as in :func:`loop_source`."""
     w = _Writer(constants)
     loaded = {x: (v, place) for v in line.loads if v.shape for place, x in enumerate(line.loads[v])}
     whole = {line.loads[v][0]: v for v in line.loads if not v.shape}
@@ -97,12 +97,14 @@ def line_source(line: Line, constants: Constants) -> Source:
     arrays = list(dict.fromkeys(loaded[x][0] for x in read if x in loaded))
     body = [f"{w.name(x)} = {w.name(loaded[x][0])}_[{loaded[x][1]}]" for x in read if x in loaded]
     body += [w.assign(eq, wide=True) for eq in line.equations]
+    over = {v: u for v, u in (onto or {}).items() if u in arrays}  # numbers have been read before the call
     for v in line.outputs:
         entries = enumerate(line.stores.get(v, [v]))
-        body += [f"{w.name(v)}_[{place}] = {w.operand(x, v.dtype)}" for place, x in entries]
-    parameters = w.declared([*arrays, *line.outputs], numbers)
+        body += [f"{w.name(over.get(v, v))}_[{place}] = {w.operand(x, v.dtype)}" for place, x in entries]
+    fresh = [v for v in line.outputs if v not in over]
+    parameters = w.declared([*arrays, *fresh], numbers)
     text = [f"def line({', '.join(parameters)}):", *_indent([*body, "return"])]
-    return Source("\n".join(text), "", arrays, [whole.get(x, x) for x in numbers], line.outputs, [])
+    return Source("\n".join(text), "", arrays, [whole.get(x, x) for x in numbers], fresh, [])
 
 
 # --- loops ---

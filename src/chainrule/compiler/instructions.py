@@ -12,7 +12,7 @@ import numpy as np
 from . import indexed, lanes, linear, moves, scalar
 from .emit import Source, line_source, loop_source
 from .lower import FAST
-from .plan import REDUCTIONS, Line, Loop, Step
+from .plan import REDUCTIONS, Call, Loop, Step
 from .program import Equation, Program, Var
 from .table import WORD, Arena, Instruction, Memory, Place, merged, plain
 from .windows import direct_source
@@ -48,10 +48,13 @@ class Instructions:
     def of(self, step: Step, now: int) -> list[Instruction] | None:
         """The instructions of a step; None if NumPy has to do it."""
         self.now, self.found = now, []
-        if isinstance(step, Loop):
-            self.loop(step)
-        elif isinstance(step, Line):
-            self.kernel(line_source(step, self.constants))
+        if not isinstance(step, Call):
+            onto = {v: self.onto[v] for v in step.outputs if v in self.onto}
+            if isinstance(step, Loop):
+                self.kernel(loop_source(step, self.constants, onto), step.cost)
+            else:
+                self.kernel(line_source(step, self.constants, onto))
+            self.places.update({v: self.places[u] for v, u in onto.items()})
         else:
             eq = step.equation
             if eq.prim.view and self.place(eq.out) is not None:
@@ -120,11 +123,6 @@ class Instructions:
 
     def add(self, text: str, words: Sequence[int | Place], blocks: int = 1, cost: float = 0.0, **more: Any) -> None:
         self.found.append(Instruction(text, words, blocks, cost, **more))
-
-    def loop(self, step: Loop) -> None:
-        onto = {v: self.onto[v] for v in step.outputs if v in self.onto}
-        self.kernel(loop_source(step, self.constants, onto), step.cost)
-        self.places.update({v: self.places[u] for v, u in onto.items()})
 
     def kernel(self, source: Source, cost: float = 0.0, equation: Equation | None = None) -> None:
         """A kernel that was written for this program."""

@@ -23,6 +23,9 @@ _ITEMS = 64  # parts of a batch that are products of their own, before one opera
 _RATE = 50.0  # multiply-additions of float32 in a nanosecond on one core, with vectors of 64 bytes
 _STRETCH = 512  # of the inner length, at most, after which sums go to memory: a panel of that length stays in the cache
 _NEAR = 512  # bytes: rows that follow one another so closely do not fall into the same places of a cache
+_FEW, _HELD = 8, 16  # rows or columns, and entries, of a matrix that is small
+_CLOSE = 8  # entries: strides up to this are written out, and let neighbours be read together
+_ENTRIES = 1 << 14  # of rows with few entries, in a block of work
 _KEPT = 1 << 15  # bytes: a matrix that fits the first-level cache need not be packed
 
 
@@ -88,8 +91,20 @@ class _Product:
     def write(self) -> None:
         other = self.turned()
         best = self if self.cost() <= other.cost() else other
-        if not best.lines():
+        if not best.small() and not best.lines():
             best.tiles()
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether rows of a few entries meet a matrix that registers hold."""
+        few = self.k <= _FEW and self.n <= _FEW and self.k * self.n <= _HELD
+        return few and _is_close(self.a.down) and _is_close(self.c.down)
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether a few rows meet a few columns over any length."""
+        few = self.m <= _FEW and self.n <= _FEW and self.m * self.n <= _HELD
+        return few and _is_close(self.a.right) and _is_close(self.b.down)
 
     @property
     def by_dots(self) -> bool:
@@ -108,6 +123,8 @@ class _Product:
 
     def cost(self) -> float:
         """Nanoseconds, roughly."""
+        if self.is_narrow or self.is_deep:
+            return self.items * self.m * self.n * self.k / 20
         if self.by_dots:
             return self.m * (self.k / self.lanes / 5 + 1)
         if self.by_rows:
@@ -126,6 +143,23 @@ class _Product:
                 found.append((rows, left // rows))
                 left %= rows
         return found
+
+    def small(self) -> bool:
+        """A product with a small matrix, if it is that."""
+        a, b, c, name = self.a, self.b, self.c, self.dtype.name
+        steps = [a.down, a.right, b.down, b.right, c.down, c.right, a.apart, b.apart, c.apart]
+        places: list[int | Place] = [a.place, b.place, c.place]
+        if self.is_narrow:
+            per = min(_ENTRIES // (self.k + self.n), self.m)
+            groups = -(-self.m // per)
+            text = products.narrow(name, self.k, self.n, a.down, c.down)
+            self.w.add(text, [*places, self.m, *steps, groups, per], self.items * groups, self.cost())
+        elif self.is_deep:
+            text = products.deep(name, self.m, self.n, a.right, b.down)
+            self.w.add(text, [*places, self.k, *steps], self.items, self.cost())
+        else:
+            return False
+        return True
 
     def lines(self) -> bool:
         """A vector times a matrix, if it is that."""
@@ -189,3 +223,7 @@ class _Product:
             self.w.add(text, words, items * panels, cost)
             self.w.packed[key] = found, until
         return Matrix(self.w.packed[key][0], width, 1, panels * self.k * width if items > 1 else 0)
+
+
+def _is_close(stride: int) -> bool:
+    return 0 <= stride <= _CLOSE

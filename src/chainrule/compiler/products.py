@@ -10,6 +10,7 @@ operand is broadcast from where it is.  A kernel has tiles of one size only; wha
 from __future__ import annotations
 
 import functools
+import itertools
 
 NAME = "def product"
 # Copies an operand into panels of contiguous rows, the last one filled up with zeros.
@@ -66,6 +67,38 @@ def rows(first: int, last: int, x_: {dtype}[:], y_: {dtype}[:], out_: {dtype}[:]
             u = spread(x_[p * right], {lanes})
 {one}
 {store}"""
+# A few rows times a few columns, over a long inner length, in parts.
+_DEEP = """\
+def deep(
+    first: int, last: int, x_: {dtype}[:], y_: {dtype}[:], out_: {dtype}[:], k: int, down: int, right: int, row: int, column: int,
+    below: int, beside: int, x_apart: int, y_apart: int, out_apart: int,
+):
+    for item in range(first, last):
+        out = out_[item * out_apart :]
+{none}
+        for begin in range(0, k, 4096):
+            x = x_[item * x_apart + begin * {right} :]
+            y = y_[item * y_apart + begin * {row} :]
+{zero}
+            for p in range(min(4096, k - begin)):
+{entries}
+{more}
+{store}"""
+# Many rows of a few entries times a small matrix, whose entries are kept in registers.
+_NARROW = """\
+def narrow(
+    first: int, last: int, x_: {dtype}[:], y_: {dtype}[:], out_: {dtype}[:], m: int, down: int, right: int, row: int, column: int,
+    below: int, beside: int, x_apart: int, y_apart: int, out_apart: int, groups: int, per: int,
+):
+    for unit in range(first, last):
+        item = unit // groups
+        start = (unit - item * groups) * per
+        x = x_[item * x_apart + start * {down} :]
+        y = y_[item * y_apart :]
+        out = out_[item * out_apart + start * {below} :]
+{matrix}
+        for i in range(min(per, m - start)):
+{entries}"""
 _AT_ONCE = 8  # rows
 
 
@@ -93,6 +126,38 @@ def rows(dtype: str, lanes: int, vectors: int) -> str:
     return _ROWS.format(
         dtype=dtype, lanes=lanes, width=lanes * vectors, zero=_lines(2, zero), both=_lines(3, one + other), one=_lines(3, one),
         store=_lines(2, [f"put(out, {i * lanes}, a{i} + b{i})" for i in each]),
+    )  # fmt: skip
+
+
+@functools.cache
+def deep(dtype: str, m: int, n: int, right: int, row: int) -> str:
+    """The kernel of so many rows times so many columns, whose entries lie so close."""
+    each = list(itertools.product(range(m), range(n)))
+    zero = f"= np.{dtype}(0.0)"
+    entries = [f"x{i} = x[p * {right} + {i} * down]" for i in range(m)]
+    entries += [f"y{j} = y[p * {row} + {j} * column]" for j in range(n)]
+    entries += [f"s{i}_{j} = sum_{dtype}(s{i}_{j}, x{i} * y{j})" for i, j in each]
+    return _DEEP.format(
+        dtype=dtype, right=right, row=row, none=_lines(2, [f"t{i}_{j} {zero}" for i, j in each]),
+        zero=_lines(3, [f"s{i}_{j} {zero}" for i, j in each]), entries=_lines(4, entries),
+        more=_lines(3, [f"t{i}_{j} = t{i}_{j} + s{i}_{j}" for i, j in each]),
+        store=_lines(2, [f"out[{i} * below + {j} * beside] = t{i}_{j}" for i, j in each]),
+    )  # fmt: skip
+
+
+@functools.cache
+def narrow(dtype: str, k: int, n: int, down: int, below: int) -> str:
+    """The kernel of rows times a matrix of so many rows and columns; rows, and those of the result, lie so close."""
+    each = list(itertools.product(range(k), range(n)))
+    entries = [f"x{p} = x[i * {down} + {p} * right]" for p in range(k)]
+    for j in range(n):
+        total = f"np.{dtype}(0.0)"
+        for p in range(k):
+            total = f"fma(x{p}, y{p}_{j}, {total})"
+        entries.append(f"out[i * {below} + {j} * beside] = {total}")
+    return _NARROW.format(
+        dtype=dtype, down=down, below=below, entries=_lines(3, entries),
+        matrix=_lines(2, [f"y{p}_{j} = y[{p} * row + {j} * column]" for p, j in each]),
     )  # fmt: skip
 
 

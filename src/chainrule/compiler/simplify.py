@@ -308,7 +308,16 @@ def _permute(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
     return s.new("Permute", eq.args, out.shape, out.dtype, axes=tuple(first[a] for a in axes))
 
 
-@_rule("Sum", "Prod", "Amax", "Amin")
+@_rule("Sum")
+def _sum(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
+    x = args[0]
+    if out.size == 1 and len(params["axis"]) < len(x.shape):  # which is a sum over all axes, as a loop may end in
+        total = s.new("Sum", args, (), out.dtype, axis=tuple(range(-len(x.shape), 0)), keepdims=False)
+        return s.reshape(total, out.shape)
+    return _fold(s, args, params, out)
+
+
+@_rule("Prod", "Amax", "Amin")
 def _fold(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
     x = args[0]
     if all(x.shape[a] == 1 for a in params["axis"]) and x.dtype == out.dtype:
