@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -113,6 +115,46 @@ def test_modules(compile: Any, own_generator: Any) -> None:
     model.eval()
     f(x)
     assert len(f.entries) == 2, "training is a Python value that the program may depend on"
+
+
+def test_a_compiled_module_is_a_module(compile: Any, own_generator: Any) -> None:
+    inner, x = nn.Sequential(nn.Linear(2, 3), nn.Dropout(0.5)), torch.ones(2, 2)
+    model = nn.Module()
+    model.part = f = compile(inner)
+    assert isinstance(f, nn.Module)
+    assert f._orig_mod is inner
+    assert [n for n, _ in model.named_parameters()] == ["part._orig_mod.0.weight", "part._orig_mod.0.bias"]
+    assert [*f.state_dict()] == ["_orig_mod.0.weight", "_orig_mod.0.bias"]
+    model.eval()
+    assert not inner.training and not inner[1].training and not f.training
+    f.training = True
+    f.note = "new"
+    assert inner.training and inner.note == "new"
+    del f.note
+    assert not hasattr(f, "note")
+    with pytest.raises(AttributeError, match="'Sequential' object has no attribute 'weight'"):
+        _ = f.weight
+    equal(f(x), inner(x))
+    assert len(f.entries) == 1 and "program(v0: f32[2,2]" in f.explain()
+    assert f.source and "_orig_mod" in repr(f)
+    for other in (copy.deepcopy(f), pickle.loads(pickle.dumps(f))):
+        assert other._orig_mod is not inner and not other.entries
+        equal(other(x), inner(x))
+        assert len(other.entries) == 1
+    f.double()
+    assert f(x.double()).dtype == torch.float64
+    f.register_forward_hook(lambda module, args, out: out * 2)
+    equal(f(x.double()), inner(x.double()) * 2)
+
+
+@torch.compile
+def of_this_file(x: Any) -> Any:
+    return x * 2
+
+
+def test_compiled_functions_are_copied_as_functions_are() -> None:
+    assert copy.deepcopy(of_this_file) is of_this_file
+    assert pickle.loads(pickle.dumps(of_this_file)) is of_this_file
 
 
 def test_python_values_are_guarded(compile: Any) -> None:

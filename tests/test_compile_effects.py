@@ -443,3 +443,71 @@ def test_layers_that_wait_for_a_shape(own_generator: Any) -> None:
         return numbers([[f(torch.ones(2, 4)) for _ in range(3)], model[0].weight])
 
     same(found(lambda f: torch.compile(f, backend="numpy", fullgraph=True)), found(lambda f: f))
+
+
+# --- derivatives of functions that write -------------------------------------------------------------------------
+
+
+class Counting(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = torch.nn.Parameter(torch.ones(2))
+        self.register_buffer("count", torch.zeros(1))
+
+    def forward(self, x: Any) -> Any:
+        self.count.add_(1)
+        return (x * self.w**3 * self.count).sum()
+
+
+def test_a_derivative_with_a_buffer_that_the_call_has_moved(compile: Any) -> None:
+    def found(compile: Callable[[Any], Any]) -> Any:
+        model = Counting()
+        f, results = compile(model), []
+        for i in range(3):
+            (g,) = torch.autograd.grad(f(torch.ones(2) * i), model.w, create_graph=True)
+            (h,) = torch.autograd.grad(g.sum(), model.w)
+            results += [g, h]
+        return numbers([results, model.count])
+
+    same(found(compile), found(lambda f: f))
+
+
+def test_a_parameter_that_the_call_moves() -> None:
+    def found(compile: Callable[[Any], Any]) -> Any:
+        w, results = torch.tensor([1.0, 2.0], requires_grad=True), []
+
+        def f(x: Any) -> Any:
+            with torch.no_grad():
+                w.mul_(0.5)
+            return (w**2 * x).sum()
+
+        f = compile(f)
+        for _ in range(3):
+            (g,) = torch.autograd.grad(f(torch.ones(2)), w, create_graph=True)
+            results += [g, torch.autograd.grad(g.sum(), w)[0]]
+        return numbers(results)
+
+    with pytest.warns(UserWarning, match="derivative needs"):
+        same(found(lambda f: torch.compile(f, backend="numpy")), found(lambda f: f))
+
+
+def retaining(x: Any) -> Any:
+    y = x * 2
+    y.retain_grad()
+    return (y * y).sum(), y
+
+
+def leaf_with_gradient(x: Any) -> Any:
+    y = x.detach().clone().requires_grad_()
+    (y**2).sum().backward()
+    return (x * 2).sum(), y
+
+
+@pytest.mark.parametrize("f", [retaining, leaf_with_gradient])
+def test_results_with_gradients_of_their_own(f: Any) -> None:
+    g, x = torch.compile(f, backend="numpy"), torch.ones(2, requires_grad=True)
+    with pytest.warns(UserWarning, match="gradient of its own"):
+        loss, y = g(x)
+    loss, y = g(x)
+    loss.backward()
+    assert y.grad is not None

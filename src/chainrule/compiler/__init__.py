@@ -12,6 +12,7 @@ tensor(0.8415)
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -71,5 +72,9 @@ def compile(
     from .dispatch import Compiled, CompiledObject
 
     fast = bool((options or {}).get("fastmath"))
-    kind = Compiled if isinstance(model, FunctionType) else CompiledObject
+    kind: Any = Compiled if isinstance(model, FunctionType) else CompiledObject
+    if (nn := sys.modules.get("chainrule.nn.module")) is not None and isinstance(model, nn.Module):
+        from .module import OptimizedModule
+
+        kind = OptimizedModule
     return kind(model, fullgraph=fullgraph, dynamic=dynamic, backend=backend, fast=fast)

@@ -20,6 +20,7 @@ from ..tensor import wrap
 from . import scalar
 from .captured import Captured
 from .program import Program, Var
+from .watching import Uncompilable
 
 
 class Derivative:
@@ -32,11 +33,16 @@ class Derivative:
         inputs, self.cotangents = program.inputs[: self.count], program.inputs[self.count :]
         outputs, grads = program.outputs[: captured.outputs], program.outputs[captured.outputs :]
         saved = _saved(program, inputs)
-        self.forward = program.restricted(inputs, [*outputs, *saved])
         self.replayed = program.restricted(program.inputs, grads)
         self.backward = program.restricted([*inputs, *saved, *self.cotangents], grads)
         read = {v for eq in self.replayed.equations for v in eq.vars} | {g for g in grads if isinstance(g, Var)}
         self.needed = [v in read for v in inputs]
+        # Inputs that the function overwrites are needed as they were; with a derivative of their own they cannot be.
+        self.copied = [w.tensor for w in captured.writes if self.needed[w.tensor]]
+        if any(captured.tensors[i]._rg for i in self.copied):
+            raise Uncompilable("it writes to a tensor that its derivative needs")
+        self.kept = len(outputs) + len(saved)
+        self.forward = program.restricted(inputs, [*outputs, *saved, *[inputs[i] for i in self.copied]])
 
     def __getattr__(self, name: str) -> Any:
         """The backward program is compiled when it is first asked for.

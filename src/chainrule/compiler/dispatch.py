@@ -7,6 +7,7 @@ runs as it is.
 from __future__ import annotations
 
 import functools
+import sys
 import sysconfig
 import threading
 import traceback
@@ -76,6 +77,10 @@ class Compiled:
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
+
+    def __reduce__(self) -> str:
+        """As a function: found by its name again, and its own copy."""
+        return self._name
 
     def __repr__(self) -> str:
         return f"<compiled {self._name}>"
@@ -178,7 +183,10 @@ class Compiled:
         return result
 
     def _warn(self, why: str) -> None:
-        warnings.warn(f"{self._name} runs uncompiled from now on: {why}", UserWarning, stacklevel=5)
+        frame, level = sys._getframe(), 1
+        while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+            frame, level = frame.f_back, level + 1
+        warnings.warn(f"{self._name} runs uncompiled from now on: {why}", UserWarning, stacklevel=level)
 
     @property
     def source(self) -> str:
@@ -193,10 +201,9 @@ class Compiled:
 
 
 class CompiledObject(Compiled):
-    """A compiled module, or another object that can be called: what it has beside can be asked for."""
+    """A compiled object that can be called, and is no module: what it has beside can be asked for."""
 
     def __getattr__(self, name: str) -> Any:
-        """A compiled module still has its parameters, state and modes."""
         if name.startswith("__") or "function" not in self.__dict__:
             raise AttributeError(name)
         return getattr(self.function, name)

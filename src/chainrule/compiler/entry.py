@@ -185,10 +185,13 @@ class _Writer:
             return []
         self.names.update(derivative=d, Memory=CompiledFunctionBackward, Extra=Extra, Port=Port)
         edges = [f"t{i} if t{i}._node is None else t{i}._node" if i in d.wanted else "None" for i in range(d.count)]
-        kept = [i for i in range(n) if d.needed[i]]
-        arrays = "".join(f"v{i}, " if d.needed[i] else "None, " for i in range(d.count))
+        kept = [i for i in range(n) if d.needed[i] and i not in d.copied]
+        held = {i: f"v{i}, " for i in range(d.count) if d.needed[i]} | {
+            i: f"r{k}, " for k, i in enumerate(d.copied, d.kept)
+        }
+        arrays = "".join(held.get(i, "None, ") for i in range(d.count))
         tensors = "".join(f"t{i}, " if i in kept else "None, " for i in range(d.count))
-        saved = "".join(f"r{i}, " for i in range(self.captured.outputs, len(d.forward.outputs)))
+        saved = "".join(f"r{i}, " for i in range(self.captured.outputs, d.kept))
         versions = "".join(f"t{i}._v and t{i}._v[0], " if i in kept else "None, " for i in range(d.count))
         fresh = " and ".join(f"t{i}._v is None" for i in kept) or "True"
         lines = [f"extra = None if {fresh} else Extra(versions=({versions}))"]

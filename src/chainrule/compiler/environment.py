@@ -29,7 +29,13 @@ from .watching import Uncompilable
 
 LITERALS = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis))
 LIBRARIES = frozenset(sys.stdlib_module_names | {"chainrule", "numpy"}) - {"__main__"}
-_STATEFUL = ("chainrule.nn", "chainrule.optim", "chainrule.utils", "chainrule.distributions")
+_STATEFUL = (
+    "chainrule.nn",
+    "chainrule.optim",
+    "chainrule.utils",
+    "chainrule.distributions",
+    "chainrule.compiler.module",
+)
 _COMPILED = "chainrule.compiler.dispatch"
 # Attributes of modules that no forward reads, and of optimisers what they keep to be quick.
 _UNSEEN = ("_state_dict", "_load_state_dict", "_non_persistent", "_moves", "_recipes", "_workshop")

@@ -49,6 +49,8 @@ class Results:
             return View(self.index[id(base)], y._meta.chain, outside=True)
         if base is not None and isinstance(known := self._known.get(id(base)), Value) and (base._node or not base._rg):
             return View(known.index, y._meta.chain, outside=False)
+        if (y._meta is not None and y._meta.retains) or y._grad is not None:
+            raise Uncompilable("it returns a tensor with a gradient of its own, or one that retains it")
         a, spent = bare(y._a), _is_spent(y._node)
         atom = self.capture.atom(a)
         if y._node is None and id(a) in self.inputs:
