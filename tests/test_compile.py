@@ -225,6 +225,34 @@ def test_a_gradient_is_one_loop(native: Any) -> None:
     assert f.source.count("fast_exp_float32(") == 1, "the exponential is shared by value and gradient"
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_many_short_rows_are_done_at_once(dtype: Any, native: Any, own_generator: Any) -> None:
+    def f(x: Any, column: Any, kept: Any, mask: Any) -> Any:
+        y = torch.softmax(torch.where(mask, x, -torch.inf) * column + kept, -1)
+        best = y.amax(-1, keepdim=True)
+        return y, torch.log_softmax(x, -1), best + kept, (y * torch.sin(x * 100) / best).sum(-1), torch.isnan(y)
+
+    for rows, cols in [(16, 2), (33, 10), (1000, 16), (15, 10), (40, 65)]:
+        x, column, kept = (
+            torch.randn(rows, cols, dtype=dtype),
+            torch.rand(cols, dtype=dtype),
+            torch.rand(rows, 1, dtype=dtype),
+        )
+        x[1, 0], x[2, 1], x[3, 0], x[4, 1] = torch.nan, torch.inf, -torch.inf, 1e9  # the last is far for sin
+        mask = torch.rand(rows, cols) < 0.7
+        mask[5] = False
+        compiled = native(f)
+        for _ in range(2):
+            for a, b in zip(compiled(x, column, kept, mask), f(x, column, kept, mask), strict=True):
+                assert (
+                    torch.allclose(a, b, rtol=1e-5, atol=2e-6, equal_nan=True)
+                    if a.is_floating_point()
+                    else torch.equal(a, b)
+                )
+        text = "".join(loops(compiled))
+        assert ("for row in range(many)" in text) is (rows >= 16 and cols <= 16)
+
+
 def test_softmax_and_its_gradient_are_one_loop(native: Any) -> None:
     f = native(func.grad(lambda x: (torch.softmax(x, -1) * torch.sin(x)).sum()))
     f(torch.ones(40, 50))

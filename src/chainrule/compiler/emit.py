@@ -21,6 +21,7 @@ from .plan import REDUCTIONS, Line, Loop, collapse, is_alias
 from .program import Atom, Equation, Names, Var
 
 Constants = dict[Var, np.ndarray[Any, Any]]
+SHORT = 128  # bytes of a row, up to which many are done at once if they take more than arithmetic
 BLOCK = 4096  # entries: fits the first-level cache with room for several arrays
 
 
@@ -118,7 +119,7 @@ def loop_source(loop: Loop, constants: Constants, onto: dict[Var, Var] | None = 
     if known is None:
         if len(_written) >= _MOST:
             _written.clear()
-        known = _written[key] = (_Rows if loop.rowwise else _Nest)(loop, constants, onto).source(), found
+        known = _written[key] = _writer(loop)(loop, constants, onto).source(), found
     source, theirs = known
     ours = dict(zip(theirs, found, strict=True))  # equal loops of other variables have the same text
     arrays, numbers, outputs = ([ours[v] for v in vs] for vs in (source.arrays, source.numbers, source.outputs))
@@ -147,6 +148,15 @@ def _structure(loop: Loop, constants: Constants, onto: dict[Var, Var]) -> tuple[
     return (loop.shape, loop.folded, tuple(equations), tuple(outputs)), [*found]
 
 
+def _writer(loop: Loop) -> type[_LoopWriter]:
+    """How the text of a loop is to be written."""
+    if not loop.rowwise:
+        return _Nest
+    full = [eq for eq in loop.equations if loop.is_full(eq.out)]
+    short = max((loop.cols * eq.out.dtype.itemsize for eq in full), default=0) <= SHORT
+    return _Columns if short and loop.rows >= 16 and any(map(scalar.calls, full)) else _Rows
+
+
 _written: dict[Any, tuple[Source, list[Var]]] = {}  # by structure
 _MOST = 1024
 
@@ -157,6 +167,8 @@ def may_overwrite(loop: Loop) -> bool:
 
 
 class _LoopWriter(_Writer):
+    block = BLOCK
+
     def __init__(self, loop: Loop, constants: Constants, onto: dict[Var, Var]) -> None:
         super().__init__(constants)
         self.loop, self.onto = loop, onto
@@ -170,7 +182,7 @@ class _LoopWriter(_Writer):
 
     def source(self) -> Source:
         dims = self.dims()
-        per_block = max(BLOCK // math.prod(dims[1:]), 1)
+        per_block = max(self.block // math.prod(dims[1:]), 1)
         parameters = [f"{name}: int" for name in ("first", "last", "per", *[f"n{k}" for k in range(len(dims))])]
         fresh = [v for v in self.outputs if v not in self.onto]
         parameters += self.declared([*self.arrays, *fresh], self.numbers)
@@ -337,3 +349,69 @@ class _Rows(_LoopWriter):
         starts += [f"{t} = np.float64(0.0)" for t, _, _ in totals]
         ends = [f"{s} = np.{dtype}({t})" for t, s, dtype in totals]
         return [*starts, f"for part in range(0, n1, {BLOCK}):", *_indent(part), *ends]
+
+
+class _Columns(_Rows):
+    """Rows too short for vectors: many of them at once, copied to where their first entries are neighbours, and so on."""
+
+    block = 1024
+
+    def __init__(self, loop: Loop, constants: Constants, onto: dict[Var, Var]) -> None:
+        super().__init__(loop, constants, onto)
+        full = [v for v in self.arrays if loop.is_full(v)]
+        self.turned = dict.fromkeys([*full, *[v for v in self.full if v in self.crossing or v in self.outputs]])
+        self.of_row = dict.fromkeys(
+            [v for v in self.arrays if loop.is_kept(v)] + [v for v in self.stage if v not in self.full]
+        )
+
+    def scratch(self) -> list[str]:
+        sizes = dict.fromkeys(self.turned, self.block) | {v: self.block // 2 for v in self.of_row if v in self.stage}
+        return [f"{self.name(v)}s = np.empty({size}, np.{v.dtype.name})" for v, size in sizes.items()]
+
+    def body(self, wide: bool) -> list[str]:
+        lines = ["many = stop - start"]
+        for v in self.arrays:
+            if v in self.turned:
+                lines += self.copied(v, "{0}s[i * many + row] = {0}r[row * n1 + i]")
+            else:
+                lines.append(f"{self.name(v)}s = {self.name(v)}_[{'start:' if v in self.of_row else ':n1'}]")
+        for stage in range(max(self.stage.values()) + 1):
+            few = [eq for eq in self.loop.equations if eq.out in self.of_row and self.stage[eq.out] == stage]
+            if few := [eq for eq in few if eq.name not in REDUCTIONS]:
+                lines += ["for row in range(many):", *_indent(self.of_rows(few, wide))]
+            lines += self.one_loop(stage, wide)
+        for v in self.outputs:
+            if v in self.full:
+                lines += self.copied(v, "{0}r[row * n1 + i] = {0}s[i * many + row]")
+            else:
+                lines += ["for row in range(many):", f"    {self.name(v)}_[start + row] = {self.name(v)}s[row]"]
+        return lines
+
+    def copied(self, v: Var, entry: str) -> list[str]:
+        place = f"{self.name(v)}r = {self.name(v)}_[start * n1 : stop * n1]"
+        return [place, "for row in range(many):", "    for i in range(n1):", "        " + entry.format(self.name(v))]
+
+    def of_rows(self, equations: list[Equation], wide: bool) -> list[str]:
+        """The equations for one row, or one entry of it."""
+        folds = {eq.out for eq in equations if eq.name in REDUCTIONS}
+        made = {eq.out for eq in equations}
+        read = dict.fromkeys([v for eq in equations for v in eq.vars if v not in made] + [*folds])
+        place = {**dict.fromkeys(self.of_row, "s[row]"), **dict.fromkeys(self.turned, "i[row]")}
+        lines = [f"{self.name(v)} = {self.name(v)}{place[v]}" for v in read if v in place]
+        lines += self.lines(equations, wide)
+        return lines + [f"{self.name(v)}{place[v]} = {self.name(v)}" for v in made if v in place]
+
+    def one_loop(self, stage: int, wide: bool) -> list[str]:
+        wanted = [eq for eq in self.loop.equations if eq.out in self.full or eq.name in REDUCTIONS]
+        equations = [eq for eq in wanted if self.loop_of(eq) == stage]
+        if not equations:
+            return []
+        used = dict.fromkeys(v for eq in equations for v in (*eq.vars, eq.out))
+        along = [f"{self.name(v)}i = {self.name(v)}s[i * many : i * many + many]" for v in used if v in self.turned]
+        along += [f"{self.name(v)} = {self.name(v)}s[i]" for v in self.arrays
+                  if v in used and v not in self.turned and v not in self.of_row]  # fmt: skip
+        totals = [eq for eq in equations if eq.name in REDUCTIONS]
+        starts = [f"{self.name(eq.out)}s[row] = np.{eq.out.dtype.name}({lanes.START[eq.name]})" for eq in totals]
+        inner = ["for row in range(many):", *_indent(self.of_rows(equations, wide))]
+        first = ["for row in range(many):", *_indent(starts)] if starts else []
+        return [*first, "for i in range(n1):", *_indent([*along, *inner])]

@@ -160,8 +160,12 @@ class _Kernel:
         self.builder.store(value.raw, slot[0])
 
     def memory(self, size: Number, dtype: str) -> Array:
-        """Memory for the length of a call."""
+        """Memory for the length of a call: on the stack, if it is little that is known beforehand."""
         b = self.builder
+        if isinstance(size.raw, ir().Constant):
+            found = self.top.alloca(stored_type(dtype), size.raw.constant)
+            found.align, found.type = 64, self.pointer  # to vectors as much as to numbers
+            return Array(found, dtype)
         each = self.integer(np.dtype(dtype).itemsize).raw
         got = b.call(self.outside("PyMem_RawMalloc", self.pointer, [self.word]), [b.mul(size.raw, each)])
         with b.if_then(b.icmp_unsigned("==", got, ir().Constant(self.pointer, None)), likely=False):
