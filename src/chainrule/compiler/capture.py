@@ -365,3 +365,4 @@ def capture(
                 c.rewind()
     finally:
         c.open = False
+        c.made.clear()  # which hold c, by what they hold

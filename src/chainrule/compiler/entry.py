@@ -20,6 +20,7 @@ from .derivative import CompiledFunctionBackward, Derivative
 from .describe import describe
 from .environment import Check, Environment
 from .guards import Expected, alone, guard
+from .memory import kept
 from .native import made
 from .outside import is_heard
 from .run import Runner, define
@@ -35,6 +36,7 @@ MISS = object()  # what an entry gives where it does not apply
 class Entry:
     """A program for one state of arguments and environment."""
 
+    @kept()
     def __init__(
         self, owner: Compiled, environment: Environment, args: tuple[Any, ...], kwargs: dict[str, Any], faithful: bool
     ) -> None:

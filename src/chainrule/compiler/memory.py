@@ -1,5 +1,7 @@
-"""Memory for results: arrays handed out before are used again once nobody else holds them.
+"""Memory: what is made by many, and results.
 
+While thousands of equations are written down, nothing of them is garbage, and looking for some would take a third of the time.
+Arrays handed out before are used again once nobody else holds them.
 Fresh pages cost more than the arithmetic that fills them.  An array that was returned to a user is free
 when its reference count says that only the pool is left: a tensor, a view of it or a graph that saved it
 would count.
@@ -8,15 +10,45 @@ would count.
 from __future__ import annotations
 
 import functools
+import gc
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from ..forks import renewed
+
 SMALL = 1 << 14  # bytes; below, NumPy's own small-block cache is as quick
 KEPT = 3  # arrays of a kind that the pool keeps
+
+
+_collecting = True  # outside of all that is kept
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Let nobody look for garbage meanwhile, unless it is off anyway."""
+    global _collecting
+    if not gc.isenabled():
+        yield
+        return
+    _collecting = False
+    gc.disable()
+    try:
+        yield
+    finally:
+        _collect()
+
+
+@renewed
+def _collect() -> None:
+    global _collecting
+    if not _collecting:
+        _collecting = True
+        gc.enable()
 
 
 # Without a global lock, reference counts are no longer exact.

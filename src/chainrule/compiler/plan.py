@@ -17,6 +17,7 @@ from .program import Atom, Equation, Program, Var
 
 REDUCTIONS = frozenset({"Sum", "Amax", "Amin"})
 MOST_ARRAYS = 16  # in one loop: more would leave the registers and the cache's ways
+WINDOW = 1024  # steps back, at least, for which it is known exactly what must come before what
 
 
 @dataclass(slots=True)
@@ -132,20 +133,24 @@ class _Draft:
 
     step: Step
     made: set[Var] = field(default_factory=set)
-    read: set[Var] = field(default_factory=set)
+    read: set[Var] = field(default_factory=set)  # from other steps
     before: int = 0
 
     def add(self, eq: Equation) -> None:
         self.made.update(eq.outs)
-        self.read.update(eq.vars)
+        self.read.update([v for v in eq.vars if v not in self.made])
 
     def arrays(self, more: Iterable[Var] = ()) -> int:
         """How many arrays the step reads, or would."""
-        return sum(v.size > 1 and v not in self.made for v in self.read.union(more))
+        return sum([v.size > 1 for v in self.read.union(more) if v not in self.made])
 
 
 class _Planner:
-    """Takes equations in order; each joins a step that it may join, or starts one."""
+    """Takes equations in order; each joins a step that it may join, or starts one.
+
+    Bits count from ``base`` on.  Steps before that are taken to come before all others, so that a program of any length
+    takes as long for each of its steps.
+    """
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -153,14 +158,30 @@ class _Planner:
         self.maker: dict[Var, int] = {}
         self.readers: dict[Var, list[int]] = {}
         self.line: int | None = None  # the latest
+        self.base = 0
+        self.near: list[int] = []  # those after the base, and those that come after some of these
         self.first = 0  # a bit for every step that must come before some other
 
     def run(self) -> list[Step]:
         for eq in self.program.equations:
             self._place(eq)
-        found = [d for d in self.drafts if d is not None]
-        found.sort(key=lambda d: d.before.bit_count())  # what comes before something has fewer before it
-        return [d.step for d in found]
+        return self._in_order()
+
+    def _in_order(self) -> list[Step]:
+        """The steps in the order in which they began, but each after those that it reads from."""
+        found, done = [], set[int]()
+        for i in range(len(self.drafts)):
+            todo = [i]
+            while todo:
+                draft = self.drafts[k := todo[-1]]
+                if draft is None or k in done:
+                    todo.pop()
+                elif missing := {self.maker[v] for v in draft.read if v in self.maker} - done:
+                    todo += sorted(missing, reverse=True)
+                else:
+                    done.add(k)
+                    found.append(draft.step)
+        return found
 
     def draft(self, i: int) -> _Draft:
         found = self.drafts[i]
@@ -171,8 +192,7 @@ class _Planner:
         sources = {self.maker[v] for v in eq.vars if v in self.maker}
         home = next((i for i in self._candidates(eq, sources) if self._may_join(i, eq, sources)), None)
         if home is None:
-            home = len(self.drafts)
-            self.drafts.append(_Draft(_start(eq)))
+            home = self._begin(eq)
         else:
             step = self.draft(home).step
             assert not isinstance(step, Call)
@@ -190,6 +210,28 @@ class _Planner:
                 self._merge(home, i)
             if isinstance(draft.step, Line):
                 self.line = home
+
+    def _begin(self, eq: Equation) -> int:
+        """A new step."""
+        self.near.append(len(self.drafts))
+        self.drafts.append(_Draft(_start(eq)))
+        if len(self.drafts) == self.base + 2 * WINDOW:
+            self.base += WINDOW
+            self.first >>= WINDOW
+            for d in self._near():
+                d.before >>= WINDOW
+            self.near = [i for i in self.near if (near := self.drafts[i]) and (i >= self.base or near.before)]
+        return len(self.drafts) - 1
+
+    def _near(self) -> Iterator[_Draft]:
+        return (d for i in self.near if (d := self.drafts[i]) is not None)
+
+    def _bit(self, i: int) -> int:
+        return 1 << i - self.base if i >= self.base else 0
+
+    def _precedes(self, i: int, j: int) -> bool:
+        """Whether step ``i`` must come before step ``j``, as far as is known."""
+        return i < self.base or bool(self.draft(j).before & self._bit(i))
 
     def _candidates(self, eq: Equation, sources: set[int]) -> Iterator[int]:
         """Steps that ``eq`` could go into: those it reads from, newest first, then those that read the same."""
@@ -213,47 +255,48 @@ class _Planner:
             fits = _fits(draft.step, draft.made, eq) and draft.arrays(eq.vars) <= MOST_ARRAYS
         else:
             fits = False
-        return fits and not any(self.draft(s).before >> i & 1 for s in sources if s != i)
+        return fits and not any(self._precedes(i, s) for s in sources if s != i)
 
     def _follow(self, i: int, sources: set[int]) -> None:
         """Note that step ``i`` comes after others, and so does what comes after it."""
-        bits = 0
+        bits, own = 0, self._bit(i)
         for s in sources - {i}:
-            bits |= self.draft(s).before | 1 << s
+            bits |= self.draft(s).before | self._bit(s)
         if bits & ~self.draft(i).before:
             self.draft(i).before |= bits
             self.first |= bits
-            for d in self.drafts if self.first >> i & 1 else ():
-                if d is not None and d.before >> i & 1:
+            for d in self._near() if self.first & own else ():
+                if d.before & own:
                     d.before |= bits
 
     def _merge(self, home: int, other: int) -> None:
         """Put a step that ``home`` reads from into ``home``, if they can be one."""
         into, source = self.draft(home), self.drafts[other]
-        if source is None:
+        if source is None or other < self.base:
             return
-        a, b = into.step, source.step
+        a, b, own = into.step, source.step, self._bit(other)
         if isinstance(a, Loop) and isinstance(b, Loop):
             fits = a.shape == b.shape and not a.folded and not b.folded
             fits = fits and into.arrays(source.read) + source.arrays() <= MOST_ARRAYS
         else:
             fits = isinstance(a, Line) and isinstance(b, Line)
-        between = into.before & ~source.before & ~(1 << other)
-        if not fits or any(self.draft(j).before >> other & 1 for j in _bits(between)):
+        if not fits or any(self._precedes(other, self.base + j) for j in _bits(into.before & ~source.before & ~own)):
             return
         assert not isinstance(a, Call)
         a.equations[:0] = b.equations
         into.made |= source.made
-        into.read |= source.read
+        into.read = (into.read | source.read) - into.made
         self.drafts[other] = None
         self.maker.update(dict.fromkeys(source.made, home))
         for v in source.read:
-            self.readers[v].append(home)
-        into.before = (into.before | source.before) & ~(1 << other)
-        self.first |= 1 << home
-        for d in self.drafts:
-            if d is not None and d.before >> other & 1:
-                d.before = (d.before | 1 << home | into.before) & ~(1 << other)
+            self.readers.setdefault(v, []).append(home)
+        into.before = (into.before | source.before) & ~own
+        to = self._bit(home)
+        if self.first & to or any(i not in (home, other) for v in source.made for i in self.readers.get(v, ())):
+            self.first |= to
+            for d in self._near():
+                if d.before & own:
+                    d.before = (d.before | to | into.before) & ~own
 
 
 def _bits(n: int) -> Iterator[int]:

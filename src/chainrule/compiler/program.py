@@ -45,28 +45,16 @@ def distinct(a: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return a[(slice(0, 1),) * a.ndim] if a.ndim and not any(a.strides) else a
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Equation:
-    """``outs = prim(*args, **params)``."""
+    """``outs = prim(*args, **params)``, which does not change."""
 
-    prim: Any
-    args: tuple[Atom, ...]
-    params: dict[str, Any]
-    outs: tuple[Var, ...]
+    __slots__ = ("args", "name", "out", "outs", "params", "prim", "vars")
 
-    @property
-    def out(self) -> Var:
-        return self.outs[0]
-
-    @property
-    def name(self) -> str:
-        """The operation, whatever label its node would carry."""
-        return type(self.prim).__name__
-
-    @property
-    def vars(self) -> list[Var]:
-        """The arguments that are variables."""
-        return [a for a in self.args if isinstance(a, Var)]
+    def __init__(self, prim: Any, args: tuple[Atom, ...], params: dict[str, Any], outs: tuple[Var, ...]) -> None:
+        self.prim, self.args, self.params, self.outs = prim, args, params, outs
+        self.out = outs[0]
+        self.name = type(prim).__name__  # the operation, whatever label its node would carry
+        self.vars = tuple([a for a in args if isinstance(a, Var)])  # the arguments that are variables
 
     def apply(self, bind: Callable[..., Any], args: Sequence[Any]) -> tuple[Any, ...]:
         """The results of this operation on other arguments, always as a tuple."""

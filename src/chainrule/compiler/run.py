@@ -11,6 +11,7 @@ from typing import Any
 
 from .driver import Driver
 from .expand import expanded
+from .memory import kept
 from .native import available
 from .plan import plan
 from .program import Program
@@ -46,6 +47,7 @@ class Runner:
     ``onto`` says which outputs are to be written to which inputs: those in ``written`` are, and None is given instead.
     """
 
+    @kept()
     def __init__(self, program: Program, onto: dict[int, int] | None = None, *, fuse: bool, fast: bool = False) -> None:
         program = expanded(program) if fuse else program
         self.steps = plan(program, fuse)

@@ -67,7 +67,7 @@ class _Simplifier:
     def uniform(self, a: Atom) -> int | float | bool | None:
         """The number that all entries of an atom are known to be."""
         known = self.value(a)
-        if not is_numpy(known):
+        if known is None or not is_numpy(known):
             return known if isinstance(known, (int, float)) else None
         if not known.size or known.dtype.kind not in "fiub":
             return None
@@ -86,7 +86,11 @@ class _Simplifier:
         """Results of an equation in the result: a known one, a constant, or a new one."""
         if type(prim).__name__ in _COMMUTE and all(isinstance(a, Var) for a in args):
             args = tuple(sorted(args, key=lambda v: v.number))
-        key = (type(prim), tuple(a if isinstance(a, Var) else (type(a), repr(a)) for a in args), _frozen(params))
+        key = (
+            type(prim),
+            tuple(a if isinstance(a, Var) else (type(a), repr(a)) for a in args),
+            _frozen(params) if params else (),
+        )
         found = self.seen.get(key)
         if found is None:
             known = [self.value(a) for a in args]
@@ -138,8 +142,8 @@ class _Simplifier:
                 number = self.uniform(a) if isinstance(a, Var) and a.shape else None
                 if number is not None:
                     thin[i] = self.constant(np.array(number, a.dtype))
-            shape = np.broadcast_shapes(*(a.shape for a in thin if isinstance(a, Var)))
             if tuple(thin) != args:
+                shape = np.broadcast_shapes(*(a.shape for a in thin if isinstance(a, Var)))
                 small = self.rewrite(prim, tuple(thin), params, Var(shape, out.dtype))
                 return self.expand(small, out.shape)
         return None
