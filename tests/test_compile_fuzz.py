@@ -41,6 +41,8 @@ def unary(x: Any, draw: Any) -> Any:
             lambda: torch.logsumexp(x, 0), lambda: x[torch.tensor([0, 0])], lambda: x.std(-1, unbiased=False, keepdim=True) + x,
             lambda: x.roll(1, 0), lambda: F.pad(x, (1, -1), value=0.5), lambda: F.pad(x, (0, 1)),
             lambda: F.embedding(torch.tensor([0, 0]), x) if d == 2 else x.cumsum(-1),
+            lambda: x[1:] - x[:-1], lambda: x[..., 1:] * x[..., :-1] + 1, lambda: x[..., ::2] * 2, lambda: x[0] - x[-1],
+            lambda: x[1:, ..., :-1] if d > 1 else x[1:-1], lambda: F.pad(x, (1, 1) * d), lambda: x[:, None, -1] if d > 1 else x,
         ]  # fmt: skip
     return choices[draw.integers(len(choices))]()
 
@@ -172,8 +174,10 @@ def test_numpy(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(COUNT, 2 * COUNT))
-def test_native(seed: int) -> None:
+def test_native(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("llvmlite")
+    if seed % 2:  # loops, even over few entries
+        monkeypatch.setattr("chainrule.compiler.run.MANY", 1000)
     compare(seed, "native")
 
 

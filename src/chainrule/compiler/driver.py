@@ -119,9 +119,11 @@ class Driver:
         if isinstance(step, Line):
             return (
                 u.shape != ()
-            )  # it has read all before it writes; what has no axes may be a number, which nobody may change
-        read = any(u in eq.vars for eq in step.equations) if isinstance(step, Loop) else False
-        return isinstance(step, Loop) and read and v.shape == step.shape and may_overwrite(step)
+            )  # all is read before it writes; what has no axes may be a number, which nobody may change
+        if not isinstance(step, Loop) or v.shape != step.shape or not may_overwrite(step):
+            return False
+        read = {x for eq in step.equations for x in eq.vars if u in self.origins.get(x, (x,))}
+        return read == {u}  # a view of it may be read in another order
 
     def _owned(self) -> set[Var]:
         """What needs memory that leaves: all that leaves but single numbers, which are read from the room."""

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 
 from . import indexed, lanes, linear, moves, scalar
-from .emit import Source, line_source, loop_source
+from .emit import Source, line_source
+from .loops import loop_source
 from .lower import FAST
 from .plan import REDUCTIONS, Call, Loop, Step
 from .program import Equation, Program, Var
 from .table import WORD, Arena, Instruction, Memory, Place, merged, plain
 from .windows import direct_source
+
+NEAR = 8  # entries
 
 
 class Instructions:
@@ -51,7 +54,8 @@ class Instructions:
         if not isinstance(step, Call):
             onto = {v: self.onto[v] for v in step.outputs if v in self.onto}
             if isinstance(step, Loop):
-                self.kernel(loop_source(step, self.constants, onto), step.cost)
+                lying = {v: p.steps for v in self.read(step) if not (p := self.at(v)).is_plain and is_near(p)}
+                self.kernel(loop_source(step, self.constants, onto, lying), step.cost)
             else:
                 self.kernel(line_source(step, self.constants, onto))
             self.places.update({v: self.places[u] for v, u in onto.items()})
@@ -124,9 +128,17 @@ class Instructions:
     def add(self, text: str, words: Sequence[int | Place], blocks: int = 1, cost: float = 0.0, **more: Any) -> None:
         self.found.append(Instruction(text, words, blocks, cost, **more))
 
+    def read(self, step: Loop) -> list[Var]:
+        """The arrays that a loop reads."""
+        made = {eq.out for eq in step.equations}
+        return list(dict.fromkeys(v for eq in step.equations for v in eq.vars if v.size > 1 and v not in made))
+
     def kernel(self, source: Source, cost: float = 0.0, equation: Equation | None = None) -> None:
         """A kernel that was written for this program."""
-        words: list[int | Place] = [*source.lengths, *[self.flat(v) for v in source.arrays]]
+        words: list[int | Place] = [
+            *source.lengths,
+            *[self.at(v) if v in source.lying else self.flat(v) for v in source.arrays],
+        ]
         words += [self.new(v) for v in source.outputs]
         words += [self.at(v) for v in source.numbers]
         parts = [self.scratch((source.blocks,), np.float64) for _ in source.totals]
@@ -210,6 +222,12 @@ class Instructions:
 
 def _is_known(v: Var) -> bool:
     return v.size > 0 and v.dtype.itemsize in WORD and v.dtype.isnative
+
+
+def is_near(place: Place) -> bool:
+    """Whether neighbours along the last axis lie so closely that loops had better read them there."""
+    last = next((s for n, s in zip(place.shape[::-1], place.steps[::-1], strict=True) if n > 1), 0)
+    return min(place.steps) >= 0 and last <= NEAR
 
 
 def whole(memory: Memory, v: Var) -> Place:

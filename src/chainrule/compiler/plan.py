@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from . import scalar
+from . import padded, scalar
 from .program import Atom, Equation, Program, Var
 
 REDUCTIONS = frozenset({"Sum", "Amax", "Amin"})
@@ -311,7 +311,7 @@ def _start(eq: Equation) -> Step:
     if len(eq.outs) == 1:
         if _is_point(eq):
             return Line([eq])
-        if scalar.expressible(eq) and eq.out.size > 1:
+        if (scalar.expressible(eq) or padded.box(eq) is not None) and eq.out.size > 1:
             return Loop(eq.out.shape, [eq])
         if _is_reduction(eq):
             return Loop(eq.vars[0].shape, [eq], len(eq.params["axis"]))
@@ -344,7 +344,11 @@ def _fits(loop: Loop, made: set[Var], eq: Equation) -> bool:
         if not loop.is_full(x) or loop.folded not in (0, folded):
             return False
         trial = Loop(loop.shape, [], folded)
-        return not trial.rowwise or all(_readable(trial, v, v in made) for e in loop.equations for v in e.vars)
+        return not trial.rowwise or all(
+            padded.box(e) is None and all(_readable(trial, v, v in made) for v in e.vars) for e in loop.equations
+        )
+    if (box := padded.box(eq)) is not None:
+        return loop.is_full(eq.out) and not loop.rowwise and eq.args[0] not in made and _is_short(loop, box)
     if is_alias(eq):
         return loop.rowwise and loop.is_row(eq.out) and eq.vars[0] in made
     if not scalar.expressible(eq):
@@ -356,6 +360,12 @@ def _fits(loop: Loop, made: set[Var], eq: Equation) -> bool:
     if not loop.rowwise or not loop.is_row(eq.out) or not any(v in made for v in eq.vars):
         return False
     return all(v.size == 1 or (loop.is_row(v) if v in made else loop.is_kept(v)) for v in eq.vars)
+
+
+def _is_short(loop: Loop, box: padded.Box) -> bool:
+    """Whether a row falls into few enough stretches, with another array that lies in it."""
+    boxes = [box, *filter(None, map(padded.box, loop.equations))]
+    return len(padded.stretches(boxes, len(loop.shape) - 1, loop.shape[-1])) <= padded.MOST
 
 
 def _readable(loop: Loop, v: Var, made: bool) -> bool:
@@ -403,21 +413,3 @@ def _cone(v: Var, loop: Loop, makers: dict[Var, Equation]) -> list[Equation]:
     if shared or folds or sum(map(scalar.cost, cone)) > 0.4:
         return []
     return [eq for eq in loop.equations if eq in cone]
-
-
-def collapse(shape: tuple[int, ...], arrays: list[Var]) -> tuple[tuple[int, ...], dict[Var, tuple[bool, ...]]]:
-    """``shape`` with as few axes as broadcasting allows, and for each array along which of them it varies."""
-    n = len(shape)
-    padded = [(1,) * (n - len(v.shape)) + v.shape for v in arrays]
-    dims: list[int] = []
-    patterns: list[tuple[bool, ...]] = []
-    for i, length in enumerate(shape):
-        if length == 1:
-            continue
-        pattern = tuple(s[i] != 1 for s in padded)
-        if patterns and patterns[-1] == pattern:
-            dims[-1] *= length
-        else:
-            dims.append(length)
-            patterns.append(pattern)
-    return tuple(dims), {v: tuple(p[k] for p in patterns) for k, v in enumerate(arrays)}
