@@ -511,3 +511,61 @@ def test_results_with_gradients_of_their_own(f: Any) -> None:
     loss, y = g(x)
     loss.backward()
     assert y.grad is not None
+
+
+def detaches(x: Any) -> Any:
+    return (x.detach() * x * x).sum()
+
+
+def without_grad(x: Any) -> Any:
+    with torch.no_grad():
+        z = x.sin()
+    return (z * x * x).sum()
+
+
+class Rounded(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        return x.round()
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        return g
+
+
+def second(f: Callable[[Any], Any], x: Any) -> Any:
+    (g,) = torch.autograd.grad(f(x), x, create_graph=True)
+    return torch.autograd.grad((g**2).sum(), x)[0]
+
+
+@pytest.mark.parametrize("f", [detaches, without_grad, lambda x: (Rounded.apply(x) ** 2 * x).sum()])
+def test_no_wrong_second_derivative_through_what_is_cut(f: Any) -> None:
+    """The derivative of the pull-back's equations would go through; inside, all is known."""
+    x = torch.tensor([1.25, 2.5], requires_grad=True)
+    compiled = torch.compile(f, backend="numpy", fullgraph=True)
+    same(numbers(torch.func.grad(compiled)(x)), numbers(torch.func.grad(f)(x)))
+    with pytest.raises(RuntimeError, match="does not currently support double backward\nThis function cuts"):
+        second(compiled, x)
+    inside = torch.compile(lambda x: second(f, x), backend="numpy", fullgraph=True)
+    same(numbers(inside(x)), numbers(second(f, x)))
+
+
+def moves_a_mean(x: Any) -> Any:
+    with torch.no_grad():
+        mean.mul_(0.9).add_(x.mean(), alpha=0.1)
+    return (x**3 * (x > 1).float()).sum() + torch.logsumexp(x.detach() * 0 + 1, 0)
+
+
+mean = torch.zeros(())
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        moves_a_mean, lambda x: torch.logsumexp(x**2, 0), lambda x: torch.nn.functional.max_pool1d(x[None] ** 3, 2).sum(),
+        lambda x: torch.nn.functional.layer_norm(x, x.shape).pow(3).sum(),
+    ],
+)  # fmt: skip
+def test_second_derivatives_where_nothing_is_cut(f: Any) -> None:
+    x = torch.tensor([0.5, 2.5, 1.25], dtype=torch.float64, requires_grad=True)
+    same(numbers(second(torch.compile(f, backend="numpy", fullgraph=True), x)), numbers(second(f, x)))

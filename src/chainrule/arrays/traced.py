@@ -23,7 +23,12 @@ from . import namespace as ns
 
 
 class Recorder(Protocol):
-    """Who writes down: gives the traced result of one primitive, or of a known array, and may object to a print."""
+    """Who writes down: gives the traced result of one primitive, or of a known array, and may object to a print.
+
+    ``inside`` says of how many operations made of others it sees the parts now.
+    """
+
+    inside: int
 
     def record(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any: ...
     def given(self, a: Any) -> Traced: ...
@@ -104,7 +109,11 @@ class Traced(Box):
 
     def _interpret(self, prim: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         if prim.composite or type(prim).__name__ in TRANSPARENT:
-            found = prim.forward(ns.boxes, *args, **params)
+            self.recorder.inside += 1
+            try:
+                found = prim.forward(ns.boxes, *args, **params)
+            finally:
+                self.recorder.inside -= 1
             return bare(found) if prim.outputs is None else tuple(map(bare, found))
         return self.recorder.record(prim, args, params)
 

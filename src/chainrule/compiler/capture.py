@@ -47,6 +47,8 @@ class Unfaithful(Exception):
 class Capture:
     """One run being recorded."""
 
+    inside = 0
+
     def __init__(self, tensors: Sequence[Tensor], faithful: bool) -> None:
         self.program = Program()
         self.known = {id(t) for t in tensors}
@@ -67,6 +69,8 @@ class Capture:
         self.conditions: list[str] = []  # what was learned of them, which must be so again
         self.generators: dict[int, tuple[Any, Any]] = {}  # each with the one that draws examples in its place
         self.ordered = False  # whether layouts matter
+        self.loose: set[int] = set()  # traced arrays, by identity, that were read through tensors without a history
+        self.cut: dict[Equation, list[Var]] = {}  # what was computed of such, until the next equation
         self.refusal: Exception | None = None  # kept, in case the function swallows it
 
     def refuse(self, why: Exception) -> NoReturn:
@@ -85,7 +89,11 @@ class Capture:
     def read(self, t: Tensor, name: str, value: Any) -> Any:
         """What a slot of a tensor shows, where ``value`` is in it."""
         if id(t) in self.made:
-            return self._now(value) if name == "_a" and self.replaced else value
+            if name == "_a":
+                value = self._now(value) if self.replaced else value
+                if type(value) is Traced and not self.inside and not slots["_rg"].__get__(t):
+                    self.loose.add(id(value))
+            return value
         if name == "_a":
             return self._input(t, value)
         if name == "_grad":
@@ -210,7 +218,11 @@ class Capture:
         outs = (found,) if prim.outputs is None else tuple(found)
         shown = self._shown(prim, args[0], params, outs[0]) if prim.view and isinstance(args[0], Traced) else None
         traced = tuple(Traced(self, var_of(o), o, shown) for o in outs)
-        self.program.equations.append(Equation(prim, atoms, params, tuple(t.var for t in traced)))
+        self.program.equations.append(eq := Equation(prim, atoms, params, tuple(t.var for t in traced)))
+        if self.loose:
+            self.cut[eq] = [a.var for a in args if id(a) in self.loose]
+            if not self.inside:
+                self.loose.clear()
         return traced[0] if prim.outputs is None else traced
 
     def _shown(self, prim: Primitive, x: Traced, params: dict[str, Any], out: Any) -> Memory | None:
@@ -283,6 +295,8 @@ class Capture:
         tensors = [t for t, _ in self.seen.values()]
         roots = found.roots
         cotangents = [self._cotangent(y) for _, y in roots]
+        cut = {**self.cut}  # before the sweep, which sees nothing but arrays
+        applies = _applies([y._node for _, y in roots])
         swept = self._sweep([(y, c) for (_, y), c in zip(roots, cotangents, strict=True)])
         wanted = [i for i, t in enumerate(tensors) if id(t) in swept]
         if not wanted:
@@ -294,6 +308,7 @@ class Capture:
         return Captured(
             tensors, program, len(found.outputs), out, results, [i for i, _ in roots], wanted,
             [*self.draws.values()], writes, grads, self.asked, self.ordered, self.conditions,
+            applies or _is_cut(program.restricted(program.inputs, program.outputs[len(found.outputs) :]), wanted, cut),
         )  # fmt: skip
 
     def _writes(self, outputs: list[Atom]) -> list[Write]:
@@ -324,6 +339,30 @@ class Capture:
             id(t): fit(ns.boxes, bare(leaves[t]), a.shape, a.dtype)
             for t, a in self.seen.values() if t._rg and leaves.get(t) is not None
         }  # fmt: skip
+
+
+def _is_cut(pull: Program, wanted: list[int], cut: dict[Equation, list[Var]]) -> bool:
+    """Whether what depends on the inputs ``wanted`` comes into a pull-back without its history."""
+    depends = {pull.inputs[i] for i in wanted}
+    for eq in pull.equations:
+        if not depends.isdisjoint(cut.get(eq, ())):
+            return True
+        if not depends.isdisjoint(eq.vars):
+            depends.update(v for v in eq.outs if v.kind in "fc")
+    return False
+
+
+def _applies(nodes: list[Any]) -> bool:
+    """Whether there is a Function of the user's own in a history."""
+    seen: set[Any] = set()
+    while nodes:
+        node = nodes.pop()
+        if node is not None and node not in seen:
+            if hasattr(node, "ctx"):
+                return True
+            seen.add(node)
+            nodes += [e for e in node.edges if not isinstance(e, Tensor)]
+    return False
 
 
 class _Drawing:

@@ -110,3 +110,6 @@ class Captured:
     asked: set[int] = field(default_factory=set)  # identities of tensors whose .grad was looked at
     ordered: bool = False  # whether the layout of the tensors matters: numbers were drawn in order of memory
     conditions: list[str] = field(default_factory=list)  # on given numbers, on which the function branched
+    # Whether the derivative of the pull-back is not that of its equations: they have values that were cut from the graph, or
+    # Functions of the user's own.
+    cut: bool = False

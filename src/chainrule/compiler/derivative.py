@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import explained
 from ..node import Box, Node, Several
 from ..primitive import bind
 from ..tensor import wrap
 from . import scalar
 from .captured import Captured
 from .program import Program, Var
+from .simplify import simplify
 from .watching import Uncompilable
 
 
@@ -28,14 +30,15 @@ class Derivative:
 
     def __init__(self, captured: Captured, program: Program, make: Callable[..., Any]) -> None:
         self.make = make  # runners of programs
-        self.wanted = captured.wanted
+        self.wanted, self.cut = captured.wanted, captured.cut
         self.count = len(captured.tensors) + len(captured.draws)
         inputs, self.cotangents = program.inputs[: self.count], program.inputs[self.count :]
         outputs, grads = program.outputs[: captured.outputs], program.outputs[captured.outputs :]
         saved = _saved(program, inputs)
-        self.replayed = program.restricted(program.inputs, grads)
+        self.replayed = _replayed(captured, program)
         self.backward = program.restricted([*inputs, *saved, *self.cotangents], grads)
-        read = {v for eq in self.replayed.equations for v in eq.vars} | {g for g in grads if isinstance(g, Var)}
+        read = {v for p in (self.replayed, self.backward) for eq in p.equations for v in eq.vars}
+        read |= {g for g in grads if isinstance(g, Var)}
         self.needed = [v in read for v in inputs]
         # Inputs that the function overwrites are needed as they were; with a derivative of their own they cannot be.
         self.copied = [w.tensor for w in captured.writes if self.needed[w.tensor]]
@@ -86,6 +89,8 @@ class CompiledFunctionBackward(Node):
             if cotangents[i] is None:  # an output that was not used
                 zero = np.zeros(v.shape, v.dtype)
                 cotangents[i] = wrap(zero) if graph else zero
+        if graph and d.cut:
+            raise explained(RuntimeError(_CUT))
         if graph:
             return d.replayed.evaluate([*saved, *cotangents], bind, wrap)
         if any(isinstance(c, Box) for c in cotangents):
@@ -93,10 +98,24 @@ class CompiledFunctionBackward(Node):
         return d.runner.run(*saved[1], *saved[2], *cotangents)  # type: ignore[no-any-return]
 
 
+_CUT = (
+    "torch.compile with aot_autograd does not currently support double backward"
+    "\nThis function cuts something from the graph, by detach() or no_grad(), or has a Function of its own.  Take the derivatives "
+    "inside the compiled function, or leave it uncompiled."
+)
+
+
 class _Tensors(tuple[Any, ...]):
     """The inputs as Tensors, which says that a graph is wanted."""
 
     __slots__ = ()
+
+
+def _replayed(captured: Captured, program: Program) -> Program:
+    """The pull-back from the inputs on, whose derivatives are to be what they would be."""
+    if any(eq.name == "Stop" for eq in captured.program.equations):
+        program = simplify(captured.program, stops=True)
+    return program.restricted(program.inputs, program.outputs[captured.outputs :])
 
 
 def _saved(program: Program, inputs: list[Var]) -> list[Var]:

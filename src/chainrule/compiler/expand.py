@@ -61,6 +61,8 @@ class _Other(Exception):
 class _Recorder:
     """Writes down elementwise operations, on arrays of which only shapes and dtypes are known."""
 
+    inside = 0
+
     def __init__(self) -> None:
         self.program = Program()
 

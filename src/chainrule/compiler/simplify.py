@@ -22,16 +22,18 @@ _COMMUTE = frozenset({"Add", "Mul"})
 FOLD = 1 << 20  # constants larger than this are left to be computed
 
 
-def simplify(program: Program) -> Program:
-    """An equal program."""
-    result = _Simplifier(program).run()
+def simplify(program: Program, stops: bool = False) -> Program:
+    """An equal program; with ``stops``, its derivatives are equal too."""
+    result = _Simplifier(program, stops).run()
+    if stops:
+        return result
     turned = _turn(result)
     return result if turned is None else _Simplifier(turned).run()
 
 
 class _Simplifier:
-    def __init__(self, program: Program) -> None:
-        self.source = program
+    def __init__(self, program: Program, stops: bool = False) -> None:
+        self.source, self.stops = program, stops
         self.result = Program(list(program.inputs))
         self.now: dict[Var, Atom] = {v: v for v in program.inputs}
         self.made: dict[Var, Equation] = {}  # how a variable of the result comes about
@@ -124,7 +126,9 @@ class _Simplifier:
     def rewrite(self, prim: Any, args: tuple[Atom, ...], params: dict[str, Any], out: Var) -> Atom:
         """What ``out = prim(*args, **params)`` comes to."""
         rule = RULES.get(type(prim).__name__)
-        found = None if rule is None else rule(self, args, params, out)
+        found = (
+            None if rule is None or (self.stops and type(prim).__name__ == "Stop") else rule(self, args, params, out)
+        )
         if found is None and isinstance(prim, Elementwise):
             found = self.elementwise(prim, args, params, out)
         if found is None:

@@ -26,6 +26,8 @@ class Trace:
     It holds for every x of these shapes; a branch on a value is an error.
     """
 
+    inside = 0
+
     def __init__(self, func: Callable[[Any], Any], x: Any) -> None:
         self.steps: list[tuple[Primitive, tuple[Any, ...], dict[str, Any], tuple[Slot, ...]]] = []
         self.bytes: list[int] = []
