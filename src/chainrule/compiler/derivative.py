@@ -10,14 +10,14 @@ has derivatives in turn.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from ..errors import explained
 from ..node import Box, Node, Several
-from ..primitive import bind
-from ..tensor import wrap
+from ..primitive import Primitive, bind, table
+from ..tensor import Tensor, wrap
 from . import scalar
 from .captured import Captured
 from .program import Program, Var
@@ -89,13 +89,29 @@ class CompiledFunctionBackward(Node):
             if cotangents[i] is None:  # an output that was not used
                 zero = np.zeros(v.shape, v.dtype)
                 cotangents[i] = wrap(zero) if graph else zero
-        if graph and d.cut:
-            raise explained(RuntimeError(_CUT))
         if graph:
-            return d.replayed.evaluate([*saved, *cotangents], bind, wrap)
+            inputs = [bind(_once, (t,), {}) if d.cut and isinstance(t, Tensor) else t for t in saved]
+            return d.replayed.evaluate([*inputs, *cotangents], bind, wrap)
         if any(isinstance(c, Box) for c in cotangents):
             return d.replayed.evaluate([*saved[1], *cotangents], bind)
         return d.runner.run(*saved[1], *saved[2], *cotangents)  # type: ignore[no-any-return]
+
+
+class Once(Primitive):
+    """x, for a pull-back whose equations do not tell its derivative."""
+
+    forward = lambda xp, x: x
+    vjp_x = lambda xp, g, x: _refuse()
+
+    def jvp(self, xp: Any, tangents: Any, out: Any, arrays: Any, params: Any) -> Any:
+        return _refuse()
+
+
+_once = table.pop(Once().name)  # no operation that others could find
+
+
+def _refuse() -> NoReturn:
+    raise explained(RuntimeError(_CUT))
 
 
 _CUT = (
