@@ -100,8 +100,11 @@ class CompiledFunctionBackward(Node):
 class Once(Primitive):
     """x, for a pull-back whose equations do not tell its derivative."""
 
-    forward = lambda xp, x: x
-    vjp_x = lambda xp, g, x: _refuse()
+    def forward(xp: Any, x: Any) -> Any:  # type: ignore[misc]
+        return x
+
+    def vjp_x(xp: Any, g: Any, x: Any) -> NoReturn:  # type: ignore[misc]
+        _refuse()
 
     def jvp(self, xp: Any, tangents: Any, out: Any, arrays: Any, params: Any) -> Any:
         return _refuse()
