@@ -100,10 +100,12 @@ class CompiledFunctionBackward(Node):
 class Once(Primitive):
     """x, for a pull-back whose equations do not tell its derivative."""
 
-    def forward(xp: Any, x: Any) -> Any:  # type: ignore[misc]
+    @staticmethod
+    def forward(xp: Any, x: Any) -> Any:
         return x
 
-    def vjp_x(xp: Any, g: Any, x: Any) -> NoReturn:  # type: ignore[misc]
+    @staticmethod
+    def vjp_x(xp: Any, g: Any, x: Any) -> NoReturn:
         _refuse()
 
     def jvp(self, xp: Any, tangents: Any, out: Any, arrays: Any, params: Any) -> Any:
