@@ -14,6 +14,7 @@ that an argument was too large for it, 2 if it found no memory.
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,7 @@ _COMPARE = {ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: "
 _BINARY = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}
 _BITS: dict[Any, str] = {ast.BitAnd: "and_", ast.BitOr: "or_", ast.BitXor: "xor"}
 _CASTS = (*mathlib.DTYPES, "int8", "int16", "int32", "int64", "bool")
+_OFTEN = 8  # calls of an elementary function in straight code from which it is there but once
 _INTRINSIC = {"floor": "floor", "ceil": "ceil", "rint": "rint", "abs": "fabs"}
 
 
@@ -81,6 +83,10 @@ class _Kernel:
         self.builder = ir().IRBuilder(self.function.append_basic_block("body"))
         self.body = self.builder.block
         self.scratch: list[Any] = []
+        self.often: set[str] = set()  # functions that are called, where others are written out: loops are of vectors so
+        if not any(isinstance(s, ast.For) for s in tree.body):
+            calls = Counter(n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name))
+            self.often = {name for name, n in calls.items() if n > _OFTEN and name.startswith("fast_")}
         for (name, dtype, array), raw in zip(self.parameters, self.function.args, strict=True):
             if array:
                 raw.add_attribute("noalias")
@@ -314,6 +320,8 @@ class _Kernel:
 
     def call(self, name: str, args: list[Number]) -> Number:
         b, x = self.builder, args[0]
+        if name in self.often:
+            return Number(b.call(self.function_of(name, args), [a.raw for a in args]), x.dtype)
         if name.startswith(("fast_", "sum_", "largest_", "smallest_")):
             kit = Kit(b, args[-1].dtype)
             build = mathlib.build if name.startswith("fast_") else lanes.build
@@ -344,6 +352,18 @@ class _Kernel:
         else:
             raise NotImplementedError(name)
         return Number(b.call(f, [x.raw]), x.dtype)
+
+    def function_of(self, name: str, args: list[Number]) -> Any:
+        """An elementary function as a function of this module."""
+        kind, label = args[0].raw.type, f"{name}_{args[0].dtype}"
+        found = self.module.globals.get(label)
+        if found is None:
+            found = ir().Function(self.module, ir().FunctionType(kind, [kind] * len(args)), label)
+            found.linkage = "internal"
+            found.attributes.add("noinline")
+            b = ir().IRBuilder(found.append_basic_block())
+            b.ret(mathlib.build(name, Kit(b, args[0].dtype), [Value(b, a) for a in found.args]).raw)
+        return found
 
     def outside(self, name: str, result: Any, arguments: list[Any]) -> Any:
         """A function of Python or of the C library."""

@@ -7,6 +7,7 @@ that any more, its memory is given back.  Only the walker's stays, since threads
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -16,13 +17,15 @@ import itertools
 import sys
 import threading
 import types
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..forks import renewed, whole
+from ..settings import get_num_threads
 from . import lower, products, store, walker
 
 _FASTCALL, _NOARGS = 0x80, 0x4  # METH_FASTCALL, METH_NOARGS
@@ -40,8 +43,11 @@ _SOURCES = (
     "walker_results.py",
 )
 WALKER = "walker"  # the text that stands for it
-_lock = whole(threading.RLock())  # LLVM works for one thread at a time
+_lock = whole(threading.RLock())  # one thread at a time, with helpers, compiles and links
 _numbers = itertools.count()
+_ready: dict[str, bytes] = {}  # object code that is about to be asked for, by its text
+_here: weakref.WeakValueDictionary[str, Code] = weakref.WeakValueDictionary()  # by its text
+_own = threading.local()  # what LLVM has for each thread
 
 
 class _MethodDef(ctypes.Structure):
@@ -89,6 +95,40 @@ def _as_expected(a: np.ndarray[Any, Any]) -> bool:
 def native(text: str) -> Code:
     """The kernel that ``text`` defines; equal texts share it."""
     return _made(text, (lower.ENTRY,))
+
+
+def natives(texts: Iterable[str]) -> dict[str, Code]:
+    """The kernels that ``texts`` define, and the walker.  What is to be compiled is so by several threads at once."""
+    distinct = [WALKER, *dict.fromkeys(texts)]
+    with _lock:
+        try:
+            _prepare([t for t in distinct if t not in _here])
+            _walker()
+            return {t: native(t) for t in distinct[1:]}
+        finally:
+            _ready.clear()
+
+
+def _prepare(texts: list[str]) -> None:
+    found = {t: store.read(_key(t)) for t in texts}
+    _ready.update({t: code for t, code in found.items() if code is not None})
+    todo = sorted([t for t in texts if t not in _ready], key=len)
+
+    def work() -> None:
+        while todo:
+            with contextlib.suppress(Exception):  # which comes again where the kernel is asked for
+                text = todo.pop()
+                _ready[text] = _compiled(text)
+
+    helpers = [threading.Thread(target=work) for _ in range(min(len(todo), get_num_threads()) - 1)]
+    for helper in helpers:
+        helper.start()
+    work()
+    for helper in helpers:
+        helper.join()
+    for text in texts:
+        if found[text] is None and text in _ready:
+            store.write(_key(text), _ready[text])
 
 
 def _walker() -> tuple[_MethodDef, ...]:
@@ -149,16 +189,19 @@ def _function(method: _MethodDef, of: Any) -> Callable[..., Any]:
 
 def _made(text: str, entries: tuple[str, ...]) -> Code:
     with _lock:
-        key = hashlib.sha256(_situation() + text.encode()).hexdigest()
-        code = store.read(key)
+        code = _ready.pop(text, None) or store.read(_key(text))
         if code is not None:
-            try:
-                return _linked(code, entries)
-            except RuntimeError:  # whole, and yet of no use here
-                pass
-        code = bytes(_machine().emit_object(optimised(text)))
-        store.write(key, code)
-        return _linked(code, entries)
+            with contextlib.suppress(RuntimeError):  # whole, and yet of no use here
+                _here[text] = found = _linked(code, entries)
+                return found
+        code = _compiled(text)
+        store.write(_key(text), code)
+        _here[text] = found = _linked(code, entries)
+        return found
+
+
+def _key(text: str) -> str:
+    return hashlib.sha256(_situation() + text.encode()).hexdigest()
 
 
 # --- LLVM ---
@@ -187,13 +230,36 @@ def _situation() -> bytes:
     return repr(parts + rules).encode()
 
 
-@functools.cache
 def _machine() -> Any:
-    """This machine, as a target of LLVM, and its optimiser."""
-    llvm = _llvm()
-    target = llvm.Target.from_triple(llvm.get_process_triple())
-    cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-    return target.create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic", jit=True)
+    """This machine, as a target of LLVM, for this thread."""
+    if not hasattr(_own, "machine"):
+        llvm = _llvm()
+        target = llvm.Target.from_triple(llvm.get_process_triple())
+        cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+        _own.machine = target.create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic", jit=True)
+    return _own.machine
+
+
+def _unlocked(name: str) -> Callable[..., Any]:
+    """A function of LLVM's, which may run in several threads where each has a context and a machine of its own.
+
+    llvmlite lets but one thread at a time into LLVM; where it does so in another way than today, it still will.
+    """
+    function = getattr(_llvm().ffi.lib, name)
+    return getattr(function, "_cfn", function)  # type: ignore[no-any-return]
+
+
+def _compiled(text: str) -> bytes:
+    """The object code of a kernel."""
+    lib, module = _llvm().ffi.lib, optimised(text)
+    with _llvm().ffi.OutputString() as message:
+        buffer = _unlocked("LLVMPY_TargetMachineEmitToMemory")(_machine(), module, 1, message)
+        if not buffer:
+            raise RuntimeError(str(message))
+    try:
+        return ctypes.string_at(lib.LLVMPY_GetBufferStart(buffer), lib.LLVMPY_GetBufferSize(buffer))
+    finally:
+        lib.LLVMPY_DisposeMemoryBuffer(buffer)
 
 
 @functools.cache
@@ -206,7 +272,7 @@ def _linker() -> tuple[Any, dict[str, int]]:
 def optimised(text: str) -> Any:
     """The LLVM module of a kernel, optimised for this machine."""
     llvm, machine = _llvm(), _machine()
-    module = llvm.parse_assembly(_assembly(text))
+    module = llvm.parse_assembly(_assembly(text), llvm.create_context())
     module.verify()
     if text == WALKER:  # as it is written
         return module
@@ -214,7 +280,7 @@ def optimised(text: str) -> Any:
     more = not text.startswith(products.NAME)  # where vectors are not written out already
     options.loop_vectorization = options.slp_vectorization = options.loop_interleaving = options.loop_unrolling = more
     passes = llvm.create_pass_builder(machine, options)
-    passes.getModulePassManager().run(module, passes)
+    _unlocked("LLVMPY_RunNewModulePassManager")(passes.getModulePassManager(), module, passes)
     return module
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import threads, walker
-from .native import Code, native, walk
+from .native import Code, natives, walk
 from .program import Equation, Var
 
 WORD = {1: "int8", 2: "int16", 4: "int32", 8: "int64"}  # by size: what copies entries of any kind
@@ -209,12 +209,10 @@ class Table:
 
     def add(self, call: Instruction) -> None:
         """Write an instruction."""
-        code = native(call.text)
-        self.codes.append(code)
         self.calls[len(self.words)] = call
         shared = int(call.cost // threads.WORTH) if call.blocks > 1 else 0
         self.shares |= shared > 0
-        self.words += [code.address, 0, call.blocks, walker.INSTRUCTION + len(call.words), shared]
+        self.words += [0, 0, call.blocks, walker.INSTRUCTION + len(call.words), shared]
         for word in call.words:
             if isinstance(word, Place):
                 self._place(word)
@@ -243,7 +241,11 @@ class Table:
         return at
 
     def finish(self) -> None:
-        """Write for each array the words that its address belongs to, once all are there."""
+        """Write what is known once all is there: where kernels are, and for each array the words that its address belongs to."""
+        codes = natives(call.text for call in self.calls.values())
+        self.codes += codes.values()
+        for at, call in self.calls.items():
+            self.words[at] = codes[call.text].address
         for memory, at in self.passed.items():
             places = self.given.get(memory, [])
             self.words[at : at + 2] = len(places) // walker.PLACES, len(self.words)
