@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gc
+import threading
 from typing import Any
 
 import pytest
 
 import chainrule as torch
 from chainrule import func
-from chainrule.compiler import plan
+from chainrule.compiler import loops, lower, plan
+from chainrule.compiler import native as machine
+from chainrule.compiler.program import Var
 from compiling import equal, native, no_trace_in_tensor
 
 __all__ = ["native", "no_trace_in_tensor"]
@@ -84,3 +87,65 @@ def test_garbage_is_collected_again_afterwards(native: Any) -> None:
         assert not gc.isenabled(), "as it was"
     finally:
         gc.enable()
+
+
+def test_equal_programs_have_equal_kernels_in_every_process(native: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def kernels(number: int) -> list[str]:
+        """What is made where sets of variables come in another order."""
+        with monkeypatch.context() as m:
+            m.setattr(Var, "__hash__", lambda v: v.number * number % 1009)
+            m.setattr(loops, "_written", {})
+            f, x = native(func.grad_and_value(loss)), torch.linspace(-1, 1, 320).reshape(32, 10)
+            f(x)
+            return [k.text for k in f.entries[0].runner.kernels]
+
+    def loss(x: Any) -> Any:
+        return torch.nn.functional.cross_entropy(torch.tanh(x) * torch.sigmoid(x), torch.arange(32) % 10)
+
+    first = kernels(1)
+    assert all(kernels(n) == first for n in (7, 331, 500, 611, 905, 1008))
+
+
+def test_straight_code_has_a_function_once(native: Any) -> None:
+    def f(x: Any) -> Any:
+        for _ in range(30):
+            x = torch.tanh(x) * 1.5 + x
+        return x
+
+    x = torch.tensor(0.3, dtype=torch.float64)
+    compiled, gradient = native(f), native(func.grad(f))
+    equal(compiled(x), f(x), 1e-13)
+    equal(gradient(x), func.grad(f)(x), 1e-12)
+    (kernel,) = compiled.entries[0].runner.kernels
+    text = lower.lower(kernel.text)
+    assert text.count("call double @") >= 30
+    assert len([line for line in text.splitlines() if line.startswith("define") and "tanh" in line]) == 1
+
+
+def test_kernels_are_compiled_by_several_threads(native: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    by: dict[str, int] = {}
+    compiled, meet = machine._compiled, threading.Barrier(2, timeout=30)
+
+    def note(text: str) -> bytes:
+        if threading.get_ident() not in by.values():
+            meet.wait()
+        by[text] = threading.get_ident()
+        return compiled(text)
+
+    monkeypatch.setenv("CHAINRULE_CACHE", "0")
+    monkeypatch.setattr(machine, "_compiled", note)
+    monkeypatch.setattr(machine, "get_num_threads", lambda: 2)
+    f = lambda x: ((x * 0.12345).sum(0), torch.cumsum(x - 0.54321, 1), torch.softmax(x + 0.12543, 1).prod())
+    x = torch.linspace(-1, 1, 600).reshape(20, 30)
+    equal(native(f)(x), f(x), 1e-5)
+    assert len(set(by.values())) == 2
+    assert not machine._ready
+
+
+def test_an_error_of_a_helper_is_one_of_the_call(native: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "get_num_threads", lambda: 3)
+    good = "def line(a_: float64[:]):\n    a_[0] = a_[0] * 54321.0"
+    with pytest.raises(NotImplementedError):
+        machine.natives([good, good + "\n    a_[1] = unknown(a_[0])", good + "\n    a_[1] = a_[0]"])
+    assert not machine._ready
+    assert machine.natives([good])[good].address

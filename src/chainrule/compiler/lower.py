@@ -85,7 +85,9 @@ class _Kernel:
         self.scratch: list[Any] = []
         self.often: set[str] = set()  # functions that are called, where others are written out: loops are of vectors so
         if not any(isinstance(s, ast.For) for s in tree.body):
-            calls = Counter(n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name))
+            calls = Counter(
+                n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+            )
             self.often = {name for name, n in calls.items() if n > _OFTEN and name.startswith("fast_")}
         for (name, dtype, array), raw in zip(self.parameters, self.function.args, strict=True):
             if array:

@@ -126,8 +126,8 @@ class Columns(Rows):
 
     def of_rows(self, equations: list[Equation], wide: bool) -> list[str]:
         """The equations for one row, or one entry of it."""
-        folds = {eq.out for eq in equations if eq.name in REDUCTIONS}
-        made = {eq.out for eq in equations}
+        folds = [eq.out for eq in equations if eq.name in REDUCTIONS]
+        made = dict.fromkeys(eq.out for eq in equations)
         read = dict.fromkeys([v for eq in equations for v in eq.vars if v not in made] + [*folds])
         place = {**dict.fromkeys(self.of_row, "s[row]"), **dict.fromkeys(self.turned, "i[row]")}
         lines = [f"{self.name(v)} = {self.name(v)}{place[v]}" for v in read if v in place]
