@@ -422,3 +422,15 @@ def test_places_that_an_array_names(native: Any) -> None:
     assert [one(x, torch.tensor(k)).item() for k in ([1], [1, 3, -1])] == [2, 16]
     many = torch.zeros(100_000, dtype=torch.int64)
     equal(compiled(torch.full((2, 1), 0.1), many), f(torch.full((2, 1), 0.1), many), 1e-3)  # eager adds in float32
+
+
+def test_a_derivative_that_cannot_be_made_machine_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("llvmlite")
+    f = torch.compile(lambda x: (x.sin() * x).sum(), fullgraph=True)
+    x = torch.ones(3, requires_grad=True)
+    y = f(x)
+    derivative = f.entries[0].derivative
+    monkeypatch.setattr(derivative, "make", lambda program: {}["loop"])
+    with pytest.warns(UserWarning, match="runs operation by operation: KeyError: 'loop'"):
+        y.backward()
+    equal(x.grad, x.detach().sin() + x.detach().cos())

@@ -109,3 +109,12 @@ def test_rows_are_folded_after_they_are_padded(native: Any) -> None:
         identical(
             native(func.grad(lambda x, f=f: f(x).sin().sum()))(x), func.grad(lambda x, f=f: f(x).sin().sum())(x), 1e-5
         )
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (1, 5000), (1, 2, 3)])
+def test_a_part_that_is_the_whole(native: Any, shape: tuple[int, ...]) -> None:
+    def f(x: Any) -> Any:
+        return (x[0].sin() * x[0]).sum() + (x * x).sum()
+
+    x = torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    identical(native(func.grad(f))(x), func.grad(f)(x), 1e-12)

@@ -9,6 +9,7 @@ has derivatives in turn.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -54,7 +55,14 @@ class Derivative:
         """
         if name != "runner":
             raise AttributeError(name)
-        self.runner = self.make(self.backward)
+        try:
+            self.runner = self.make(self.backward)
+        except Exception as e:  # at a time when the function cannot run as it is any more
+            from .run import Runner
+
+            why = f"{type(e).__name__}: {e}".partition("\n")[0]
+            warnings.warn(f"A derivative runs operation by operation: {why}", UserWarning, stacklevel=2)
+            self.runner = Runner(self.backward, fuse=False)
         return self.runner
 
 

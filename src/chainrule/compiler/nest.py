@@ -48,10 +48,11 @@ class Nest(LoopWriter):
     def slices(self) -> list[str]:
         if self.last or self.falls:
             return []
+        sources = {v: self.sources.get(v, v) for v in self.patterns}
         return [
-            f"{self.name(v)}s = {self.name(v)}_[start * {self.apart(v)} :]" if self.apart(v) > 1
-            else f"{self.name(v)}s = {self.name(v)}_[start:stop]"
-            for v in self.patterns
+            f"{self.name(v)}s = {self.name(source)}_[start * {self.apart(v)} :]" if self.apart(v) > 1
+            else f"{self.name(v)}s = {self.name(source)}_[start:stop]"
+            for v, source in sources.items() if source.size > 1
         ]  # fmt: skip
 
     def body(self, wide: bool) -> list[str]:
