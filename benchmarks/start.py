@@ -23,6 +23,7 @@ def seconds(statement: str) -> float:
 KERNELS = [
     "direct",
     "emit",
+    "epilogue",
     "guards",
     "indexed",
     "instructions",

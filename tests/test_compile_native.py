@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import chainrule as torch
-from chainrule.compiler import linear, lower, mathlib, walker, watching
+from chainrule.compiler import epilogue, linear, lower, mathlib, walker, watching
 from chainrule.compiler.guards import Expected, alone, guard
 from chainrule.compiler.native import available, made, native
 from chainrule.compiler.program import var_of
@@ -191,6 +191,47 @@ def test_products_however_they_lie(
         assert not compiled.entries[0].runner.calls, "all of it is done by kernels"
         difference = (found - f(a, b)).abs().max().item()
         assert difference < {torch.float32: 6e-6, torch.float64: 1e-14}[dtype] * k**0.5, (m, k, n, turns)
+
+
+@pytest.mark.parametrize("registers", [(32, 64), (16, 32), (32, 16)])
+def test_what_follows_a_product_is_done_where_its_rows_lie(
+    registers: Any, own_generator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linear, "registers", lambda: registers)
+    monkeypatch.setattr(epilogue, "LEAST", 1)
+    monkeypatch.setattr(epilogue, "NEAR", 9000)  # bytes, so that there are several blocks
+    layer = torch.nn.functional.linear
+    follows: list[Any] = [
+        lambda x, w, b, r: torch.relu(layer(x, w, b)),
+        lambda x, w, b, r: r - 0.1 * (x @ w.t()),
+        lambda x, w, b, r: layer(x.unsqueeze(0), w, b) * 2 + r,
+        lambda x, w, b, r: (y := layer(x, w, b).clamp(-0.5, 0.5), y.sum(), (y * r).amax()),
+        lambda x, w, b, r: torch.where((y := x @ w.t()) > b, y, r.t().contiguous().t()).reshape(-1),
+    ]
+    for m, k, n in [(48, 16, 32), (131, 40, 70), (13, 5, 33), (1001, 8, 9), (47, 530, 20), (6, 7, 40)]:
+        given = torch.randn(m, k), torch.randn(n, k), torch.randn(n), torch.randn(m, n)
+        for f in follows:
+            compiled = torch.compile(f, fullgraph=True)
+            for _ in range(2):
+                for found, wanted in zip(tree.flatten(compiled(*given))[0], tree.flatten(f(*given))[0], strict=True):
+                    assert torch.allclose(found, wanted, rtol=1e-4, atol=2e-5 * k**0.5), (m, k, n)
+            runner = compiled.entries[0].runner
+            assert sum(isinstance(s, epilogue.Chain) for s in runner.steps) == 1
+            assert [k.text.startswith("def loop") for k in runner.kernels].count(True) == 1
+
+
+def test_a_product_that_others_read_is_not_overwritten(native_compile: Any, own_generator: Any) -> None:
+    x, w = torch.randn(600, 20), torch.randn(20, 200)
+    for f in (
+        lambda x, w: (x @ w, torch.relu(x @ w)),
+        lambda x, w: (torch.relu(x @ w), (x @ w).t()),
+        lambda x, w: torch.relu(x @ w) + (x @ w).sum(0),
+        lambda x, w: torch.tanh(x @ w),  # where the loop takes longer than the memory
+    ):
+        compiled = native_compile(f)
+        for found, wanted in zip(tree.flatten(compiled(x, w))[0], tree.flatten(f(x, w))[0], strict=True):
+            assert torch.allclose(found, wanted, atol=1e-4)
+        assert not any(isinstance(s, epilogue.Chain) for s in compiled.entries[0].runner.steps)
 
 
 BATCHES = [

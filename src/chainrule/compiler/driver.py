@@ -21,6 +21,7 @@ from ..primitive import Elementwise, compute
 from ..quiet import quietly, reset_errors
 from . import threads, walker
 from .emit import may_overwrite
+from .epilogue import chained
 from .instructions import WRITERS, Instructions
 from .memory import taker
 from .native import native
@@ -49,7 +50,7 @@ class Driver:
         self, program: Program, steps: list[Step], onto: dict[int, int] | None = None, fast: bool = False,
         native: bool = True,
     ) -> None:  # fmt: skip
-        self.program, self.steps = program, steps
+        self.program, self.steps = program, list[Any](steps)
         self.onto: dict[Var, Var] = {}  # results that are to take the place of inputs
         for k, i in (onto or {}).items():
             if program.outputs.count(program.outputs[k]) == 1 and program.inputs[i] not in program.outputs:
@@ -64,6 +65,9 @@ class Driver:
         if self._postpone():
             self._lives()
         self.onto = {v: u for v, u in self.onto.items() if self._fits(v, u)}
+        if native:
+            self.steps = chained(self.steps, self.leaving, self.onto)
+            self._lives()
         self.ends: dict[int, list[Var]] = {}  # for each step, the variables that are not read after it
         for v, i in self.last_use.items():
             self.ends.setdefault(i, []).append(v)

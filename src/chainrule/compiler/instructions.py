@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from . import indexed, lanes, linear, moves, scalar
+from . import epilogue, indexed, lanes, linear, moves, scalar
 from .emit import Source, line_source
 from .loops import loop_source
 from .lower import FAST
 from .plan import REDUCTIONS, Call, Loop, Step
 from .program import Equation, Program, Var
-from .table import WORD, Arena, Instruction, Memory, Place, merged, plain
+from .table import WORD, Arena, Instruction, Memory, Place, merged, plain, whole
 from .windows import direct_source
 
 NEAR = 8  # entries
@@ -37,6 +37,8 @@ class Instructions:
         self.makers: dict[Var, Equation] = {eq.out: eq for eq in program.equations if eq.prim.view}
         self.found: list[Instruction] = []  # those of the step being written
         self.now = 0
+        self.instead: dict[Var, Place] = {}  # where variables are to be made
+        self.near = 0  # how many rows of a product are to be made at a time, if it matters
         for v in program.inputs:
             self.given(v)
         for v, a in program.constants.items():
@@ -48,30 +50,32 @@ class Instructions:
         found = self.places[v] = whole(Memory(), v)
         self.owners[found.memory], self.needed[found.memory] = v, self.lives.get(v, 0)
 
-    def of(self, step: Step, now: int) -> list[Instruction] | None:
+    def of(self, step: Step | epilogue.Chain, now: int) -> list[Instruction] | None:
         """The instructions of a step; None if NumPy has to do it."""
         self.now, self.found = now, []
+        if isinstance(step, epilogue.Chain):
+            epilogue.write(self, step)
+            return self.found
+        return self.found if self.step(step) else None
+
+    def step(self, step: Step) -> bool:
+        """Write the instructions of a step; False if NumPy has to do it."""
         if not isinstance(step, Call):
             onto = {v: self.onto[v] for v in step.outputs if v in self.onto}
             if isinstance(step, Loop):
-                lying = {v: p.steps for v in self.read(step) if not (p := self.at(v)).is_plain and is_near(p)}
-                self.kernel(loop_source(step, self.constants, onto, lying), step.cost)
+                self.kernel(self.source(step, onto), step.cost)
             else:
                 self.kernel(line_source(step, self.constants, onto))
             self.places.update({v: self.places[u] for v, u in onto.items()})
-        else:
-            eq = step.equation
-            if eq.prim.view and self.place(eq.out) is not None:
-                return []
-            if (source := direct_source(eq)) is not None:
-                self.kernel(source, source.cost, eq)
-                return self.found
-            write = WRITERS.get(eq.name)
-            if write is None or not all(map(_is_known, (*eq.vars, eq.out))):
-                return None
-            if not write(self, eq):
-                return None
-        return self.found
+            return True
+        eq = step.equation
+        if eq.prim.view and self.place(eq.out) is not None:
+            return True
+        if (source := direct_source(eq)) is not None:
+            self.kernel(source, source.cost, eq)
+            return True
+        write = WRITERS.get(eq.name)
+        return write is not None and all(map(_is_known, (*eq.vars, eq.out))) and write(self, eq)
 
     # --- where variables lie ---
 
@@ -104,7 +108,9 @@ class Instructions:
     def new(self, v: Var) -> Place:
         """Where a variable is to be made."""
         self.made.add(v)
-        if v in self.onto:
+        if v in self.instead:
+            found = self.instead[v]
+        elif v in self.onto:
             found = self.at(self.onto[v])
         elif v in self.leaving:
             found = whole(Memory(), v)
@@ -132,6 +138,11 @@ class Instructions:
         """The arrays that a loop reads."""
         made = {eq.out for eq in step.equations}
         return list(dict.fromkeys(v for eq in step.equations for v in eq.vars if v.size > 1 and v not in made))
+
+    def source(self, step: Loop, onto: dict[Var, Var]) -> Source:
+        """The kernel of a loop."""
+        lying = {v: p.steps for v in self.read(step) if not (p := self.at(v)).is_plain and is_near(p)}
+        return loop_source(step, self.constants, onto, lying)
 
     def kernel(self, source: Source, cost: float = 0.0, equation: Equation | None = None) -> None:
         """A kernel that was written for this program."""
@@ -228,10 +239,6 @@ def is_near(place: Place) -> bool:
     """Whether neighbours along the last axis lie so closely that loops had better read them there."""
     last = next((s for n, s in zip(place.shape[::-1], place.steps[::-1], strict=True) if n > 1), 0)
     return min(place.steps) >= 0 and last <= NEAR
-
-
-def whole(memory: Memory, v: Var) -> Place:
-    return Place(memory, v.shape, v.dtype, plain(v.shape, v.dtype))
 
 
 @functools.cache

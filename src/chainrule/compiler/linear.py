@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from . import products, scalar, threads
 from .direct import registers
 from .program import Equation
-from .table import Place, merged
+from .table import Memory, Place, merged, whole
 
 if TYPE_CHECKING:
     from .instructions import Instructions
@@ -74,8 +74,19 @@ def product(w: Instructions, eq: Equation) -> bool:
     return True
 
 
+def goes_by_rows(w: Instructions, eq: Equation) -> bool:
+    """Whether some rows of a product of two matrices are complete before others are begun."""
+    places = (*[w.at(v) for v in eq.vars], whole(Memory(), eq.out))
+    a, b, c = (Matrix(p, p.steps[0], p.steps[1], 0) for p in places)
+    product = _Product(w, a, b, c, eq.out.shape[0], eq.out.shape[1], a.place.shape[1], 1)
+    lines = product.by_dots or product.by_rows or product.is_narrow or product.is_deep
+    return not lines and product.cost() <= product.turned().cost()
+
+
 class _Product:
     """``c = a b``, for each matrix of a batch."""
+
+    is_turned = False
 
     def __init__(self, w: Instructions, a: Matrix, b: Matrix, c: Matrix, m: int, n: int, k: int, items: int) -> None:
         self.w, self.a, self.b, self.c, self.m, self.n, self.k, self.items = w, a, b, c, m, n, k, items
@@ -86,7 +97,9 @@ class _Product:
 
     def turned(self) -> _Product:
         """The same product as ``cᵀ = bᵀ aᵀ``."""
-        return _Product(self.w, self.b.turned, self.a.turned, self.c.turned, self.n, self.m, self.k, self.items)
+        other = _Product(self.w, self.b.turned, self.a.turned, self.c.turned, self.n, self.m, self.k, self.items)
+        other.is_turned = True
+        return other
 
     def write(self) -> None:
         other = self.turned()
@@ -199,13 +212,15 @@ class _Product:
             cost = self.items * rows * count * panels * vectors * self.lanes * self.k / _RATE * self.dtype.itemsize / 4
             stretch = -(-self.k // -(-self.k // _STRETCH))
             per = max(count // max(4 * threads.count(), 16), 1) if self.items < 8 else count
+            if self.w.near:
+                per = min(per, max(self.w.near // rows, 1))
             groups = -(-count // per)
             a, c = self.a.after(row, 0), self.c.after(row, start)
             words: list[int | Place] = [
                 c.place, a.place, b.place, count, panels, self.k, stretch, a.down, a.right, b.down, panel, c.down, c.right, wanted,
                 per, groups, c.apart, a.apart, b.apart,
             ]  # fmt: skip
-            self.w.add(text, words, self.items * groups, cost)
+            self.w.add(text, words, self.items * groups, cost, rows=None if self.is_turned else (row, per * rows))
             row += rows * count
 
     def packed(self, b: Matrix, n: int) -> Matrix:

@@ -38,6 +38,7 @@ _SOURCES = (
     "lanes.py",
     "products.py",
     "walker.py",
+    "walker_chain.py",
     "walker_guards.py",
     "walker_helpers.py",
     "walker_results.py",
@@ -142,6 +143,7 @@ def _one_walker() -> tuple[_MethodDef, ...]:
     code = _made(WALKER, walker.ENTRIES)
     renewed(ctypes.PYFUNCTYPE(None)(code.library["forget"]))
     flags = {"walk": _FASTCALL, "fits": _FASTCALL, "made": _FASTCALL, "serve": _NOARGS}
+    flags["chain"] = 0  # which is for the walker alone
     found = tuple([_MethodDef(name.encode(), code.library[name], flag, None) for name, flag in flags.items()])
     for held in (_linker()[0], code, found):  # for ever: threads stay in the code, and who goes looks at its method
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
@@ -156,6 +158,11 @@ def walk(table: np.ndarray[Any, Any]) -> Callable[..., int]:
 def fits(table: np.ndarray[Any, Any]) -> Callable[..., int]:
     """What says whether tensors are as expected (see :mod:`.guards`)."""
     return _function(_walker()[1], table)
+
+
+def chain() -> int:
+    """Where the kernel is that calls others (see :mod:`.walker_chain`)."""
+    return _walker()[4].code  # type: ignore[no-any-return]
 
 
 @functools.cache

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from . import padded, scalar
 from .program import Atom, Equation, Program, Var
@@ -106,7 +107,7 @@ def plan(program: Program, fuse: bool) -> list[Step]:
     return steps
 
 
-def _readers(steps: Iterable[Step]) -> dict[Var, list[Step]]:
+def readers_of(steps: Iterable[Any]) -> dict[Var, list[Any]]:
     """For each variable, the steps that read it."""
     found: dict[Var, list[Step]] = {}
     for step in steps:
@@ -117,7 +118,7 @@ def _readers(steps: Iterable[Step]) -> dict[Var, list[Step]]:
 
 def _name_outputs(program: Program, steps: list[Step]) -> None:
     """Say what each step makes for others."""
-    readers, results = _readers(steps), {v for v in program.outputs if isinstance(v, Var)}
+    readers, results = readers_of(steps), {v for v in program.outputs if isinstance(v, Var)}
     for step in steps:
         if not isinstance(step, Call):
             made = [v for eq in step.equations for v in eq.outs]
@@ -379,7 +380,7 @@ def _readable(loop: Loop, v: Var, made: bool) -> bool:
 def _sink(program: Program, steps: list[Step]) -> None:
     """Leave to a later loop what only it needs and can compute cheaply from what is in memory anyway."""
     results = {v for v in program.outputs if isinstance(v, Var)}
-    readers = _readers(steps)
+    readers = readers_of(steps)
     for loop in steps:
         if not isinstance(loop, Loop):
             continue

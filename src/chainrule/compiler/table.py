@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from . import threads, walker
-from .native import Code, natives, walk
+from . import threads, walker, walker_chain
+from .native import Code, chain, natives, walk
 from .program import Equation, Var
 
 WORD = {1: "int8", 2: "int16", 4: "int32", 8: "int64"}  # by size: what copies entries of any kind
@@ -133,6 +133,11 @@ def reshaped(
     return tuple(reversed(found))
 
 
+def whole(memory: Memory, v: Var) -> Place:
+    """All of a piece of memory, as a variable."""
+    return Place(memory, v.shape, v.dtype, plain(v.shape, v.dtype))
+
+
 class Arena:
     """Room for variables, given out again when a life has ended."""
 
@@ -184,6 +189,8 @@ class Instruction:
     cost: float = 0.0
     wide: str = ""  # the text of its wide form
     equation: Equation | None = None  # to be done by NumPy where the kernel refuses
+    rows: tuple[int, int] | None = None  # of a product: the first that it makes, and how many in a block
+    parts: Sequence[tuple[int, Instruction]] = ()  # of a chain: from which block on each is to be called
 
 
 @dataclass(slots=True)
@@ -193,6 +200,7 @@ class Table:
     words: list[int] = field(default_factory=lambda: [0])  # no instruction is at 0, which says that all went well
     codes: list[Code] = field(default_factory=list)  # kept, since words are addresses in them
     calls: dict[int, Instruction] = field(default_factory=dict)  # by where they are
+    chains: list[int] = field(default_factory=list)  # where those are
     in_arena: list[int] = field(default_factory=list)  # words that count from its beginning
     given: dict[Memory, list[int]] = field(
         default_factory=dict
@@ -209,11 +217,24 @@ class Table:
 
     def add(self, call: Instruction) -> None:
         """Write an instruction."""
-        self.calls[len(self.words)] = call
+        head = len(self.words)
         shared = int(call.cost // threads.WORTH) if call.blocks > 1 else 0
         self.shares |= shared > 0
-        self.words += [0, 0, call.blocks, walker.INSTRUCTION + len(call.words), shared]
-        for word in call.words:
+        self.words += [0, 0, call.blocks, 0, shared]
+        if call.parts:
+            self.chains.append(head)
+            self.words.append(len(call.parts))
+            for first, part in call.parts:
+                self.calls[len(self.words)] = part
+                self.words += [0, first, part.blocks, walker_chain.PART + len(part.words)]
+                self._words(part.words)
+        else:
+            self.calls[head] = call
+            self._words(call.words)
+        self.words[head + 3] = len(self.words) - head
+
+    def _words(self, words: Sequence[Word]) -> None:
+        for word in words:
             if isinstance(word, Place):
                 self._place(word)
             else:
@@ -246,6 +267,8 @@ class Table:
         self.codes += codes.values()
         for at, call in self.calls.items():
             self.words[at] = codes[call.text].address
+        for at in self.chains:
+            self.words[at] = chain()
         for memory, at in self.passed.items():
             places = self.given.get(memory, [])
             self.words[at : at + 2] = len(places) // walker.PLACES, len(self.words)

@@ -20,7 +20,7 @@ import sys
 
 import numpy as np
 
-from . import walker_guards, walker_helpers, walker_results
+from . import walker_chain, walker_guards, walker_helpers, walker_results
 
 SYMBOLS = (
     "PyContextVar_Get", "PyErr_Clear", "PyErr_NoMemory", "PyEval_RestoreThread", "PyEval_SaveThread", "PyList_GetItem",
@@ -28,7 +28,7 @@ SYMBOLS = (
     "PyThread_acquire_lock_timed", "PyThread_allocate_lock", "PyThread_release_lock", "PyType_GenericAlloc", "Py_DecRef",
     "Py_IncRef",
 )  # fmt: skip
-ENTRIES = ("walk", "fits", "made", "serve", "forget")
+ENTRIES = ("walk", "fits", "made", "serve", "chain", "forget")
 HEAD_OF_FITS = 15  # words
 ARRAY_TYPE = "chainrule_ndarray"  # the symbol that stands for the address of numpy.ndarray
 HEAD = object.__basicsize__  # bytes of an object before what is its own
@@ -47,14 +47,14 @@ def assembly(triple: str) -> str:
     """The module, in LLVM's own language, for a kind of processor."""
     pause = _PAUSE.get(triple.partition("-")[0])
     declared = f"declare void @{pause.replace('i32 1', 'i32')}" if pause else ""
-    texts = "\n".join((_TEXT, walker_helpers.TEXT, walker_guards.TEXT, walker_results.TEXT))
+    texts = "\n".join((_TEXT, walker_chain.TEXT, walker_helpers.TEXT, walker_guards.TEXT, walker_results.TEXT))
     text = texts.replace("{holds}", _HOLDS).format(
         type=HEAD - 8, number=HEAD, data=FIELD["data"], nd=FIELD["nd"],
         dimensions=FIELD["dimensions"], descr=FIELD["descr"], flags=FIELD["flags"], kind=KIND, order=ORDER,
         size=SIZE,
         ready=READY, foreign=ord(">" if sys.byteorder == "little" else "<"), array=ARRAY_TYPE, gate=8 * GATE,
         per=8 * PER_ARRAY, tensors=8 * HEAD_OF_FITS, writable=WRITABLE,
-        head=8 * INSTRUCTION, most=MOST_HELPERS, awake=_AWAKE, patience=_PATIENCE,
+        head=8 * INSTRUCTION, part=8 * walker_chain.PART, most=MOST_HELPERS, awake=_AWAKE, patience=_PATIENCE,
         pause=f"call void @{pause}" if pause else "", declared=declared,
     )  # fmt: skip
     return _LOAD.sub(r"\1%\2_at = getelementptr i8, ptr %\4, i64 \5\n\1%\2 = load \3, ptr %\2_at", text)
