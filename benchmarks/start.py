@@ -45,6 +45,7 @@ KERNELS = [
     "table",
     "threads",
     "walker",
+    "walker_chain",
     "walker_guards",
     "walker_helpers",
     "walker_results",

@@ -117,3 +117,43 @@ def test_rows_put_together_are_one_array(native: Any) -> None:
     assert names.count("Stack") == 1
     part = func.grad(lambda x: torch.sin(x[0]).sum() + torch.exp(x[2]).sum() + x[0].sum())
     equal(native(part)(x), part(x))
+
+
+@pytest.fixture(params=["native", "numpy"])
+def compile(request: pytest.FixtureRequest) -> Any:
+    """``torch.compile`` on the backends that know rows of tables."""
+    if request.param == "native":
+        pytest.importorskip("llvmlite")
+    return lambda f: torch.compile(f, fullgraph=True, backend=request.param)
+
+
+@pytest.mark.parametrize(("mode", "padding", "average"), [("sum", None, True), ("mean", 2, False), ("max", 2, False)])
+def test_bags_of_rows(mode: str, padding: int | None, average: bool, compile: Any, own_generator: Any) -> None:
+    bag = torch.nn.functional.embedding_bag
+    table, rows = torch.randn(10, 3), torch.tensor([1, 2, 2, 9, 0, 2, 1, 1])
+
+    def f(table: Any, rows: Any, starts: Any = None, last: bool = False) -> Any:
+        more = {"padding_idx": padding, "scale_grad_by_freq": average, "include_last_offset": last}
+        found = bag(rows, table, starts, mode=mode, **more)
+        return found, torch.func.grad(lambda t: bag(rows, t, starts, mode=mode, **more).square().sum())(table)
+
+    g = compile(f)
+    equal(g(table, rows.reshape(4, 2)), f(table, rows.reshape(4, 2)))
+    if mode != "max":  # of which it is open how many rows there are to be compared
+        for starts, last in [([0, 3, 3, 6], False), ([0, 1, 2, 8], False), ([0, 4, 6, 8], True), ([0], False)]:
+            equal(g(table, rows.int(), torch.tensor(starts), last), f(table, rows, torch.tensor(starts), last))
+        assert len(g.entries) == 4, "where bags begin is no condition"
+
+
+def test_what_names_no_row_and_no_bag_is_refused_as_eager_does(compile: Any) -> None:
+    f = lambda rows, starts: torch.nn.functional.embedding_bag(rows, torch.eye(4), starts)
+    g = compile(f)
+    g(torch.tensor([1, 2, 3]), torch.tensor([0, 1]))
+    for rows, starts in [([1, 4, 3], [0, 1]), ([1, 2, -1], [0, 1]), ([1, 2, 3], [1, 2]), ([1, 2, 3], [0, 4])]:
+        words = []
+        for h in (f, g):
+            with pytest.raises(RuntimeError) as caught:
+                h(torch.tensor(rows), torch.tensor(starts))
+            words.append(str(caught.value))
+        assert words[0] == words[1]
+    assert len(g.entries) == 1

@@ -11,12 +11,13 @@ from ..errors import explained, scalar_type
 from ..modes import no_grad
 from ..primitive import Primitive, bind
 from ..tensor import Tensor, wrap
+from .keys import hidden
 from .kinds import export, public
 from .places import within
 from .scatter import positions
 from .whole import whole
 
-where = public["where"]
+cat, where = public["cat"], public["where"]
 
 
 class Embedding(Primitive):
@@ -150,7 +151,7 @@ def _index(index: Tensor, rows: int, function: str) -> Any:
     a = index._a
     if function == "embedding_bag" and type(a) is np.ndarray and a.size and (a.min() < 0 or a.max() >= rows):
         at = int(np.flatnonzero((a < 0) | (a >= rows))[0])
-        raise RuntimeError(f"Index {at} of input takes value {a.flat[at]} which is not in the valid range [0, {rows})")
+        raise RuntimeError(_BEYOND.format(place=at, i=a.flat[at], n=rows))
     return a
 
 
@@ -224,6 +225,11 @@ export("embedding_renorm_", embedding_renorm_, method=False)
 
 # --- bags ---
 
+_BEYOND = "Index {place} of input takes value {i} which is not in the valid range [0, {n})"
+_FIRST = (
+    "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. However, got {}"
+)
+
 
 @whole("EmbeddingBagBackward0")
 def embedding_bag(
@@ -275,9 +281,12 @@ def embedding_bag(
         embedding_renorm_(weight, input, max_norm, norm_type)
     _index(input, rows, "embedding_bag")
     numbers = positions("embedding_bag", input, weight).reshape(-1)
-    found = _embedding(weight, wrap(numbers), rank=1, padding=-1, average=scale_grad_by_freq)
+    at = within(numbers.long(), rows, 0, RuntimeError, _BEYOND) if isinstance(numbers, Tensor) else wrap(numbers)
+    found = _embedding(weight, at, rank=1, padding=-1, average=scale_grad_by_freq)
     if per_sample_weights is not None:
         found = found * per_sample_weights.reshape(-1, 1)
+    if isinstance(numbers, Tensor) or isinstance(starts, Tensor):
+        return _bags_unseen(found, at != padding, starts, mode)
     return _bags(found, numbers != padding, starts, mode)
 
 
@@ -296,12 +305,16 @@ def _starts(input: Tensor, offsets: Tensor | None, last: bool) -> Any:
         raise ValueError("offsets has to be a 1D Tensor but got None")
     if offsets.ndim != 1:
         raise ValueError("offsets has to be a 1D Tensor")
+    if hidden(offsets):
+        ends = f"offsets[-1] can not be greater than input's length {input._shape[0]} but got offsets[-1] of {{i}}"
+        positions("embedding_bag", offsets)
+        parts = [within(offsets[:1].long(), 1, 0, RuntimeError, _FIRST.format("{i}")), offsets[1:-1].long()]
+        if offsets._shape[0] > 1:
+            parts.append(within(offsets[-1:].long(), input._shape[0] + 1, 0, RuntimeError, ends))
+        return cat(parts)[: -1 if last else None]
     starts = np.array(positions("embedding_bag", offsets))  # its own: backward needs them
     if len(starts) and starts[0]:
-        raise RuntimeError(
-            "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. However, got "
-            f"{starts[0]}"
-        )
+        raise RuntimeError(_FIRST.format(starts[0]))
     if len(starts) and starts[-1] > input._shape[0]:
         raise RuntimeError(
             f"offsets[-1] can not be greater than input's length {input._shape[0]} but got offsets[-1] of {starts[-1]}"
@@ -324,11 +337,31 @@ def _bags(found: Tensor, counted: Any, starts: Any, mode: str) -> Tensor:
         first = np.cumsum(counts) - counts
         at = first[:, None] + np.minimum(np.arange(most), np.maximum(counts[:, None] - 1, 0))  # the last one repeated
         at[counts == 0] = 0
-        best = found[wrap(at)].max(1).values
-        largest: Tensor = best * wrap((counts > 0).astype(found._dtype)[:, None])
+        largest: Tensor = where(wrap((counts > 0)[:, None]), found[wrap(at)].max(1).values, 0)
         return largest
     total: Tensor = _added(found, wrap(which), rank=1, rows=bags)
     if mode == "sum":
         return total
     mean: Tensor = total / wrap(np.maximum(counts, 1).astype(found._dtype)[:, None])
     return mean
+
+
+def _bags_unseen(found: Tensor, counted: Tensor, starts: Any, mode: str) -> Tensor:
+    """:func:`_bags`, where numbers are known only later: with masks, and shapes that do not depend on them."""
+    n, bags, none = counted._shape[0], len(starts), counted.reshape(-1, 1).logical_not()
+    if not n:
+        return found.new_zeros(bags, found._shape[-1])
+    if isinstance(starts, Tensor):
+        marks = _added(wrap(np.ones((bags, 1))), starts, rank=1, rows=n + 1)
+        which = marks[:-1, 0].cumsum(0).long() - 1
+    else:
+        which = wrap(np.searchsorted(starts, np.arange(n), side="right") - 1)
+    counts = _added(counted.reshape(-1, 1).double(), which, rank=1, rows=bags)
+    if mode == "max":
+        if isinstance(starts, Tensor):
+            np.array(starts)  # how many rows are to be compared at once is a matter of numbers
+        rows = found.masked_fill(none, -np.inf).reshape(bags, -1, found._shape[-1])
+        largest: Tensor = where(counts > 0, rows.max(1).values, 0)
+        return largest
+    total: Tensor = _added(found.masked_fill(none, 0), which, rank=1, rows=bags)
+    return total if mode == "sum" else total / counts.clamp(min=1).to(found.dtype)

@@ -119,7 +119,7 @@ def _within(xp: Any, x: Any, n: int, at: int, error: type[Exception], words: str
     wrong = (x < (-n if wraps else 0)) | (x >= n)
     if bool(xp.any(wrong)):
         i = int(np.asarray(x)[np.asarray(wrong)].flat[0])
-        raise explained(error(words.format(i=i, n=n, at=at)))
+        raise explained(error(words.format(i=i, n=n, at=at, place=np.flatnonzero(wrong)[0])))
     return xp.where(x < 0, x + n, x)
 
 
