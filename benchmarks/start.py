@@ -21,6 +21,7 @@ def seconds(statement: str) -> float:
 
 # What is of no use without the extra "fast": the compiler's kernels and how LLVM makes machine code of them.
 KERNELS = [
+    "diagonals",
     "direct",
     "emit",
     "epilogue",

@@ -79,6 +79,8 @@ def test_slices_are_read_where_they_lie(native: Any) -> None:
         lambda x: x[:, ::2] * x[0, 1::2].exp() + x[:, :1, ::4].sum(),
         lambda x: x[:, 2:7].transpose(0, 1) * 2 + x[3, 0],
         lambda x: (x[..., 1] * x[..., 3].sin()).sum(),
+        lambda x: torch.nn.functional.pad(x[0, 0, :1].expand(500), (2, 3)) * 2,
+        lambda x: torch.nn.functional.pad(x[:, 0, :1].expand(20, 50), (2, -3)) * 2,
         lambda x: x[:, None, 3] - x[::3, 0].mean() + x.sum(),
     ):
         g = native(f)

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..primitive import Elementwise
 from . import lanes, scalar
-from .plan import REDUCTIONS, Line, Loop, is_alias
+from .plan import REDUCTIONS, Line, Loop, across, is_alias
 from .program import Atom, Equation, Names, Var
 
 Constants = dict[Var, np.ndarray[Any, Any]]
@@ -137,6 +137,13 @@ class LoopWriter(Writer):
         folded = {eq.out for eq in self.totals}
         self.outputs = [v for v in loop.outputs if v not in folded]
         self.risky = any(self.far(eq) for eq in loop.equations)
+        self.across = {v for eq in loop.equations for v in across(eq)}
+        made = {eq.out for eq in loop.equations}
+        self.diagonals = [
+            (f"{self.name(eq.out)}{k}", eq, start, a if a.size > 1 and a not in made else None)
+            for eq in loop.equations if eq.name == "Diagonals"
+            for k, (start, a) in enumerate(zip(eq.params["starts"], eq.args[1:], strict=True))
+        ]  # a name for each, the equation, where it begins, and what has to be read for a row  # fmt: skip
 
     def source(self) -> Source:
         dims = self.dims()
@@ -175,6 +182,36 @@ class LoopWriter(Writer):
     def starts(self, equations: list[Equation]) -> list[str]:
         return [f"{self.name(eq.out)} = np.{eq.out.dtype.name}({lanes.START[eq.name]})" for eq in equations]
 
+    # --- diagonals ---
+
+    def crossed(self, row: str, length: str) -> list[str]:
+        """For a row: the columns where diagonals cross it, and what is there."""
+        found = []
+        for name, eq, start, a in self.diagonals:
+            found.append(f"{name}w = {back(row, -start)}")
+            if a is not None:
+                at, gone = row, eq.out.shape[eq.params["axis"]] - a.size
+                if gone:
+                    found += [f"j = {back(row, max(-start, 0))}", "j = 0 if j < 0 else j"]
+                    found.append(f"j = j if j < {length} - {gone} else {length} - {gone + 1}")
+                    at = "j"
+                found.append(f"{name}d = {self.name(a)}_[{at}]")
+        return found
+
+    def marks(self, first: str) -> list[str]:
+        """The same columns, in a loop over columns from a first one on."""
+        return [f"{name}m = {_counted(f'{name}w - ({first})', eq.out.dtype)}" for name, eq, *_ in self.diagonals]
+
+    def assign(self, eq: Equation, wide: bool) -> str:
+        if eq.name != "Diagonals":
+            return super().assign(eq, wide)
+        found, i = self.operand(eq.args[0], eq.out.dtype), _counted("i", eq.out.dtype)
+        mine = [(name, a) for name, e, _, a in self.diagonals if e is eq]
+        for (name, a), on in zip(mine, eq.args[1:], strict=True):
+            value = self.operand(on, eq.out.dtype) if a is None else f"{name}d"
+            found = f"({value} if {i} == {name}m else {found})"
+        return f"{self.name(eq.out)} = {found}"
+
     def dims(self) -> tuple[int, ...]:
         """The lengths of the axes that are looped over; blocks divide the first."""
         raise NotImplementedError
@@ -187,3 +224,13 @@ class LoopWriter(Writer):
 
     def body(self, wide: bool) -> list[str]:
         raise NotImplementedError
+
+
+def back(index: str, by: int) -> str:
+    """An index so many before another."""
+    return f"{index} - {by}" if by > 0 else f"{index} + {-by}" if by else index
+
+
+def _counted(index: str, dtype: np.dtype[Any]) -> str:
+    """An index in as many bits as entries have, so that as many of them are compared at once."""
+    return f"np.int32({index})" if dtype.itemsize == 4 else index

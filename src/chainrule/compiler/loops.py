@@ -8,7 +8,7 @@ from . import padded, scalar
 from .emit import Constants, LoopWriter, Source, Steps
 from .nest import Nest
 from .plan import Loop
-from .program import Atom, Var
+from .program import Atom, Equation, Var
 from .rows import Columns, Rows
 
 SHORT = 128  # bytes of a row, up to which many are done at once if they take more than arithmetic
@@ -47,11 +47,16 @@ def _structure(loop: Loop, constants: Constants, onto: dict[Var, Var], steps: St
         return number, a.shape, a.dtype.char, known, steps.get(a)
 
     equations = [
-        (eq.name, eq.prim.args, getattr(eq.prim, "scalar", ""), padded.box(eq), *map(atom, eq.args), atom(eq.out))
+        (eq.name, eq.prim.args, getattr(eq.prim, "scalar", ""), _places(eq), *map(atom, eq.args), atom(eq.out))
         for eq in loop.equations
     ]
     outputs = [(found[v], found.get(onto[v]) if v in onto else None) for v in loop.outputs]
     return (loop.shape, loop.folded, tuple(equations), tuple(outputs)), [*found]
+
+
+def _places(eq: Equation) -> Any:
+    """Where an equation puts what it is given, if it does more than go by entries."""
+    return (eq.params["axis"], eq.params["starts"]) if eq.name == "Diagonals" else padded.box(eq)
 
 
 def _writer(loop: Loop) -> type[LoopWriter]:
@@ -60,6 +65,7 @@ def _writer(loop: Loop) -> type[LoopWriter]:
         return Nest
     full = [eq for eq in loop.equations if loop.is_full(eq.out)]
     short = max((loop.cols * eq.out.dtype.itemsize for eq in full), default=0) <= SHORT
+    short = short and all(eq.name != "Diagonals" for eq in full)
     return Columns if short and loop.rows >= 16 and any(map(scalar.calls, full)) else Rows
 
 

@@ -39,6 +39,20 @@ def running(outer: int, n: int, inner: int, x_: {dtype}[:], out_: {dtype}[:]):
             for i in range(inner):
                 ys[k * inner + i] = ys[k * inner - inner + i] + xs[k * inner + i]"""
 
+_OTHERS = """\
+def others(n: int, x_: {dtype}[:], out_: {dtype}[:]):
+    before = np.empty(n, np.float64)
+    after = np.empty(n, np.float64)
+    low = np.float64(0.0)
+    high = np.float64(0.0)
+    for i in range(n):
+        before[i] = low
+        low = low + np.float64(x_[i])
+        after[n - 1 - i] = high
+        high = high + np.float64(x_[n - 1 - i])
+    for i in range(n):
+        out_[i] = np.{dtype}(before[i] + after[i])"""
+
 
 def flip(w: Instructions, eq: Equation) -> bool:
     x = w.at(eq.vars[0])
@@ -108,4 +122,17 @@ def running(w: Instructions, eq: Equation) -> bool:
     return True
 
 
-WRITERS: dict[str, Any] = {"Flip": flip, "Roll": roll, "Repeat": repeat, "ConstantPadNd": pad, "CumSum": running}
+def others(w: Instructions, eq: Equation) -> bool:
+    x = eq.vars[0]
+    w.add(_OTHERS.format(dtype=x.dtype.name), [x.size, w.flat(x), w.new(eq.out)], cost=2.0 * x.size)
+    return True
+
+
+WRITERS: dict[str, Any] = {
+    "Flip": flip,
+    "Roll": roll,
+    "Repeat": repeat,
+    "ConstantPadNd": pad,
+    "CumSum": running,
+    "Others": others,
+}

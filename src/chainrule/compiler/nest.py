@@ -6,9 +6,11 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from . import padded, scalar
-from .emit import Constants, LoopWriter, Steps, indent
-from .plan import Loop
+from .emit import Constants, LoopWriter, Steps, back, indent
+from .plan import Loop, across
 from .program import Equation, Var
 from .table import reshaped
 
@@ -23,14 +25,18 @@ class Nest(LoopWriter):
         self.inner = {eq.out: Var(b.lengths, eq.out.dtype) for eq, b in boxed.items()}  # a name for what lies in each
         self.boxes = {self.inner[eq.out]: b for eq, b in boxed.items()}
         self.sources = {self.inner[eq.out]: eq.args[0] for eq in boxed}
-        read = {v for eq in loop.equations if eq not in boxed for v in eq.vars}
+        read = {v for eq in loop.equations if eq not in boxed for v in across(eq)}
         self.direct = [v for v in self.arrays if v in read]
         shown = {v: broadcast(loop.shape, v.shape, steps.get(v) or in_order(v.shape)) for v in [*self.direct, *written]}
         for v, source in self.sources.items():
             own = reshaped(source.shape, steps.get(source) or in_order(source.shape), v.shape, v.dtype)
             assert own is not None
             shown[v] = broadcast(loop.shape, v.shape, own)
+        row = Var((), np.dtype(bool))  # stands for the number of a row that diagonals cross
+        for _, eq, *_ in self.diagonals:
+            shown[row] = tuple(int(k == eq.params["axis"]) for k in range(len(loop.shape)))
         self.lengths, self.patterns, self.steps = collapse(loop.shape, shown, self.boxes)
+        self.crossed_axis = self.patterns.pop(row, (False,)).index(bool(self.diagonals))
         self.lying = {v: None for v in self.arrays if v in steps}
         for v in self.patterns:
             if self.sources.get(v, v) in self.lying:
@@ -57,7 +63,10 @@ class Nest(LoopWriter):
 
     def body(self, wide: bool) -> list[str]:
         nest = [line for v in self.patterns for line in self.row(v)] if self.last else []
+        if self.diagonals:
+            nest += self.crossed(f"i{self.crossed_axis}", f"n{self.crossed_axis}")
         if not self.falls:
+            nest += self.marks(self.column("0"))
             nest += [
                 f"for i in range({f'n{self.last}' if self.last else 'stop - start'}):",
                 *indent(self.inside(wide)),
@@ -79,7 +88,7 @@ class Nest(LoopWriter):
         if not self.patterns[v][-1]:
             return f"{self.name(v)}s[0]"
         step = self.apart(v)
-        return f"{self.name(v)}{'t' if self.falls else 's'}[{f'i * {step}' if step > 1 else 'i'}]"
+        return f"{self.name(v)}{'t' if self.falls else 's'}[{times('i', step)}]"
 
     def apart(self, v: Var) -> int:
         """How far neighbours are apart."""
@@ -104,8 +113,8 @@ class Nest(LoopWriter):
         for k, own in enumerate(outer):
             here, length = f"i{k}", f"n{k}"
             if isinstance(own, tuple):
-                length = self.back(length, self.lengths[k] - own[1])
-                found += [f"j = {self.back(here, own[0])}", f"{name}in{k} = (j >= 0) & (j < {length})"]
+                length = back(length, self.lengths[k] - own[1])
+                found += [f"j = {back(here, own[0])}", f"{name}in{k} = (j >= 0) & (j < {length})"]
                 here = f"{name}r{k}"
                 found.append(f"{here} = j if {name}in{k} else 0")
                 conditions.append(f"{name}in{k}")
@@ -120,9 +129,7 @@ class Nest(LoopWriter):
         if source in self.lying:
             at = " + ".join(h for h in heres if h.partition(" * ")[2] in self.distances)
             return [*found, f"{name}s = {self.name(source)}_[{at or '0'} :]"]
-        width = (
-            self.back(f"n{self.last}", self.lengths[-1] - across[1]) if isinstance(across, tuple) else f"n{self.last}"
-        )
+        width = back(f"n{self.last}", self.lengths[-1] - across[1]) if isinstance(across, tuple) else f"n{self.last}"
         width = width if across else "1"
         if not at:
             return [*found, f"{name}s = {self.name(source)}_[:{width}]"]
@@ -130,8 +137,12 @@ class Nest(LoopWriter):
         found.append(f"at = ({at}) * {width}" if " " in at else f"at = {at} * {width}")
         return [*found, f"{name}s = {self.name(source)}_[at : at + {width}]"]
 
-    def back(self, index: str, by: int) -> str:
-        return f"{index} - {by}" if by > 0 else f"{index} + {-by}" if by else index
+    def column(self, first: str) -> str:
+        """Which column of a matrix with diagonals is at this place of the last axis."""
+        at = ""
+        for k in range(self.crossed_axis + 1, self.last):
+            at = f"({at}) * n{k} + i{k}" if at else f"i{k}"
+        return f"({at}) * n{self.last} + {first}" if at else first
 
     # --- stretches of rows ---
 
@@ -143,7 +154,7 @@ class Nest(LoopWriter):
             if isinstance(part := self.patterns[v][-1], tuple):
                 low, high = max(part[0], 0), min(sum(part), n)
                 found.setdefault(low, f"{low}")
-                found.setdefault(high, self.back(f"n{self.last}", n - high))
+                found.setdefault(high, back(f"n{self.last}", n - high))
         return sorted(found.items())
 
     def stretch(self, first: tuple[int, str], end: tuple[int, str], wide: bool) -> list[str]:
@@ -160,16 +171,21 @@ class Nest(LoopWriter):
             ]
         for v, pattern in self.patterns.items():
             if pattern[-1] and v not in self.absent and (source := self.sources.get(v, v)).size > 1:
-                begin = self.back(low, parts[v][0]) if v in parts else low
-                if self.apart(v) > 1:
-                    begin = f"({begin}) * {self.apart(v)}"
+                begin = back(low, parts[v][0]) if v in parts else low
+                begin = times(begin, self.apart(v))
                 found.append(
                     f"{self.name(v)}t = {self.name(v) + 's' if self.last else self.name(source) + '_'}[{begin} :]"
                 )
+        found += self.marks(self.column(low))
         return [*found, f"for i in range({high} - ({low})):", *indent(self.inside(wide))]
 
 
 # --- how arrays lie ---
+
+
+def times(index: str, step: int) -> str:
+    """An index in steps."""
+    return index if step == 1 else f"({index}) * {step}" if step else "0"
 
 
 Pattern = tuple[

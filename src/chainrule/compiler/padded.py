@@ -7,7 +7,8 @@ that begins and ends divides a row into stretches; along others, it is asked onc
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from . import scalar
 from .program import Equation, Var
@@ -40,7 +41,7 @@ def box(eq: Equation) -> Box | None:
         widths = ((0, 0),) * (len(x.shape) - len(eq.params["widths"])) + tuple(eq.params["widths"])
         found = Box(tuple(a for a, _ in widths), x.shape, eq.params["value"])
     else:
-        axes = _axes(eq)
+        axes = ranges(eq.params["key"], eq.out.shape)
         if axes is None:
             return None
         found = Box(tuple(a for a, _ in axes), tuple(m for _, m in axes), 0)
@@ -48,9 +49,9 @@ def box(eq: Equation) -> Box | None:
     return found if math.prod(found.lengths) == x.size and all(a < b for a, b in bounds) else None
 
 
-def _axes(eq: Equation) -> list[tuple[int, int]] | None:
+def ranges(key: Sequence[Any], shape: tuple[int, ...]) -> list[tuple[int, int]] | None:
     """Start and length along each axis of what numbers and slices without gaps name."""
-    key, shape = list(eq.params["key"]), eq.out.shape
+    key = list(key)
     if not all(k is Ellipsis or type(k) is int or isinstance(k, slice) for k in key):
         return None
     left = len(shape) - sum(k is not Ellipsis for k in key)

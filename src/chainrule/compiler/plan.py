@@ -312,7 +312,7 @@ def _start(eq: Equation) -> Step:
     if len(eq.outs) == 1:
         if _is_point(eq):
             return Line([eq])
-        if (scalar.expressible(eq) or padded.box(eq) is not None) and eq.out.size > 1:
+        if eq.out.size > 1 and (scalar.expressible(eq) or eq.name == "Diagonals" or padded.box(eq) is not None):
             return Loop(eq.out.shape, [eq])
         if _is_reduction(eq):
             return Loop(eq.vars[0].shape, [eq], len(eq.params["axis"]))
@@ -346,17 +346,22 @@ def _fits(loop: Loop, made: set[Var], eq: Equation) -> bool:
             return False
         trial = Loop(loop.shape, [], folded)
         return not trial.rowwise or all(
-            padded.box(e) is None and all(_readable(trial, v, v in made) for v in e.vars) for e in loop.equations
+            padded.box(e) is None and _has_rows(trial, e) and all(_readable(trial, v, v in made) for v in across(e))
+            for e in loop.equations
         )
     if (box := padded.box(eq)) is not None:
         return loop.is_full(eq.out) and not loop.rowwise and eq.args[0] not in made and _is_short(loop, box)
+    if eq.name == "Diagonals" and not (
+        _has_rows(loop, eq) and all(v not in made or loop.is_row(v) for v in eq.vars[1:])
+    ):
+        return False
     if is_alias(eq):
         return loop.rowwise and loop.is_row(eq.out) and eq.vars[0] in made
-    if not scalar.expressible(eq):
+    if not scalar.expressible(eq) and eq.name != "Diagonals":
         return False
     if loop.is_full(eq.out):
         if loop.rowwise:
-            return all(_readable(loop, v, v in made) for v in eq.vars)
+            return all(_readable(loop, v, v in made) for v in across(eq))
         return not loop.folded or not any(v in made and not loop.is_full(v) for v in eq.vars)
     if not loop.rowwise or not loop.is_row(eq.out) or not any(v in made for v in eq.vars):
         return False
@@ -367,6 +372,16 @@ def _is_short(loop: Loop, box: padded.Box) -> bool:
     """Whether a row falls into few enough stretches, with another array that lies in it."""
     boxes = [box, *filter(None, map(padded.box, loop.equations))]
     return len(padded.stretches(boxes, len(loop.shape) - 1, loop.shape[-1])) <= padded.MOST
+
+
+def across(eq: Equation) -> list[Var]:
+    """The arguments of which a loop reads an entry for each of its own; of diagonals, it reads one for each row."""
+    return [v for v in eq.args[: 1 if eq.name == "Diagonals" else None] if isinstance(v, Var)]
+
+
+def _has_rows(loop: Loop, eq: Equation) -> bool:
+    """Whether a loop that goes by rows goes by those of a matrix with diagonals."""
+    return not loop.rowwise or eq.name != "Diagonals" or len(loop.shape) - loop.folded == eq.params["axis"] + 1
 
 
 def _readable(loop: Loop, v: Var, made: bool) -> bool:

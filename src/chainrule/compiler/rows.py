@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import lanes
 from .emit import BLOCK, Constants, LoopWriter, Steps, indent
-from .plan import REDUCTIONS, Loop
+from .plan import REDUCTIONS, Loop, across
 from .program import Equation, Var
 
 
@@ -45,8 +45,9 @@ class Rows(LoopWriter):
                 rows.append(f"{self.name(v)}s = {self.name(v)}_[row * n1 : row * n1 + n1]")
             elif v in self.arrays and self.loop.is_kept(v):
                 rows.append(f"{self.name(v)} = {self.name(v)}_[row]")
-            elif v in self.arrays:
+            elif v in self.across:
                 rows.append(f"{self.name(v)}s = {self.name(v)}_[:n1]")
+        rows += [*self.crossed("row", "n0"), *self.marks("0")]
         for stage in range(max(self.stage.values()) + 1):
             rows += self.lines([eq for eq in self.loop.equations if self.stage[eq.out] == stage and eq.out not in self.full
                                 and eq.name not in REDUCTIONS], wide)  # fmt: skip
@@ -63,7 +64,7 @@ class Rows(LoopWriter):
         if not equations:
             return []
         made = dict.fromkeys(eq.out for eq in equations)
-        read = dict.fromkeys(v for eq in equations for v in eq.vars if v not in made)
+        read = dict.fromkeys(v for eq in equations for v in across(eq) if v not in made)
         inside = [f"{self.name(v)} = {self.name(v)}s[i]" for v in read
                   if v in self.full or (v in self.arrays and not self.loop.is_kept(v))]  # fmt: skip
         inside += self.lines(equations, wide)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from .diagonals import banded
 from .driver import Driver
 from .expand import expanded
 from .memory import kept
@@ -55,6 +56,8 @@ class Runner:
             line, constants = small
             self.steps = [line]
             program = Program(program.inputs, constants, line.equations, program.outputs)
+        elif fuse and (sparse := banded(program)) is not None:
+            program, self.steps = sparse, plan(sparse, fuse)
         self.program = program
         driver = Driver(program, self.steps, onto, fast, fuse)
         self.steps = driver.steps
