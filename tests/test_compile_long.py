@@ -10,7 +10,7 @@ import pytest
 
 import chainrule as torch
 from chainrule import func
-from chainrule.compiler import loops, lower, plan
+from chainrule.compiler import capture, loops, lower, plan
 from chainrule.compiler import native as machine
 from chainrule.compiler.program import Var
 from compiling import equal, native, no_trace_in_tensor
@@ -149,3 +149,26 @@ def test_an_error_of_a_helper_is_one_of_the_call(native: Any, monkeypatch: pytes
         machine.natives([good, good + "\n    a_[1] = unknown(a_[0])", good + "\n    a_[1] = a_[0]"])
     assert not machine._ready
     assert machine.natives([good])[good].address
+
+
+def test_large_products_are_not_computed_for_their_shape(native: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = []
+
+    def note(prim: Any, arrays: Any, params: Any) -> Any:
+        if type(prim).__name__ == "Matmul":
+            entries.append(sum(a.size for a in arrays))
+        return compute(prim, arrays, params)
+
+    compute = capture.compute
+    monkeypatch.setattr(capture, "compute", note)
+    seed = torch.Generator().manual_seed(0)
+    x, y = torch.randn(5, 1, 40, 70, generator=seed), torch.randn(3, 70, 60, generator=seed)
+    f = func.grad(lambda x, y: (x @ y).square().sum(), (0, 1))
+    equal(native(f)(x, y), f(x, y), 1e-2)
+    assert entries
+    assert max(entries) <= 140, "one row times one column"
+    with pytest.raises(RuntimeError) as eager:
+        x @ y[:, 1:]
+    with pytest.raises(RuntimeError) as compiled:
+        torch.compile(lambda x, y: x @ y[:, 1:])(x, y)
+    assert str(eager.value) == str(compiled.value)

@@ -241,13 +241,20 @@ class Capture:
         """What the primitive makes of the examples; for large ones, something of that shape and dtype."""
         if self.faithful:
             return compute(prim, examples, params)
-        if not isinstance(prim, Elementwise):
+        if isinstance(prim, Elementwise):
+            shape = np.broadcast_shapes(*(a.shape for a in examples if is_numpy(a)))
+            if math.prod(shape) <= LARGE:
+                return compute(prim, examples, params)
+            corners = [a[(slice(0, 1),) * a.ndim] if is_numpy(a) else a for a in examples]
+        elif type(prim).__name__ == "Matmul":  # NumPy would multiply one entry with itself for long
+            x, y = examples
+            shape = (*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), x.shape[-2], y.shape[-1])
+            if math.prod(shape) * x.shape[-1] <= LARGE:
+                return compute(prim, examples, params)
+            corners = [x[(slice(0, 1),) * (x.ndim - 1)], y[(*[slice(0, 1)] * (y.ndim - 2), slice(None), slice(0, 1))]]
+        else:
             found = compute(prim, examples, params)
             return thin(found) if prim.outputs is None else tuple(map(thin, found))
-        shape = np.broadcast_shapes(*(a.shape for a in examples if is_numpy(a)))
-        if math.prod(shape) <= LARGE:
-            return compute(prim, examples, params)
-        corners = [a[(slice(0, 1),) * a.ndim] if is_numpy(a) else a for a in examples]
         return np.broadcast_to(compute(prim, tuple(corners), params), shape)
 
     def atom(self, a: Any) -> Atom:
