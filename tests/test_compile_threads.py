@@ -34,9 +34,9 @@ def test_where_slots_are_is_known_while_another_thread_watches_them() -> None:
     pytest.importorskip("llvmlite")
     x = torch.ones(3)
     expected = [guards.Expected(Tensor, False, var_of(x._a), True)]
-    calm = guards._words(expected, ())
+    calm = guards.words(expected)
     with watching.watching(watching.eager, []):
-        assert beside(lambda: guards._words(expected, ())) == calm
+        assert beside(lambda: guards.words(expected)) == calm
 
 
 def test_arrays_are_looked_at_as_they_are_read(compile: Any) -> None:
@@ -44,6 +44,8 @@ def test_arrays_are_looked_at_as_they_are_read(compile: Any) -> None:
     f = compile(lambda x, y: x * 2 + y)
     x, y = torch.ones(3), torch.zeros(3)
     f(x, y)
+    f.entries[0].shortcut = None
+    f.refresh()
     space = f.entries[0].call.__globals__
     fits = space["fits"]
 

@@ -38,6 +38,9 @@ _PACKAGE, _STDLIB = str(Path(__file__).resolve().parents[1]), sysconfig.get_path
 class Compiled:
     """A function that is captured, fused and compiled when it is called."""
 
+    __slots__ = ("__call__", "__dict__", "__weakref__")  # each has a call of its own, which may be a native one
+    __call__: Callable[..., Any]
+
     def __init__(
         self, function: Callable[..., Any], *, fullgraph: bool = False, dynamic: bool | None = None,
         backend: str = "native", fast: bool = False,
@@ -55,6 +58,7 @@ class Compiled:
         self.states: set[Any] = set()  # what programs depended on, beside sizes
         self.settling = self.disturbed = 0
         self.eager: str | None = None  # why the function is no longer compiled
+        self.refresh()
         compiled.add(self)
 
     def reset(self) -> None:
@@ -66,9 +70,17 @@ class Compiled:
 
     def refresh(self) -> None:
         """Let calls go to the programs that there are, if to any."""
-        self.calls = [] if stance == "force_eager" else [e.call for e in self.entries]
+        entries = [] if stance == "force_eager" else self.entries
+        self.calls = [e.call for e in entries]
+        call: Callable[..., Any] = self._choose
+        for e in reversed(entries):
+            if e.shortcut is not None:
+                e.shortcut.otherwise(call)
+                call = e.shortcut.call
+        self.__call__ = call
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def _choose(self, *args: Any, **kwargs: Any) -> Any:
+        """What the first program that is good for these arguments gives, or a new one."""
         for call in self.calls:
             result = call(args, kwargs)
             if result is not MISS:

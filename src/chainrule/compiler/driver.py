@@ -12,6 +12,7 @@ import ctypes
 import functools
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,9 @@ class Driver:
         self.table, self.pending, self.gates = Table(), [], {}  # type: tuple[Table, list[Instruction], dict[int, list[Var]]]
         self.shown: list[Place] = []  # what NumPy sees of the room
         self.over: list[Var] = []  # whose lives have ended
+        self.takes: dict[Var, Callable[[], Any]] = {}  # what gives memory for results
+        # Where each result is, if all are simple: in memory that was taken, a number that the room shows, or in an input's place.
+        self.whereabouts: list[Var | int | None] | None = []
         self.instructions = Instructions(program, self.onto, self._owned(), self.last_use, fast) if native else None
 
     # --- who needs what, how long ---
@@ -214,21 +218,28 @@ class Driver:
     def outputs(self) -> list[str]:
         given: set[Var] = set()
         found = []
+        simple, whereabouts = True, []  # type: bool, list[Var | int | None]
         for a in self.program.outputs:
+            at: Var | int | None = None
             if not isinstance(a, Var):
                 found.append(repr(a))
-                continue
-            if a in self.onto:
+                simple = False
+            elif a in self.onto:
                 found.append("None")
-                continue
-            if a not in self.at_hand and not a.shape and not self.is_view(a):
+            elif a not in self.at_hand and not a.shape and not self.is_view(a):
+                at = len(self.shown)
                 self.lines.append(f"{self.names[a]} = {self.show(self.instructions.places[a])}[()]")  # type: ignore[union-attr]
                 found.append(self.names[a])
-                continue
-            name = self.array(a)
-            fixed = any(o in self.program.constants or o in self.program.inputs or o in given for o in self.origins[a])
-            found.append(f"np.array({name})" if fixed else name)
-            given |= self.origins[a]
+            else:
+                name, at = self.array(a), a
+                fixed = any(
+                    o in self.program.constants or o in self.program.inputs or o in given for o in self.origins[a]
+                )
+                found.append(f"np.array({name})" if fixed else name)
+                simple &= a in self.takes and not fixed
+                given |= self.origins[a]
+            whereabouts.append(at)
+        self.whereabouts = whereabouts if simple else None
         return found
 
     # --- what is done natively ---
@@ -246,9 +257,8 @@ class Driver:
         new = list(given.values())
         for v in new:
             if v not in self.at_hand:
-                self.lines.append(
-                    f"{self.names[v]} = {self.hold(f'take{len(self.globals)}', taker(v.shape, v.dtype))}()"
-                )
+                self.takes[v] = taker(v.shape, v.dtype)
+                self.lines.append(f"{self.names[v]} = {self.hold(f'take{len(self.globals)}', self.takes[v])}()")
                 self.at_hand.add(v)
         gate = self.table.gate(first, given, sum(c.cost for c in self.pending) > _LONG)
         self.gates[gate] = new

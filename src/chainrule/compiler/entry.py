@@ -24,6 +24,7 @@ from .memory import kept
 from .native import made
 from .outside import is_heard
 from .run import Runner, define
+from .shortcut import shortcut
 from .simplify import simplify
 from .watching import kind_of, members, watchers
 
@@ -48,8 +49,10 @@ class Entry:
         self.derivative = Derivative(captured, self.program, owner.runner) if captured.wanted else None
         onto = {w.output: w.tensor for w in captured.writes}
         self.runner = owner.runner(self.derivative.forward if self.derivative else self.program, onto)
-        self.text, names = _Writer(self, captured).write()
+        writer = _Writer(self, captured)
+        self.text, names = writer.write()
         self.call = define(self.text, names)
+        self.shortcut = shortcut(self, args, captured, writer.expected)
 
     @property
     def source(self) -> str:
@@ -77,6 +80,7 @@ class _Writer:
         }  # fmt: skip
         self.index = {id(t): i for i, t in enumerate(captured.tensors)}
         self.wrapped_already: set[int] = set()
+        self.expected: list[Expected] = []
 
     def write(self) -> tuple[str, dict[str, Any]]:
         conditions = [c.condition for c in self.entry.environment.checks]
@@ -111,11 +115,11 @@ class _Writer:
     def aside(self, n: int) -> list[str]:
         """What must hold of the tensors and their memory, and of who wants to know of their gradients."""
         written = [w.tensor for w in self.captured.writes]
-        expected = [
+        self.expected = [
             Expected(kind_of(t), t._rg, v, i in written)
             for i, (t, v) in enumerate(zip(self.captured.tensors, self.captured.program.inputs, strict=False))
         ]
-        self.names["fits"] = guard(expected, self.native)
+        self.names["fits"] = guard(self.expected, self.native)
         tensors, arrays = (", ".join(f"{letter}{i}" for i in range(n)) for letter in "tv")
         # From here to the look at the tensors nothing is called, so no other thread can give them other arrays meanwhile.
         lines = ["if watchers: return MISS", *[f"v{i} = t{i}._a" for i in range(n)]]

@@ -308,7 +308,7 @@ class Environment:
                 except ValueError:  # not yet bound
                     self._expect(f"empty({self._hold(cell)})", name)
                     continue
-                if own or not (_is_constant(value) or isinstance(value, types.FunctionType)):
+                if own or not (is_constant(value) or isinstance(value, types.FunctionType)):
                     self._todo.append((f"{self._hold(cell)}.cell_contents", value, name))
                 elif isinstance(value, types.FunctionType):  # a library does not bind its names anew
                     self._open(value, name)
@@ -415,8 +415,8 @@ def _library(module: str | None) -> bool:
     return module is not None and module.partition(".")[0] in LIBRARIES
 
 
-def _is_constant(value: Any) -> bool:
-    return isinstance(value, LITERALS) or (type(value) is tuple and all(map(_is_constant, value)))
+def is_constant(value: Any) -> bool:
+    return isinstance(value, LITERALS) or (type(value) is tuple and all(map(is_constant, value)))
 
 
 def _floats(value: Any) -> bool:

@@ -42,10 +42,9 @@ def guard(expected: Sequence[Expected], native: bool) -> Callable[..., int]:
 
     It is 0 too under another mode or default dtype than now, and while a function is captured: then tensors are not what they hold.
     """
-    settings = dtypes._default, dtypes._default[0], modes.variable, modes.current(), current, None
     if native and all(e.v.dtype.isnative for e in expected):
-        return fits(np.array(_words(expected, settings), np.int64))
-    well, (default, dtype, mode, here, capture, _) = 1 + any(e.written for e in expected), settings
+        return fits(np.array(words(expected), np.int64))
+    well, (default, dtype, mode, here, capture, _) = 1 + any(e.written for e in expected), _settings()
 
     def fit(*tensors: Any) -> int:
         if mode.get() is not here or default[0] is not dtype or capture.get() is not None:
@@ -63,12 +62,17 @@ def alone(written: Sequence[int], tensors: Sequence[Tensor], arrays: Sequence[An
     )
 
 
-def _words(expected: Sequence[Expected], settings: tuple[Any, ...]) -> list[int]:
+def _settings() -> tuple[Any, ...]:
+    return dtypes._default, dtypes._default[0], modes.variable, modes.current(), current, None
+
+
+def words(expected: Sequence[Expected]) -> list[int]:
+    """What the native guard reads."""
     written = sum(e.written for e in expected)
     offsets = [slot(members[name]) for name in ("_a", "_rg", "_meta", "_v")]
-    words = [len(expected), written, *offsets, id(None), id(list), int(len(expected) ** 2 <= _PAIRS)]
-    words += map(id, settings)  # which live as long as the process
+    found = [len(expected), written, *offsets, id(None), id(list), int(len(expected) ** 2 <= _PAIRS)]
+    found += map(id, _settings())  # which live as long as the process
     for e in expected:
         number = 0 if e.v.shape else id(e.v.dtype.type)
-        words += [id(e.kind), id(e.grad), walker.described(e.v.dtype), number, e.written, len(e.v.shape), *e.v.shape]
-    return words
+        found += [id(e.kind), id(e.grad), walker.described(e.v.dtype), number, e.written, len(e.v.shape), *e.v.shape]
+    return found

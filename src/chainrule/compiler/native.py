@@ -28,7 +28,7 @@ from ..forks import renewed, whole
 from ..settings import get_num_threads
 from . import lower, products, store, walker
 
-_FASTCALL, _NOARGS = 0x80, 0x4  # METH_FASTCALL, METH_NOARGS
+_FASTCALL, _KEYWORDS, _NOARGS = 0x80, 0x2, 0x4  # METH_FASTCALL, METH_KEYWORDS, METH_NOARGS
 _SOURCES = (
     "lower.py",
     "mathlib.py",
@@ -42,6 +42,7 @@ _SOURCES = (
     "walker_guards.py",
     "walker_helpers.py",
     "walker_results.py",
+    "walker_shortcut.py",
 )
 WALKER = "walker"  # the text that stands for it
 _lock = whole(threading.RLock())  # one thread at a time, with helpers, compiles and links
@@ -85,6 +86,7 @@ def _as_expected(a: np.ndarray[Any, Any]) -> bool:
     expected = [a.ctypes.data, 2, 2, 24, of, a.flags.num]
     numbers: list[Any] = [np.float64(1.5), np.float32(1.5), np.int64(3), np.int32(3), np.bool_(True)]
     held = [ctypes.string_at(id(x) + walker.HEAD, x.itemsize) == x.tobytes() for x in numbers]
+    held.append(ctypes.c_double.from_address(id(number := 1.5) + walker.HEAD).value == number)
     probe = _Probe()
     probe.second = held  # type: ignore[attr-defined]
     shown.append(word(id(probe) + slot(vars(_Probe)["second"])))
@@ -144,6 +146,7 @@ def _one_walker() -> tuple[_MethodDef, ...]:
     renewed(ctypes.PYFUNCTYPE(None)(code.library["forget"]))
     flags = {"walk": _FASTCALL, "fits": _FASTCALL, "made": _FASTCALL, "serve": _NOARGS}
     flags["chain"] = 0  # which is for the walker alone
+    flags["enter"] = _FASTCALL | _KEYWORDS
     found = tuple([_MethodDef(name.encode(), code.library[name], flag, None) for name, flag in flags.items()])
     for held in (_linker()[0], code, found):  # for ever: threads stay in the code, and who goes looks at its method
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
@@ -168,8 +171,17 @@ def chain() -> int:
 @functools.cache
 def made(kind: type, *members: Any) -> Callable[..., Any]:
     """What makes objects of a class, of the values of its slots in this order; those that are not given hold None."""
-    words = [id(kind), id(None), len(members), *map(slot, members)]
-    return _function(_walker()[2], np.array(words, np.int64))
+    return _function(_walker()[2], np.array(recipe(kind, *members), np.int64))
+
+
+def recipe(kind: type, *members: Any) -> list[int]:
+    """The words that say how to make such objects."""
+    return [id(kind), id(None), len(members), *map(slot, members)]
+
+
+def enter(table: np.ndarray[Any, Any]) -> Callable[..., Any]:
+    """What a table says to do at a call (see :mod:`.shortcut`)."""
+    return _function(_walker()[5], table)
 
 
 def slot(member: types.MemberDescriptorType) -> int:
@@ -273,6 +285,11 @@ def _compiled(text: str) -> bytes:
 def _linker() -> tuple[Any, dict[str, int]]:
     """The linker, and where what kernels refer to is."""
     symbols = {name: ctypes.addressof(ctypes.c_char.in_dll(ctypes.pythonapi, name)) for name in walker.SYMBOLS}
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    table: int = pointer(np._core.multiarray._ARRAY_API, None)  # type: ignore[attr-defined]
+    for name, i in walker.FROM_NUMPY.items():
+        symbols[name] = ctypes.c_int64.from_address(table + 8 * i).value
     return _llvm().create_lljit_compiler(_machine()), {**symbols, walker.ARRAY_TYPE: id(np.ndarray)}
 
 

@@ -59,7 +59,7 @@ class Runner:
         elif fuse and (sparse := banded(program)) is not None:
             program, self.steps = sparse, plan(sparse, fuse)
         self.program = program
-        driver = Driver(program, self.steps, onto, fast, fuse)
+        self.driver = driver = Driver(program, self.steps, onto, fast, fuse)
         self.steps = driver.steps
         self.written = {k for k, v in enumerate(program.outputs) if v in driver.onto}
         driver.write()

@@ -20,15 +20,18 @@ import sys
 
 import numpy as np
 
-from . import walker_chain, walker_guards, walker_helpers, walker_results
+from . import walker_chain, walker_guards, walker_helpers, walker_results, walker_shortcut
 
 SYMBOLS = (
-    "PyContextVar_Get", "PyErr_Clear", "PyErr_NoMemory", "PyEval_RestoreThread", "PyEval_SaveThread", "PyList_GetItem",
-    "PyLong_AsLongLong", "PyLong_FromLongLong", "PyMem_RawFree", "PyMem_RawMalloc", "PyThread_acquire_lock",
-    "PyThread_acquire_lock_timed", "PyThread_allocate_lock", "PyThread_release_lock", "PyType_GenericAlloc", "Py_DecRef",
-    "Py_IncRef",
+    "PyCell_Get", "PyContextVar_Get", "PyDict_GetItemWithError", "PyDict_Next", "PyErr_Clear", "PyErr_NoMemory",
+    "PyEval_RestoreThread", "PyEval_SaveThread", "PyFloat_Type", "PyList_GetItem", "PyList_New", "PyList_SetItem", "PyList_Size",
+    "PyLong_AsLongLong", "PyLong_FromLongLong", "PyMem_RawFree", "PyMem_RawMalloc", "PyObject_Size", "PyObject_Vectorcall",
+    "PyThread_acquire_lock", "PyThread_acquire_lock_timed", "PyThread_allocate_lock", "PyThread_release_lock", "PyTuple_GetItem",
+    "PyTuple_New", "PyTuple_SetItem", "PyType_GenericAlloc", "Py_DecRef", "Py_IncRef",
 )  # fmt: skip
-ENTRIES = ("walk", "fits", "made", "serve", "chain", "forget")
+FROM_NUMPY = {"PyArray_Scalar": 60, "PyArray_NewFromDescr": 94}  # functions of its C interface: where its table has them
+ENTRIES = ("walk", "fits", "made", "serve", "chain", "forget", "enter")
+OUT = -(1 << 62)  # what a walk gives for want of memory
 HEAD_OF_FITS = 15  # words
 ARRAY_TYPE = "chainrule_ndarray"  # the symbol that stands for the address of numpy.ndarray
 HEAD = object.__basicsize__  # bytes of an object before what is its own
@@ -47,7 +50,8 @@ def assembly(triple: str) -> str:
     """The module, in LLVM's own language, for a kind of processor."""
     pause = _PAUSE.get(triple.partition("-")[0])
     declared = f"declare void @{pause.replace('i32 1', 'i32')}" if pause else ""
-    texts = "\n".join((_TEXT, walker_chain.TEXT, walker_helpers.TEXT, walker_guards.TEXT, walker_results.TEXT))
+    parts = (walker_chain, walker_helpers, walker_guards, walker_results, walker_shortcut)
+    texts = "\n".join((_TEXT, *[p.TEXT for p in parts]))
     text = texts.replace("{holds}", _HOLDS).format(
         type=HEAD - 8, number=HEAD, data=FIELD["data"], nd=FIELD["nd"],
         dimensions=FIELD["dimensions"], descr=FIELD["descr"], flags=FIELD["flags"], kind=KIND, order=ORDER,
@@ -56,6 +60,8 @@ def assembly(triple: str) -> str:
         per=8 * PER_ARRAY, tensors=8 * HEAD_OF_FITS, writable=WRITABLE,
         head=8 * INSTRUCTION, part=8 * walker_chain.PART, most=MOST_HELPERS, awake=_AWAKE, patience=_PATIENCE,
         pause=f"call void @{pause}" if pause else "", declared=declared,
+        out=OUT, float=described(np.dtype(np.float64)), constants=8 * walker_shortcut.HEAD,
+        steps="\n".join(f"    i64 {i}, label %{name}" for i, name in enumerate(walker_shortcut.STEPS)),
     )  # fmt: skip
     return _LOAD.sub(r"\1%\2_at = getelementptr i8, ptr %\4, i64 \5\n\1%\2 = load \3, ptr %\2_at", text)
 
@@ -88,11 +94,37 @@ declare i64 @PyLong_AsLongLong(ptr)
 declare ptr @PyLong_FromLongLong(i64)
 declare ptr @PyErr_NoMemory()
 @{array} = external global i8
+@PyFloat_Type = external global i8
 
 define ptr @walk(ptr %self, ptr %args, i64 %given) {{
   %code = ptr at %self + {data}
   %start_object = load ptr, ptr %args
   %start = call i64 @PyLong_AsLongLong(ptr %start_object)
+  %arrays = getelementptr ptr, ptr %args, i64 1
+  %resumed = icmp slt i64 %start, 0
+  br i1 %resumed, label %carry, label %gate
+gate:
+  %head = getelementptr i64, ptr %code, i64 %start
+  %count = load i64, ptr %head
+  %all = add i64 %count, 1
+  %right = icmp eq i64 %given, %all
+  br i1 %right, label %carry, label %refused
+carry:
+  %far = call i64 @carried(ptr %code, i64 %start, ptr %arrays)
+  %is_out = icmp eq i64 %far, {out}
+  br i1 %is_out, label %out, label %give
+give:
+  %answer = call ptr @PyLong_FromLongLong(i64 %far)
+  ret ptr %answer
+refused:
+  %no = call ptr @PyLong_FromLongLong(i64 -1)
+  ret ptr %no
+out:
+  ret ptr null
+}}
+
+define internal i64 @carried(ptr %code, i64 %start, ptr %given) {{   ; what walk gives, or that memory is lacking
+entry:
   %resumed = icmp slt i64 %start, 0
   br i1 %resumed, label %resume, label %gate
 resume:
@@ -101,22 +133,18 @@ resume:
 gate:
   %head = getelementptr i64, ptr %code, i64 %start
   %count = load i64, ptr %head
-  %all = add i64 %count, 1
-  %right = icmp eq i64 %given, %all
-  br i1 %right, label %opened, label %refused
-opened:
   %freeing = i64 at %head + 8
   %first = i64 at %head + 16
   %declared = getelementptr i8, ptr %head, i64 {gate}
   br label %arrays
 arrays:
-  %i = phi i64 [ 0, %opened ], [ %i1, %bound ]
-  %d = phi ptr [ %declared, %opened ], [ %following, %bound ]
+  %i = phi i64 [ 0, %gate ], [ %i1, %bound ]
+  %d = phi ptr [ %declared, %gate ], [ %following, %bound ]
   %some = icmp ult i64 %i, %count
   br i1 %some, label %array, label %begin
 array:
   %i1 = add i64 %i, 1
-  %object_at = getelementptr ptr, ptr %args, i64 %i1
+  %object_at = getelementptr ptr, ptr %given, i64 %i
   %object = load ptr, ptr %object_at
   %dtype = load i64, ptr %d
   %number = ptr at %d + 8
@@ -124,7 +152,13 @@ array:
   %type = ptr at %object + {type}
   %own = getelementptr i8, ptr %object, i64 {number}
   %is_number = icmp eq ptr %type, %number
-  br i1 %is_number, label %bind, label %look
+  %is_float = icmp eq ptr %type, @PyFloat_Type
+  %for_float = icmp eq i64 %dtype, {float}
+  %for_number = icmp ne ptr %number, null
+  %float_goes = and i1 %is_float, %for_float
+  %float_does = and i1 %float_goes, %for_number
+  %at_hand = or i1 %is_number, %float_does   ; Python's float has its number where NumPy's has it
+  br i1 %at_hand, label %bind, label %look
 look:
   %is_array = icmp eq ptr %type, @{array}
   br i1 %is_array, label %inside, label %refused
@@ -159,8 +193,7 @@ bound:
   %following = getelementptr i8, ptr %d, i64 {per}
   br label %arrays
 refused:
-  %no = call ptr @PyLong_FromLongLong(i64 -1)
-  ret ptr %no
+  ret i64 -1
 begin:
   %pc0 = phi i64 [ %place, %resume ], [ %first, %arrays ]
   %free = phi i64 [ 0, %resume ], [ %freeing, %arrays ]
@@ -221,9 +254,8 @@ leave:
   br i1 %is_out, label %out, label %give
 out:
   %error = call ptr @PyErr_NoMemory()
-  ret ptr %error
+  ret i64 {out}
 give:
-  %number_made = call ptr @PyLong_FromLongLong(i64 %result)
-  ret ptr %number_made
+  ret i64 %result
 }}
 """

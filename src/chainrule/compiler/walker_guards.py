@@ -29,8 +29,14 @@ lost:
 }}
 
 define ptr @fits(ptr %self, ptr %args, i64 %given) {{
-entry:
   %code = ptr at %self + {data}
+  %answer = call i64 @fitting(ptr %code, ptr %args, i64 %given)
+  %made = call ptr @PyLong_FromLongLong(i64 %answer)
+  ret ptr %made
+}}
+
+define internal i64 @fitting(ptr %code, ptr %args, i64 %given) {{
+entry:
   %count = load i64, ptr %code
   %written = i64 at %code + 8
   %a_offset = i64 at %code + 16
@@ -192,10 +198,8 @@ done:
   %harmless = xor i1 %writes, true
   %yes = or i1 %certain, %harmless
   %answer = select i1 %yes, i64 1, i64 2
-  %made = call ptr @PyLong_FromLongLong(i64 %answer)
-  ret ptr %made
+  ret i64 %answer
 other:
-  %no = call ptr @PyLong_FromLongLong(i64 0)
-  ret ptr %no
+  ret i64 0
 }}
 """

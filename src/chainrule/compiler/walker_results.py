@@ -9,8 +9,13 @@ declare ptr @PyType_GenericAlloc(ptr, i64)
 declare void @Py_IncRef(ptr)
 
 define ptr @made(ptr %self, ptr %args, i64 %given) {{
-entry:
   %code = ptr at %self + {data}
+  %object = call ptr @filled(ptr %code, ptr %args, i64 %given)
+  ret ptr %object
+}}
+
+define internal ptr @filled(ptr %code, ptr %args, i64 %given) {{
+entry:
   %class = load ptr, ptr %code
   %none = ptr at %code + 8
   %count = i64 at %code + 16
