@@ -290,14 +290,13 @@ class Capture:
         if self.refusal is not None:
             raise self.refusal
         leaves, _ = tree.flatten(out)
-        given = [(t, g) for t, g in self.grads.values() if g is not None]
-        found = Results(self, [*leaves, *[g for _, g in given]])
-        index = found.index
-        results = [found.of(y) for y in leaves]
-        grads: list[tuple[int, Result | None]] = []
-        for t, g in self.grads.values():
+        for t, _ in self.grads.values():  # some of which nobody has read
             self._input(t, slots["_a"].__get__(t))
-            grads.append((index[id(t)], None if g is None else found.of(g)))
+        found = Results(self, [*leaves, *[g for _, g in self.grads.values() if g is not None]])
+        results = [found.of(y) for y in leaves]
+        grads: list[tuple[int, Result | None]] = [
+            (found.index[id(t)], None if g is None else found.of(g)) for t, g in self.grads.values()
+        ]
         writes = self._writes(found.outputs)
         tensors = [t for t, _ in self.seen.values()]
         roots = found.roots

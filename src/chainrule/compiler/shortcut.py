@@ -53,8 +53,8 @@ class Shortcut:
 
 def shortcut(entry: Entry, args: Sequence[Any], captured: Captured, expected: Sequence[Expected]) -> Shortcut | None:
     """The shortcut to an entry, if there is one."""
-    runner, plain = entry.runner, not captured.ordered and entry.derivative is None
-    if not isinstance(runner, Runner) or not runner.kernels or not plain:
+    runner = entry.runner
+    if not isinstance(runner, Runner) or not runner.kernels or entry.derivative is not None:
         return None
     try:
         return _Writer(entry.environment, args, captured, runner, expected).write()
@@ -93,6 +93,7 @@ class _Writer(Finder):
         for i, v in enumerate(inputs[:n]):
             if v in self.known:
                 self.step("slot", self.tensors.after(i), slot(members["_a"]), self.known[v])
+        self.ordered()
         filled, counted = self.filled(), self.counted()
         drawn = self.numbers(inputs[n:])
         self.step("begin")
@@ -130,6 +131,14 @@ class _Writer(Finder):
                     self.step("copy", cell, 0, self.tensors.after(i))
                 else:
                     self.step("same", cell, self.tensors.after(i))
+
+    def ordered(self) -> None:
+        """Let pass only arrays whose entries lie in order, if numbers are drawn in that order."""
+        for i, t in enumerate(self.captured.tensors):
+            if self.captured.ordered and len(t._shape) > 1:
+                if not t._a.flags.c_contiguous:
+                    raise Unsuited
+                self.step("ready", self.into("slot", self.tensors.after(i), slot(members["_a"]), OWNED))
 
     def filled(self) -> list[tuple[Cell, Operand, int]]:
         """The arrays that results are to be copied to: where these are, an address or a cell, and their bytes."""

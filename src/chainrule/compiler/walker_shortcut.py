@@ -7,8 +7,8 @@ another function, as it came.  After it, at most one thread is here.  The table'
 """
 
 STEPS = (
-    "done", "same", "differs", "kind", "size", "copy", "entry_of", "entries", "list_item", "tuple_item", "content", "slot", "call",
-    "fits", "begin", "array", "carry", "number", "scalar", "tensor", "count", "fill", "store", "tuple", "list",
+    "done", "same", "differs", "kind", "size", "ready", "copy", "entry_of", "entries", "list_item", "tuple_item", "content", "slot",
+    "call", "fits", "begin", "array", "carry", "number", "scalar", "tensor", "count", "fill", "store", "tuple", "list",
 )  # fmt: skip
 HEAD = 12  # words
 
@@ -106,7 +106,7 @@ step:
 on:
   br label %step
 
-; --- whether all is as expected: a is b, is not, is of class b, has b entries ---
+; --- whether all is as expected: a is b, is not, is of class b, has b entries, is an array whose entries lie in order ---
 
 same:
   %same_b = load ptr, ptr %b_at
@@ -125,6 +125,12 @@ size:
   %entries_of = call i64 @PyObject_Size(ptr %a)
   %is_size = icmp eq i64 %entries_of, %wb
   br i1 %is_size, label %on, label %lost
+
+ready:
+  %ready_flags = i32 at %a + {flags}
+  %ready_both = and i32 %ready_flags, {ready}
+  %is_ready = icmp eq i32 %ready_both, {ready}
+  br i1 %is_ready, label %on, label %miss
 
 ; --- into cell c: what is in a, in dictionary a under b, b-th in a, in closure a, b bytes into a ---
 
