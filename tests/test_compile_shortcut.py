@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import chainrule as torch
+from chainrule.compiler import watching
 from compiling import equal, numbers, same
 
 pytest.importorskip("llvmlite")
@@ -136,7 +137,7 @@ def test_a_training_step(name: str, options: dict[str, Any]) -> None:
 
 
 CHANGES: dict[str, Callable[[Any, Any], Any]] = {
-    "a hook of the module": lambda model, moves: model.register_forward_hook(lambda *_: None),
+    "a hook of the module": lambda model, moves: model.register_forward_hook(lambda module, args, y: y * 2),
     "a hook of a parameter": lambda model, moves: model[0].weight.register_hook(lambda g: g),
     "a view of a parameter": lambda model, moves: setattr(moves, "kept", model[0].weight.detach()[:1]),
     "evaluation": lambda model, moves: model.eval(),
@@ -182,6 +183,57 @@ def test_what_changes_is_noticed(change: str) -> None:
             equal(found, wanted, 1e-12 if wanted.dtype == torch.float64 else 1e-5)
 
 
+def test_what_a_function_reaches_is_noticed() -> None:
+    w, kept, listed = torch.ones(3), {"a": 2.0, "b": 3.0}, [torch.ones(3)]
+    one = 1.0
+    named = {"first": one, "second": one}
+    w.grad = torch.ones(3)
+
+    def f(x: Any) -> Any:
+        some = sum(i * v for i, v in enumerate(kept.values())) + len(kept) + len(listed)
+        return x * some * (2 if next(iter(named)) == "first" else 3) + (w if w.grad is None else 5) + listed[0]
+
+    compiled, x = Counted(f), torch.full((3,), 2.0)
+    compiled.settle(x)
+    equal(compiled(x), f(x))
+    assert compiled.slow == 0
+
+    def changed() -> None:
+        equal(compiled(x), f(x))
+        equal(compiled(x), f(x))
+
+    named["first"] = named.pop("first")
+    changed()
+    w.grad = None
+    changed()
+    kept["a"] = 7.0
+    changed()
+    kept["a"] = kept.pop("a")  # the same, in another order
+    changed()
+    kept["c"] = 1.0
+    changed()
+    del kept["b"]
+    changed()
+    listed.append(x)
+    changed()
+    listed[0] = torch.zeros(3)
+    before = compiled.slow
+    changed()
+    assert compiled.slow == before, "another tensor of the kind will do"
+
+
+def test_numbers_are_drawn_in_the_order_of_memory() -> None:
+    drop = torch.nn.Dropout(0.5)
+    f = Counted(lambda x: drop(x) * 2)
+    x = torch.ones(4, 4)
+    f.settle(x)
+    for y in (x, x.T * 1, x.T.clone(memory_format=torch.preserve_format)):
+        torch.manual_seed(5)
+        found = f(y)
+        torch.manual_seed(5)
+        equal(found, drop(y) * 2)
+
+
 def test_other_calls_go_the_slower_way() -> None:
     f = Counted(lambda x, y: x * y)
     x, y = torch.ones(3), torch.full((3,), 2.0)
@@ -190,6 +242,11 @@ def test_other_calls_go_the_slower_way() -> None:
         equal(f(*args, **kwargs), x * kwargs["y"] if kwargs else args[0] * args[1])
     with pytest.raises(TypeError):
         f(x)
+    g = Counted(lambda x, k=2: x * k)
+    g.settle(x)
+    equal(g(x), x * 2)
+    assert g.slow == 0
+    equal(g(x, k=3), x * 3)
     with torch.inference_mode():
         assert f(x, y).is_inference()
     before = f.slow
@@ -298,6 +355,20 @@ def test_nothing_is_kept() -> None:
     gc.collect()
     grown = [sys.getrefcount(o) - b for o, b in zip(watched, before, strict=True)]
     assert max(map(abs, grown)) < 200, grown
+
+
+def test_a_capture_elsewhere_is_waited_for() -> None:
+    f = Counted(lambda x: x * 2)
+    x = torch.ones(3)
+    f.settle(x)
+    watching.watchers.append(watching.eager)
+    try:
+        equal(f(x), x * 2)
+    finally:
+        watching.watchers.clear()
+    assert f.slow == 1
+    equal(f(x), x * 2)
+    assert f.slow == 1
 
 
 def test_threads_take_turns() -> None:
