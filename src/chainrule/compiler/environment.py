@@ -454,7 +454,7 @@ def _moved(space: dict[str, Any], kept: dict[str, Any]) -> list[str]:
     return [
         k
         for k in found
-        if not (k.startswith(_UNSEEN) or (_is_constant(kept.get(k, _moved)) and kept[k] == space.get(k)))
+        if not (k.startswith(_UNSEEN) or (is_constant(kept.get(k, _moved)) and kept[k] == space.get(k)))
     ]
 
 
