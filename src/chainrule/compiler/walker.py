@@ -29,7 +29,10 @@ SYMBOLS = (
     "PyThread_acquire_lock", "PyThread_acquire_lock_timed", "PyThread_allocate_lock", "PyThread_release_lock", "PyTuple_GetItem",
     "PyTuple_New", "PyTuple_SetItem", "PyType_GenericAlloc", "Py_DecRef", "Py_IncRef",
 )  # fmt: skip
-FROM_NUMPY = {"PyArray_Scalar": 60, "PyArray_NewFromDescr": 94}  # functions of its C interface: where its table has them
+FROM_NUMPY = {
+    "PyArray_Scalar": 60,
+    "PyArray_NewFromDescr": 94,
+}  # functions of its C interface: where its table has them
 ENTRIES = ("walk", "fits", "made", "serve", "chain", "forget", "enter")
 OUT = -(1 << 62)  # what a walk gives for want of memory
 HEAD_OF_FITS = 15  # words
