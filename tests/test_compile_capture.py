@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import copy
+import io
+import itertools
+import logging
 import pickle
+import random
+import re
+import threading
+import time
+import types
+import warnings
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -343,9 +352,9 @@ def test_errors_are_the_functions_own() -> None:
 
 
 def test_a_tensor_that_cannot_be_found_again() -> None:
-    hidden = iter([torch.ones(2)] * 9)
+    hidden = {torch.ones(2)}
     with pytest.warns(UserWarning, match="cannot be found again"):
-        torch.compile(lambda x: x * next(hidden))(torch.ones(2))
+        torch.compile(lambda x: x * sum(hidden))(torch.ones(2))
 
 
 def test_a_tensor_kept_from_inside() -> None:
@@ -410,3 +419,116 @@ def test_inside_other_transforms_it_runs_as_it_is() -> None:
     equal(g(torch.ones(2)), torch.full((2,), 2.0))
     assert not f.entries, "part of the other's program"
     equal(func.vmap(lambda w: torch.compile(lambda x: x * w)(torch.ones(2)))(torch.ones(3, 2)), torch.ones(3, 2))
+
+
+class Settings:
+    scale = 2.0
+
+
+def test_what_python_offers_is_guarded() -> None:
+    """Settings in objects of the standard library, class attributes that an object's own hide, the order of keywords."""
+    import argparse
+    import contextvars
+
+    config, plain, own = argparse.Namespace(k=2), types.SimpleNamespace(k=2), Settings()
+    variable: Any = contextvars.ContextVar("variable", default=1)
+
+    def f(x: Any, **named: Any) -> Any:
+        weights = sum(i * v for i, v in enumerate(named.values()))
+        return x * config.k + plain.k + own.scale + variable.get() + weights
+
+    g, x, y = torch.compile(f, backend="numpy", fullgraph=True), torch.ones(2), torch.arange(2)
+    for change in (lambda: None, lambda: setattr(config, "k", 3), lambda: setattr(plain, "k", 5),
+                   lambda: setattr(own, "scale", 7.0), lambda: variable.set(4)):  # fmt: skip
+        change()
+        equal(g(x), f(x))
+    equal(g(x, a=x, b=y), f(x, a=x, b=y))
+    equal(g(x, b=y, a=x), f(x, b=y, a=x))
+
+
+def advancing() -> Any:
+    numbers = itertools.count()
+    return lambda x: x * next(numbers)
+
+
+def generating() -> Any:
+    numbers = (i for i in range(99))
+    return lambda x: x * next(numbers)
+
+
+def pythons_random() -> Any:
+    source = random.Random(1)
+    return lambda x: x * source.random()
+
+
+def numpys_random() -> Any:
+    source = np.random.default_rng(1)
+    return lambda x: x * source.random()
+
+
+def numpys_old_random() -> Any:
+    source = np.random.RandomState(1)
+    return lambda x: x * source.rand()
+
+
+def writing() -> Any:
+    text = io.StringIO()
+    return lambda x: x * text.write("more")
+
+
+def of_this_thread() -> Any:
+    local = threading.local()
+    local.k = 3
+    return lambda x: x * local.k
+
+
+def at_this_time() -> Any:
+    return lambda x: x * (time.perf_counter() > 0)
+
+
+def warning() -> Any:
+    def f(x: Any) -> Any:
+        warnings.warn("beware", UserWarning, stacklevel=2)
+        return x
+
+    return f
+
+
+def logging_() -> Any:
+    def f(x: Any) -> Any:
+        logging.getLogger("nobody").error("seen")
+        return x
+
+    return f
+
+
+def inferring() -> Any:
+    def f(x: Any) -> Any:
+        with torch.inference_mode():
+            return x * 2
+
+    return f
+
+
+STATES = {
+    advancing: "a count", generating: "a generator", pythons_random: "changes", numpys_random: "changes",
+    numpys_old_random: "changes", writing: "a StringIO", of_this_thread: "a _local|a local", at_this_time: "reads the clock",
+    warning: "it warns", logging_: "it logs", inferring: "inference mode",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("make", STATES, ids=lambda f: f.__name__)
+def test_state_that_cannot_be_watched(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    x, f, g = torch.ones(2), make(), torch.compile(make(), backend="numpy")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        wanted = [f(x) for _ in range(3)]
+        logged = len(caplog.records)
+        found = [g(x) for _ in range(3)]
+    for a, b in zip(found, wanted, strict=True):
+        equal(a, b)
+        assert a.is_inference() == b.is_inference()
+    assert len(caplog.records) == 2 * logged
+    said = [str(w.message) for w in caught if "uncompiled" in str(w.message)]
+    assert len(said) == 1 and re.search(STATES[make], said[0])
+    assert len(caught) == (7 if make is warning else 1)

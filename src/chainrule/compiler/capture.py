@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from .. import modes
 from ..arrays import namespace as ns
 from ..arrays.namespace import is_numpy
 from ..arrays.traced import Memory, Traced, bare
@@ -213,6 +214,8 @@ class Capture:
                 "a tensor from inside a compiled function was kept and used after its end\n"
                 "Return what is needed later; a list or attribute filled inside holds no numbers."
             )
+        if modes.current().inference:
+            self.refuse(Uncompilable("it uses inference mode"))
         atoms = tuple(self.atom(a) for a in args)
         found = self._run(prim, tuple(a.example if isinstance(a, Traced) else a for a in args), params)
         outs = (found,) if prim.outputs is None else tuple(found)

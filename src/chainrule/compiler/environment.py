@@ -10,13 +10,17 @@ code names them.
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import copy
 import dataclasses
 import dis
 import functools
 import operator
+import pickle
+import random
 import re
 import sys
+import threading
 import types
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Set
@@ -36,6 +40,9 @@ _STATEFUL = (
     "chainrule.distributions",
     "chainrule.compiler.module",
 )
+_FOREIGN = ("numpy", "torch", "jax")
+_NAMED = 8  # of a code's flags: **kwargs
+_ABSENT = object()
 _COMPILED = "chainrule.compiler.dispatch"
 # Attributes of modules that no forward reads, and of optimisers what they keep to be quick.
 _UNSEEN = ("_state_dict", "_load_state_dict", "_non_persistent", "_moves", "_recipes", "_workshop")
@@ -65,7 +72,14 @@ class Environment:
     """The state that a call of ``function`` depends on."""
 
     def __init__(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.names: dict[str, Any] = {"same": _same, "empty": _empty, "moved": _moved, "put": _put, "is_": operator.is_}
+        self.names: dict[str, Any] = {
+            "same": _same,
+            "empty": _empty,
+            "moved": _moved,
+            "put": _put,
+            "drawn": _drawn,
+            "is_": operator.is_,
+        }
         self.checks: list[Check] = []
         self._stays: list[Check] = []  # what the first run must leave as it was, whatever it is in other calls
         self.tensors: dict[int, Found] = {}
@@ -80,6 +94,8 @@ class Environment:
         self._todo: list[tuple[str, Any, str]] = []
         self._count = 0
         named = f"len(kwargs) == {len(kwargs)}" if kwargs else "not kwargs"
+        if len(kwargs) > 1 and getattr(getattr(function, "__code__", None), "co_flags", _NAMED) & _NAMED:
+            named = f"[*kwargs] == {self._hold([*kwargs])}"  # the order is seen by **kwargs
         self._expect(f"len(args) == {len(args)} and {named}", "the number of arguments")
         for i, a in enumerate(args):
             self._todo.append((f"args[{i}]", a, f"argument {i + 1}"))
@@ -359,8 +375,18 @@ class Environment:
         if type(value).__module__ == _COMPILED:  # what it has compiled so far is no matter of ours
             self._todo.append((f"{self._hold(value)}.function", value.function, label))
             return
-        if _library(type(value).__module__) and not type(value).__module__.startswith(_STATEFUL):
+        if hasattr(type(value), "__next__") or isinstance(value, threading.local):
+            raise Uncompilable(f"it depends on {label}, a {type(value).__name__}, whose state cannot be watched")
+        if isinstance(value, (random.Random, np.random.Generator, np.random.RandomState)):
+            drawn = f"drawn({self._hold(value)}, {self._keep(copy.deepcopy(value))}"
+            self._stays.append(Check(f"not {drawn})", f"the state of {label}", f"{drawn}, True)"))
+        module = type(value).__module__
+        if module.startswith(_FOREIGN) or (module.startswith("chainrule") and not module.startswith(_STATEFUL)):
             return
+        if isinstance(value, contextvars.ContextVar):
+            self._todo.append((f"{self._hold(value)}.get(None)", value.get(None), label))
+        if hasattr(value, "__wrapped__"):  # lru_cache
+            self._open(value.__wrapped__, label)
         self._class(type(value), type(value).__name__)
         held = self._hold(value)
         optimizer = sys.modules.get("chainrule.optim.optimizer")  # if there is one, it has been imported
@@ -368,6 +394,11 @@ class Environment:
             self._groups.update(map(id, value.param_groups))
         if isinstance(getattr(value, "__dict__", None), dict):  # not one that __getattr__ makes up
             space = self._hold(value.__dict__)
+            self._attributes += [
+                (f"{space}.get({n!r}, {self._hold(_ABSENT)})", n, _ABSENT, f"{label}.{n}")
+                for cls in type(value).__mro__ if not _library(cls.__module__)
+                for n, v in vars(cls).items() if n not in value.__dict__ and not n.startswith("__") and _is_constant(v)
+            ]  # fmt: skip
             kept = self._keep({**value.__dict__})
             self._stays.append(
                 Check(f"not moved({space}, {kept})", f"attributes of {label}", f"put({space}, {kept})", True)
@@ -465,6 +496,19 @@ def _put(space: dict[str, Any], kept: dict[str, Any]) -> None:
             space[k] = kept[k]
         else:
             del space[k]
+
+
+def _drawn(generator: Any, before: Any, undo: bool = False) -> bool:
+    """Whether numbers were drawn from a generator of Python's or NumPy's; with ``undo``, they are drawn again."""
+    found = pickle.dumps(generator) != pickle.dumps(before)
+    if found and undo:
+        if isinstance(generator, np.random.Generator):
+            generator.bit_generator.state = before.bit_generator.state
+        elif isinstance(generator, np.random.RandomState):
+            generator.set_state(before.get_state())
+        else:
+            generator.setstate(before.getstate())
+    return found
 
 
 def _empty(cell: types.CellType) -> bool:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import builtins
+import logging
 import pickle
 import random
 import threading
+import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -99,6 +102,15 @@ def _refused(function: Callable[..., Any], why: str) -> Callable[..., Any]:
 _UNREPEATED = "it draws random numbers in a way that cannot be repeated at each call"
 _FORBIDDEN: list[tuple[Any, str, str]] = [
     (builtins, "print", "it prints, which a program does not"),
+    (builtins, "input", "it asks for input"),
+    (builtins, "open", "it opens a file"),
+    (warnings, "warn", "it warns, which a program does not"),
+    (logging.Logger, "_log", "it logs, which a program does not"),
+    *[
+        (time, f"{name}{ns}", "it reads the clock")
+        for name in ("time", "perf_counter", "monotonic", "process_time")
+        for ns in ("", "_ns")
+    ],
     (Words, "_words", _UNREPEATED),
     (Words, "_longs", _UNREPEATED),
     (Generator, "_restart", "it seeds a generator of random numbers"),
