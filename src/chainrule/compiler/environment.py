@@ -397,7 +397,7 @@ class Environment:
             self._attributes += [
                 (f"{space}.get({n!r}, {self._hold(_ABSENT)})", n, _ABSENT, f"{label}.{n}")
                 for cls in type(value).__mro__ if not _library(cls.__module__)
-                for n, v in vars(cls).items() if n not in value.__dict__ and not n.startswith("__") and _is_constant(v)
+                for n, v in vars(cls).items() if n not in value.__dict__ and not n.startswith("__") and is_constant(v)
             ]  # fmt: skip
             kept = self._keep({**value.__dict__})
             self._stays.append(
