@@ -120,3 +120,17 @@ def test_a_part_that_is_the_whole(native: Any, shape: tuple[int, ...]) -> None:
 
     x = torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     identical(native(func.grad(f))(x), func.grad(f)(x), 1e-12)
+
+
+def test_rows_are_folded_where_they_lie(native: Any) -> None:
+    x = torch.linspace(-1, 1, 9000, dtype=torch.float64).reshape(30, 300)
+    for f in (
+        lambda x: torch.softmax(x[:, 1:-1] * 2, -1),
+        lambda x: torch.softmax(x[::2, ::3], -1),
+        lambda x: torch.layer_norm(x[:, 40:], (260,)),
+        lambda x: (x[:, 3:8].exp() + 1).sum(1) + torch.softmax(x[:, 5:11].sin(), 1)[:, 0],
+        lambda x: torch.softmax(x[:1].expand(20, 300), 1) + x[:20].amax(1, keepdim=True),
+    ):
+        g = native(f)
+        identical(g(x), f(x), 1e-12)
+        assert "copy" not in g.source

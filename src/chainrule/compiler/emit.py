@@ -231,6 +231,11 @@ def back(index: str, by: int) -> str:
     return f"{index} - {by}" if by > 0 else f"{index} + {-by}" if by else index
 
 
+def times(index: str, step: int) -> str:
+    """An index in steps."""
+    return index if step == 1 else f"({index}) * {step}" if step else "0"
+
+
 def _counted(index: str, dtype: np.dtype[Any]) -> str:
     """An index in as many bits as entries have, so that as many of them are compared at once."""
     return f"np.int32({index})" if dtype.itemsize == 4 else index

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from . import padded, scalar
-from .emit import Constants, LoopWriter, Steps, back, indent
+from .emit import Constants, LoopWriter, Steps, back, indent, times
 from .plan import Loop, across
 from .program import Equation, Var
 from .table import reshaped
@@ -181,11 +181,6 @@ class Nest(LoopWriter):
 
 
 # --- how arrays lie ---
-
-
-def times(index: str, step: int) -> str:
-    """An index in steps."""
-    return index if step == 1 else f"({index}) * {step}" if step else "0"
 
 
 Pattern = tuple[

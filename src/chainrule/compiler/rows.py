@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from . import lanes
-from .emit import BLOCK, Constants, LoopWriter, Steps, indent
+from .emit import BLOCK, Constants, LoopWriter, Steps, indent, times
 from .plan import REDUCTIONS, Loop, across
 from .program import Equation, Var
+from .table import merged
 
 
 class Rows(LoopWriter):
@@ -20,9 +21,21 @@ class Rows(LoopWriter):
             self.stage[eq.out] = ready + 1 if eq.name in REDUCTIONS else ready
         self.full = dict.fromkeys(eq.out for eq in loop.equations if loop.is_full(eq.out) and eq.name not in REDUCTIONS)
         # Made in one loop and read in a later one: kept in the output, or in memory for one row.
+        self.apart: dict[Var, int] = {}  # entries in a row of what is read where it lies
+        for v in self.arrays:
+            if v in steps and loop.is_full(v):
+                self.place(v, steps[v])
         self.crossing = {
             v for eq in loop.equations for v in eq.vars if v in self.full and self.stage[v] < self.loop_of(eq)
         }
+
+    def place(self, v: Var, steps: tuple[int, ...]) -> None:
+        """Have an array read where it lies, if its rows follow one another at one distance, and their entries."""
+        k = len(self.loop.shape) - self.loop.folded
+        rows, entries = (merged(self.loop.shape[part], steps[part]) for part in (slice(k), slice(k, None)))
+        if len(rows) == len(entries) == 1:
+            self.lying[v] = None
+            self.distances[f"{self.name(v)}a"], self.apart[v] = rows[0][1], entries[0][1]
 
     def loop_of(self, eq: Equation) -> int:
         """The loop over the row that an equation belongs to; for a row's value, the one that follows it."""
@@ -41,7 +54,9 @@ class Rows(LoopWriter):
     def body(self, wide: bool) -> list[str]:
         rows = []
         for v in [*self.arrays, *self.outputs]:
-            if self.loop.is_full(v):
+            if v in self.lying:
+                rows.append(f"{self.name(v)}s = {self.name(v)}_[row * {self.name(v)}a :]")
+            elif self.loop.is_full(v):
                 rows.append(f"{self.name(v)}s = {self.name(v)}_[row * n1 : row * n1 + n1]")
             elif v in self.arrays and self.loop.is_kept(v):
                 rows.append(f"{self.name(v)} = {self.name(v)}_[row]")
@@ -65,7 +80,7 @@ class Rows(LoopWriter):
             return []
         made = dict.fromkeys(eq.out for eq in equations)
         read = dict.fromkeys(v for eq in equations for v in across(eq) if v not in made)
-        inside = [f"{self.name(v)} = {self.name(v)}s[i]" for v in read
+        inside = [f"{self.name(v)} = {self.name(v)}s[{times('i', self.apart.get(v, 1))}]" for v in read
                   if v in self.full or (v in self.arrays and not self.loop.is_kept(v))]  # fmt: skip
         inside += self.lines(equations, wide)
         inside += [
@@ -106,7 +121,7 @@ class Columns(Rows):
         lines = ["many = stop - start"]
         for v in self.arrays:
             if v in self.turned:
-                lines += self.copied(v, "{0}s[i * many + row] = {0}r[row * n1 + i]")
+                lines += self.copied(v, "{0}s[i * many + row] = {0}r[{1}]")
             else:
                 lines.append(f"{self.name(v)}s = {self.name(v)}_[{'start:' if v in self.of_row else ':n1'}]")
         for stage in range(max(self.stage.values()) + 1):
@@ -116,14 +131,17 @@ class Columns(Rows):
             lines += self.one_loop(stage, wide)
         for v in self.outputs:
             if v in self.full:
-                lines += self.copied(v, "{0}r[row * n1 + i] = {0}s[i * many + row]")
+                lines += self.copied(v, "{0}r[{1}] = {0}s[i * many + row]")
             else:
                 lines += ["for row in range(many):", f"    {self.name(v)}_[start + row] = {self.name(v)}s[row]"]
         return lines
 
     def copied(self, v: Var, entry: str) -> list[str]:
-        place = f"{self.name(v)}r = {self.name(v)}_[start * n1 : stop * n1]"
-        return [place, "for row in range(many):", "    for i in range(n1):", "        " + entry.format(self.name(v))]
+        name = self.name(v)
+        apart = f"{name}a" if v in self.lying else "n1"
+        spot = f"row * {apart} + {times('i', self.apart.get(v, 1))}"
+        place = f"{name}r = {name}_[start * {apart} :]"
+        return [place, "for row in range(many):", "    for i in range(n1):", "        " + entry.format(name, spot)]
 
     def of_rows(self, equations: list[Equation], wide: bool) -> list[str]:
         """The equations for one row, or one entry of it."""
