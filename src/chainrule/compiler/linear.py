@@ -182,8 +182,12 @@ class _Product:
             text, blocks = products.dots(self.dtype.name, self.lanes), -(-self.m // per)
             self.w.add(text, [*places, self.m, self.k, self.a.down, per], blocks, self.cost())
         elif self.by_rows:
-            vectors = 4 if self.n >= 4 * self.lanes else 2 if self.n >= 2 * self.lanes else 1
-            text, blocks = products.rows(self.dtype.name, self.lanes, vectors), -(-self.n // (vectors * self.lanes))
+            vectors = -(-self.n // self.lanes)
+            if alone := vectors <= min((registers()[0] - 4) // 2, 8):  # each takes two registers
+                blocks = 1
+            else:
+                vectors, blocks = 4, -(-self.n // (4 * self.lanes))
+            text = products.rows(self.dtype.name, self.lanes, vectors, alone)
             self.w.add(text, [*places, self.n, self.k, self.a.right, self.b.down], blocks, self.cost())
         else:
             return False
@@ -232,7 +236,7 @@ class _Product:
         if key not in self.w.packed or self.w.packed[key][1] < self.w.now:
             until = max(self.w.needed.get(b.place.memory, 0), self.w.now)
             found = self.w.scratch((items * panels * self.k * width,), self.dtype, until)
-            text = products.PACK.format(dtype=self.dtype.name, width=width)
+            text = products.pack(self.dtype.name, width, b.right == 1)
             cost = items * self.k * n * (0.1 if b.right == 1 else 0.4)
             words: list[int | Place] = [b.place, found, n, self.k, b.down, b.right, panels, b.apart]
             self.w.add(text, words, items * panels, cost)

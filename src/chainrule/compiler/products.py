@@ -14,7 +14,7 @@ import itertools
 
 NAME = "def product"
 # Copies an operand into panels of contiguous rows, the last one filled up with zeros.
-PACK = """\
+_PACK = """\
 def pack(first: int, last: int, x_: {dtype}[:], y_: {dtype}[:], n: int, k: int, down: int, right: int, panels: int, apart: int):
     for u in range(first, last):
         item = u // panels
@@ -22,11 +22,22 @@ def pack(first: int, last: int, x_: {dtype}[:], y_: {dtype}[:], n: int, k: int, 
         columns = min({width}, n - column)
         xs = x_[item * apart + column * right :]
         ys = y_[u * k * {width} :]
+{entries}"""
+_BY_ROWS = """\
         for p in range(k):
             for j in range(columns):
                 ys[p * {width} + j] = xs[p * down + j * right]
             for j in range(columns, {width}):
                 ys[p * {width} + j] = np.{dtype}(0.0)"""
+_BY_COLUMNS = """\
+        for q in range(0, k, 8):
+            zs = ys[q * {width} :]
+            for j in range(columns):
+                for p in range(min(8, k - q)):
+                    zs[p * {width} + j] = xs[(q + p) * down + j * right]
+            for p in range(min(8, k - q)):
+                for j in range(columns, {width}):
+                    zs[p * {width} + j] = np.{dtype}(0.0)"""
 # Rows times one vector, where the rows are contiguous: several at once, and then what is left.
 _DOTS = """\
 def dots(first: int, last: int, x_: {dtype}[:], y_: {dtype}[:], out_: {dtype}[:], m: int, k: int, down: int, per: int):
@@ -50,11 +61,12 @@ def dots(first: int, last: int, x_: {dtype}[:], y_: {dtype}[:], out_: {dtype}[:]
             for p in range(k):
                 total = sum_{dtype}(total, x[p] * y_[p])
             out_[i] = total"""
-# Rows, each times a number, added up, some vectors of columns at a time; the last of these reach back to where others were.
+# Rows, each times a number, added up, some vectors of columns at a time; the last reach back to where others were: the last
+# vector, if there is but one block.
 _ROWS = """\
 def rows(first: int, last: int, x_: {dtype}[:], y_: {dtype}[:], out_: {dtype}[:], n: int, k: int, right: int, down: int):
     for block in range(first, last):
-        start = min(block * {width}, n - {width})
+        start = {start}
         out = out_[start:]
 {zero}
         for p in range(0, k - 1, 2):
@@ -103,6 +115,12 @@ _AT_ONCE = 8  # rows
 
 
 @functools.cache
+def pack(dtype: str, width: int, lying: bool) -> str:
+    """The kernel that packs rows, if they are ``lying`` in order, or else a few entries of each column at a time."""
+    return _PACK.replace("{entries}", _BY_ROWS if lying else _BY_COLUMNS).format(dtype=dtype, width=width)
+
+
+@functools.cache
 def dots(dtype: str, lanes: int) -> str:
     """The kernel of rows times a vector."""
     each = range(_AT_ONCE)
@@ -117,15 +135,16 @@ def dots(dtype: str, lanes: int) -> str:
 
 
 @functools.cache
-def rows(dtype: str, lanes: int, vectors: int) -> str:
-    """The kernel of a vector times rows, so many vectors of columns at a time."""
-    each = range(vectors)
+def rows(dtype: str, lanes: int, vectors: int, alone: bool) -> str:
+    """The kernel of a vector times rows, so many vectors of columns at a time; ``alone``: that is all of them."""
+    each, width = range(vectors), lanes * vectors
+    place = [str(i * lanes) for i in each[:-1]] + [f"n - {lanes}" if alone else str(width - lanes)]
     zero = [f"{name}{i} = spread(np.{dtype}(0.0), {lanes})" for i in each for name in "ab"]
-    one = [f"a{i} = fma(u, get(y, {i * lanes}, {lanes}), a{i})" for i in each]
-    other = [f"b{i} = fma(v, get(y, down + {i * lanes}, {lanes}), b{i})" for i in each]
+    one = [f"a{i} = fma(u, get(y, {place[i]}, {lanes}), a{i})" for i in each]
+    other = [f"b{i} = fma(v, get(y, down + {place[i]}, {lanes}), b{i})" for i in each]
     return _ROWS.format(
-        dtype=dtype, lanes=lanes, width=lanes * vectors, zero=_lines(2, zero), both=_lines(3, one + other), one=_lines(3, one),
-        store=_lines(2, [f"put(out, {i * lanes}, a{i} + b{i})" for i in each]),
+        dtype=dtype, lanes=lanes, start="0" if alone else f"min(block * {width}, n - {width})", zero=_lines(2, zero),
+        both=_lines(3, one + other), one=_lines(3, one), store=_lines(2, [f"put(out, {place[i]}, a{i} + b{i})" for i in each]),
     )  # fmt: skip
 
 
