@@ -212,7 +212,7 @@ class _Product:
             return
         row, plain = 0, self.c.right == 1 and wanted == vectors * self.lanes
         for rows, count in self.heights():
-            text = products.product(self.dtype.name, self.lanes, rows, vectors, plain)
+            text = products.product(self.dtype.name, self.lanes, rows, vectors, plain, self.c.down == 1)
             cost = self.items * rows * count * panels * vectors * self.lanes * self.k / _RATE * self.dtype.itemsize / 4
             stretch = -(-self.k // -(-self.k // _STRETCH))
             per = max(count // max(4 * threads.count(), 16), 1) if self.items < 8 else count

@@ -208,8 +208,11 @@ def product(
 
 
 @functools.cache
-def product(dtype: str, lanes: int, rows: int, vectors: int, plain: bool) -> str:
-    """The kernel of tiles of so many rows, and vectors of so many entries; ``plain``: of whole rows that are contiguous."""
+def product(dtype: str, lanes: int, rows: int, vectors: int, plain: bool, column: bool) -> str:
+    """The kernel of tiles of so many rows, and vectors of so many entries.
+
+    Of the result, whole rows are contiguous if they are ``plain``, and entries of a ``column`` are neighbours if it is one.
+    """
     names = [[f"s{i}_{v}" for v in range(vectors)] for i in range(rows)]
     each = [(i, v, name) for i in range(rows) for v, name in enumerate(names[i])]
     zero = [f"{name} = spread(np.{dtype}(0.0), {lanes})" for _, _, name in each]
@@ -225,8 +228,15 @@ def product(dtype: str, lanes: int, rows: int, vectors: int, plain: bool) -> str
         store += [f"put({place.format(i, v * lanes)}, {n})" for i, v, n in each]
     else:
         store = [f"put(tile, {i * width + v * lanes}, {n})" for i, v, n in each]
-        store += ["for q in range(columns):", f"    for i in range({rows}):", "        at = i * below + q * beside"]
-        store += [f"        s = tile[i * {width} + q]", "        z[at] = z[at] + s if begin > 0 else s"]
+        spots = [(f"tile[{i * width} + q]", f"there[{i}{'' if column else ' * below'}]") for i in range(rows)]
+        store += [
+            "for again in range(min(begin, 1)):",
+            "    for q in range(columns):",
+            "        there = z[q * beside :]",
+        ]
+        store += [f"        {spot} = {spot} + {there}" for spot, there in spots]
+        store += ["for q in range(columns):", "    there = z[q * beside :]"]
+        store += [f"    {there} = {spot}" for spot, there in spots]
     return _PRODUCT.format(
         dtype=dtype, rows=rows, width=width, zero=_lines(5, zero), inner=_lines(6, inner), store=_lines(5, store),
         room="" if plain else f"    tile = np.empty({rows * width}, np.{dtype})\n",
