@@ -569,3 +569,33 @@ mean = torch.zeros(())
 def test_second_derivatives_where_nothing_is_cut(f: Any) -> None:
     x = torch.tensor([0.5, 2.5, 1.25], dtype=torch.float64, requires_grad=True)
     same(numbers(second(torch.compile(f, backend="numpy", fullgraph=True), x)), numbers(second(f, x)))
+
+
+VIEWS = {
+    "a row": lambda x: x[0], "a column and itself": lambda x: (x[:, 1], x), "turned": lambda x: x.t(),
+    "flat": lambda x: x.reshape(-1),
+    "in order": lambda x: x.contiguous(), "detached": lambda x: x.detach(), "of detached": lambda x: x.detach()[0],
+    "data": lambda x: x.data, "of data": lambda x: x.data[0], "of a view": lambda x: x[1:][0], "parts": lambda x: x.unbind(0),
+    "how it lies": lambda x: (x * (2 if x.is_contiguous() else 3) + x.stride(0), x[1:]),
+}  # fmt: skip
+LAYOUTS = {
+    "whole": lambda: torch.arange(6.0).clone().reshape(3, 2).clone(), "view": lambda: torch.arange(6.0).reshape(3, 2),
+    "turned": lambda: torch.arange(6.0).reshape(2, 3).t(), "spaced": lambda: torch.arange(12.0).reshape(3, 4)[:, ::2],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", VIEWS)
+def test_results_are_views_of_arguments_however_these_lie(compile: Any, name: str, layout: str) -> None:
+    f = VIEWS[name]
+
+    def found(f: Any) -> Any:
+        x, held = LAYOUTS[layout](), []
+        for _ in range(3):
+            out = f(x)
+            for y in out if isinstance(out, tuple) else (out,):
+                y.mul_(2).add_(1)
+                held += [y.tolist(), x.tolist(), y._version, x._version, y is x, y._base is None]
+        return held
+
+    assert found(compile(f)) == found(f)

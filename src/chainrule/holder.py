@@ -107,14 +107,24 @@ class Holder(TensorMethods, Box):
 
     def stride(self, dim: int | None = None) -> Any:
         """How many numbers lie from one entry to the next along each axis, or along ``dim``: (3, 1) for shape (2, 3)."""
-        a = self._a
+        a = self._laid()
         plain = is_numpy(a) and a.size and a.ndim == len(self._shape)  # inside vmap an array has an axis more
         strides = tuple(s // a.itemsize for s in a.strides) if plain else _dense(self.shape)
         return strides if dim is None else strides[self._dim(dim)]
 
     def is_contiguous(self) -> bool:
         """Whether its numbers lie in memory in the order of its entries; not so after ``x.T``."""
-        return not isinstance(self._a, np.ndarray) or self._a.flags.c_contiguous
+        a = self._laid()
+        return not isinstance(a, np.ndarray) or a.flags.c_contiguous
+
+    def _laid(self) -> Any:
+        """The array, or one that lies in memory as it will, if what is done is written down."""
+        if isinstance(self._a, np.ndarray):
+            return self._a
+        from .random.generator import recorder
+
+        writer = recorder.get()
+        return self._a if writer is None else writer.layout(self._a)
 
     def data_ptr(self) -> int:
         """The address of its first number."""

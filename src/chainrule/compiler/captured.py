@@ -33,21 +33,26 @@ class Same:
 class Detached:
     """An output with the memory of a tensor read, if ``outside``, or of another output, and cut from its graph.
 
-    ``leaf``: it asks for gradients of its own.
+    ``leaf``: it asks for gradients of its own.  ``counted``: writes to it count as writes to the other.
     """
 
     index: int  # among the tensors read, or of the Value
     leaf: bool
     outside: bool
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """An output that is a view of a tensor read, if ``outside``, or of another output: ``chain`` leads from it there."""
+    """An output that is a view of a tensor read, if ``outside``, or of another output: ``chain`` leads from it there.
+
+    ``cut``: how it was cut from its graph before, as Python says it.
+    """
 
     index: int
     chain: tuple[tuple[Primitive, dict[str, Any]], ...]
     outside: bool
+    cut: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,12 +219,14 @@ class _Writer:
                 return self.hold(f"value_{name}", value)
             case Same(i):
                 return f"t{i}"
-            case Detached(i, leaf, outside):
-                return f"{'t' if outside else 'o'}{i}.detach(){'.requires_grad_()' if leaf else ''}"
-            case View(i, chain, outside):
+            case Detached(i, leaf, outside, counted):
+                cut = "detach()" if counted else "data"
+                return f"{'t' if outside else 'o'}{i}.{cut}{'.requires_grad_()' if leaf else ''}"
+            case View(i, chain, outside, cut):
                 self.names["follow_chain"] = follow_chain
                 held = self.hold(f"chain_{name}", chain)
-                lines.append(f"{name} = follow_chain({'t' if outside else 'o'}{i}, {held})")
+                base = f"{'t' if outside else 'o'}{i}{'.' if cut else ''}{cut}"
+                lines.append(f"{name} = follow_chain({base}, {held})")
                 return name
             case Value(i, leaf, spent):
                 if i not in self.wrapped_already:

@@ -27,6 +27,10 @@ class Results:
             if isinstance(y, Tensor) and id(y) not in capture.made:
                 bare(y._a)  # given back as it came, which counts as read
         self.index = {id(t): i for i, (t, _) in enumerate(capture.seen.values())}
+        self.tensors = [t for t, _ in capture.seen.values()]
+        # By the last step from a base, tensors read that are views of it.
+        metas = [t._meta for t in self.tensors]
+        self.views = {id(m.last): i for i, m in enumerate(metas) if m is not None and m.base is not None}
         self.inputs = {id(a): i for i, (_, a) in enumerate(capture.seen.values())}
         self.outputs: list[Atom] = []
         self.roots: list[tuple[int, Tensor]] = []  # outputs that have a history
@@ -47,6 +51,8 @@ class Results:
         base = None if y._meta is None else y._meta.base
         if base is not None and id(base) in self.index:
             return View(self.index[id(base)], y._meta.chain, outside=True)
+        if base is not None and (view := self._of_view(y) or self._of_cut(y, base)) is not None:
+            return view
         if base is not None and isinstance(known := self._known.get(id(base)), Value) and (base._node or not base._rg):
             return View(known.index, y._meta.chain, outside=False)
         if (y._meta is not None and y._meta.retains) or y._grad is not None:
@@ -54,7 +60,8 @@ class Results:
         a, spent = bare(y._a), _is_spent(y._node)
         atom = self.capture.atom(a)
         if y._node is None and id(a) in self.inputs:
-            return Detached(self.inputs[id(a)], y._rg, outside=True)
+            i = self.inputs[id(a)]
+            return Detached(i, y._rg, outside=True, counted=self._counted(y, i))
         if y._node is None and id(a) in self._arrays:
             return Detached(self._arrays[id(a)], y._rg, outside=False)
         n = len(self.outputs)
@@ -63,6 +70,26 @@ class Results:
         self.outputs.append(atom)
         self._arrays.setdefault(id(a), n)
         return Value(n, leaf=y._rg and y._node is None, spent=_stub(y._node) if spent else None)
+
+    def _of_view(self, y: Tensor) -> View | None:
+        """A view of a tensor read that is a view itself."""
+        found: list[Any] = []
+        last = y._meta.last
+        while last is not None:
+            if id(last) in self.views:
+                return View(self.views[id(last)], tuple(reversed(found)), outside=True)
+            last, *step = last
+            found.append(tuple(step))
+        return None
+
+    def _of_cut(self, y: Tensor, base: Tensor) -> View | None:
+        """A view of a tensor read that was cut from its graph first."""
+        i = None if base._node is not None else self.inputs.get(id(bare(base._a)))
+        return None if i is None else View(i, y._meta.chain, True, "detach()" if self._counted(base, i) else "data")
+
+    def _counted(self, y: Tensor, i: int) -> bool:
+        """Whether writes to y count as writes to a tensor read."""
+        return y._v is not None and y._v is self.tensors[i]._v
 
 
 def _is_spent(node: Any) -> bool:
