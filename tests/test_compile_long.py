@@ -10,9 +10,10 @@ import pytest
 
 import chainrule as torch
 from chainrule import func
-from chainrule.compiler import capture, loops, lower, plan
+from chainrule.compiler import apart, capture, loops, lower, plan
 from chainrule.compiler import native as machine
-from chainrule.compiler.program import Var
+from chainrule.compiler.program import Equation, Var
+from chainrule.primitive import table
 from compiling import equal, native, no_trace_in_tensor
 
 __all__ = ["native", "no_trace_in_tensor"]
@@ -68,22 +69,21 @@ def test_planning_looks_at_each_step_some_times(native: Any, monkeypatch: pytest
 
 def test_garbage_is_collected_again_afterwards(native: Any) -> None:
     def f(x: Any) -> Any:
-        assert not gc.isenabled()
-        return x.sin()
+        return x.sin() if not gc.isenabled() else None
 
     def fails(x: Any) -> Any:
         raise ValueError("no")
 
     assert gc.isenabled()
     x = torch.ones(3)
-    native(f)(x)
+    assert native(f)(x) is not None
     assert gc.isenabled()
     with pytest.raises(ValueError, match="no"):
         torch.compile(fails)(x)
     assert gc.isenabled()
     gc.disable()
     try:
-        native(f)(x)
+        assert native(f)(x) is not None
         assert not gc.isenabled(), "as it was"
     finally:
         gc.enable()
@@ -172,3 +172,48 @@ def test_large_products_are_not_computed_for_their_shape(native: Any, monkeypatc
     with pytest.raises(RuntimeError) as compiled:
         torch.compile(lambda x, y: x @ y[:, 1:])(x, y)
     assert str(eager.value) == str(compiled.value)
+
+
+def test_many_parameters_are_many_calls_of_few_kernels(native: Any) -> None:
+    def trained(wrap: Any) -> tuple[Any, list[Any]]:
+        weights = [torch.nn.Parameter(torch.full((3,), k / 60)) for k in range(60)]
+        moves = torch.optim.Adam(weights, lr=0.1)
+
+        def step() -> Any:
+            moves.zero_grad()
+            sum([(w * w).sum() for w in weights], torch.zeros(())).backward()
+            moves.step()
+
+        f = wrap(step)
+        for _ in range(3):
+            f()
+        return f, weights
+
+    f, found = trained(native)
+    equal(found, trained(lambda step: step)[1])
+    lines = [k.text for k in f.entries[0].runner.kernels if k.text.startswith("def line")]
+    assert len(lines) > 3
+    assert len(set(lines)) <= 3
+    assert max(text.count("\n") for text in lines) < 3 * apart.LONG
+
+
+def test_pieces_are_apart_and_in_order() -> None:
+    def chain(start: Var, n: int) -> list[Equation]:
+        found = [Equation(table["Neg"], (start,), {}, (Var((), start.dtype),))]
+        while len(found) < n:
+            found.append(Equation(table["Neg"], (found[-1].out,), {}, (Var((), start.dtype),)))
+        return found
+
+    x = Var((), torch.ones(()).numpy().dtype)
+    chains = [chain(x, 50) for _ in range(8)]
+    joined = Equation(table["Add"], (chains[2][-1].out, chains[6][-1].out), {}, (Var((), x.dtype),))
+    mixed = [eq for each in zip(*chains, strict=True) for eq in each] + [joined]
+    pieces = apart.apart(mixed)
+    assert sorted(map(len, pieces)) == [100, 100, 100, 101]
+    assert {eq for piece in pieces for eq in piece} == {*mixed}
+    for piece in pieces:
+        made = {x}
+        for eq in piece:
+            assert made.issuperset(eq.vars)
+            made.add(eq.out)
+    assert apart.apart(mixed[:100]) == [mixed[:100]]

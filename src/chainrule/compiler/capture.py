@@ -28,7 +28,7 @@ from ..primitive import Elementwise, Primitive, compute
 from ..tensor import Tensor, wrap
 from .captured import Captured, Draw, Given, Result, Write
 from .number import Number
-from .outside import Before, is_alone, is_heard
+from .outside import Before, are_apart, is_alone, is_heard
 from .program import Atom, Equation, Program, Var, distinct, var_of
 from .results import Results
 from .watching import Inline, Uncompilable, current, no_random, slots, watching
@@ -324,11 +324,12 @@ class Capture:
         """The tensors from before that hold something else now, which becomes an output."""
         writes = []
         arrays = [slots["_a"].__get__(t) for t, _ in self.seen.values()]
+        apart = are_apart(arrays)
         for i, (t, a) in enumerate(self.seen.values()):
             versions = self.before[id(t)].writes()
             if a.var is self.program.inputs[i] and not versions and not a.behind:
                 continue
-            if not is_alone(t, arrays[i], [b for j, b in enumerate(arrays) if j != i]):
+            if not is_alone(t, arrays[i], [] if apart else [b for j, b in enumerate(arrays) if j != i]):
                 raise Uncompilable("it writes to a tensor whose memory others share")
             writes.append(Write(i, len(outputs), versions))
             outputs.append(self.atom(a))

@@ -135,9 +135,9 @@ class Driver:
 
     def _owned(self) -> set[Var]:
         """What needs memory that leaves: all that leaves but single numbers, which are read from the room."""
-        results = [a for a in self.program.outputs if isinstance(a, Var)]
-        alone = {v for v in results if not v.shape and all(v not in self.origins[u] for u in results if u is not v)}
-        return self.leaving - alone
+        results = dict.fromkeys(a for a in self.program.outputs if isinstance(a, Var))
+        shown = collections.Counter(v for u in results for v in self.origins[u])
+        return self.leaving - {v for v in results if not v.shape and shown[v] == 1}
 
     # --- the text ---
 

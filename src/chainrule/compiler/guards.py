@@ -12,7 +12,7 @@ from .. import dtypes, modes
 from ..tensor import Tensor
 from . import walker
 from .native import fits, slot
-from .outside import is_alone
+from .outside import are_apart, is_alone
 from .program import Var
 from .watching import current, members
 
@@ -56,7 +56,7 @@ def guard(expected: Sequence[Expected], native: bool) -> Callable[..., int]:
 
 def alone(written: Sequence[int], tensors: Sequence[Tensor], arrays: Sequence[Any]) -> bool:
     """Whether those tensors' arrays are memory that can be written to and that none of the others shares."""
-    apart = all(a.base is None for a in arrays) and len({*map(id, arrays)}) == len(arrays)
+    apart = are_apart(arrays)
     return all(
         is_alone(tensors[i], arrays[i], [] if apart else [b for j, b in enumerate(arrays) if j != i]) for i in written
     )

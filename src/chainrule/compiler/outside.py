@@ -46,6 +46,11 @@ def is_alone(t: Tensor, a: Any, others: Sequence[Any]) -> bool:
     )
 
 
+def are_apart(arrays: Sequence[Any]) -> bool:
+    """Whether it is plain that no two arrays share memory, each being the one that has its own."""
+    return all(a.base is None for a in arrays) and len({*map(id, arrays)}) == len(arrays)
+
+
 def is_heard(t: Tensor) -> bool:
     """Whether hooks are to be called when a leaf gets its gradient, or its dtype is a special one."""
     m = t._meta

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import padded, scalar
+from .apart import apart
 from .program import Atom, Equation, Program, Var
 
 REDUCTIONS = frozenset({"Sum", "Amax", "Amin"})
@@ -100,11 +101,15 @@ def plan(program: Program, fuse: bool) -> list[Step]:
     """The steps of a program; without ``fuse``, a call for each equation."""
     if not fuse:
         return [Call(eq) for eq in program.equations]
-    steps = _Planner(program).run()
+    steps = [piece for step in _Planner(program).run() for piece in _pieces(step)]
     _name_outputs(program, steps)
     _sink(program, steps)
     _name_outputs(program, steps)
     return steps
+
+
+def _pieces(step: Step) -> list[Step]:
+    return [Line(part) for part in apart(step.equations)] if isinstance(step, Line) else [step]
 
 
 def readers_of(steps: Iterable[Any]) -> dict[Var, list[Any]]:

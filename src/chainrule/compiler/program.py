@@ -87,13 +87,13 @@ class Program:
 
     def restricted(self, inputs: list[Var], outputs: list[Atom]) -> Program:
         """Only what ``outputs`` need.  ``inputs`` are given, even where an equation would compute them."""
-        needed = {a for a in outputs if isinstance(a, Var)} - set(inputs)
+        given = set(inputs)
+        needed = {a for a in outputs if isinstance(a, Var)} - given
         kept = []
         for eq in reversed(self.equations):
             if not needed.isdisjoint(eq.outs):
                 kept.append(eq)
-                needed.update(eq.vars)
-                needed.difference_update(inputs)
+                needed.update([v for v in eq.vars if v not in given])
         constants = {v: a for v, a in self.constants.items() if v in needed}
         return Program(inputs, constants, kept[::-1], outputs)
 

@@ -14,7 +14,7 @@ from .driver import Driver
 from .expand import expanded
 from .memory import kept
 from .native import available
-from .plan import plan
+from .plan import Line, plan
 from .program import Program
 from .unroll import unroll
 
@@ -52,7 +52,8 @@ class Runner:
     def __init__(self, program: Program, onto: dict[int, int] | None = None, *, fuse: bool, fast: bool = False) -> None:
         program = expanded(program) if fuse else program
         self.steps = plan(program, fuse)
-        if fuse and len(self.steps) >= MANY and (small := unroll(program)) is not None:
+        straight = all(isinstance(step, Line) for step in self.steps)
+        if fuse and not straight and len(self.steps) >= MANY and (small := unroll(program)) is not None:
             line, constants = small
             self.steps = [line]
             program = Program(program.inputs, constants, line.equations, program.outputs)
