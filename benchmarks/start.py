@@ -22,6 +22,7 @@ def seconds(statement: str) -> float:
 # What is of no use without the extra "fast": the compiler's kernels and how LLVM makes machine code of them.
 KERNELS = [
     "diagonals",
+    "apart",
     "direct",
     "emit",
     "epilogue",
