@@ -259,6 +259,23 @@ def test_softmax_and_its_gradient_are_one_loop(native: Any) -> None:
     assert len(loops(f)) == 1
 
 
+def test_a_column_times_a_row_is_part_of_a_loop(
+    compile: Any, native: Any, own_generator: Any, request: pytest.FixtureRequest
+) -> None:
+    def f(x: Any, w: Any) -> Any:
+        return torch.relu(x @ w - 0.5), x @ w
+
+    x, w = torch.tensor([[-1.0], [2.0], [torch.inf], [0.0]]), torch.tensor([[0.0, -3.0, torch.nan, 5.0, -0.0]])
+    found, wanted = compile(f)(x, w), f(x, w)
+    equal(found, wanted)
+    if request.node.callspec.params["compile"] != "jax":  # which drops an added zero
+        assert torch.equal(torch.signbit(found[1]), torch.signbit(wanted[1]))
+    batch = native(lambda x, w: torch.tanh(x @ w).sum())
+    x, w = torch.randn(3, 50, 1), torch.randn(1, 20)
+    equal(batch(x, w), torch.tanh(x @ w).sum(), 1e-5)
+    assert [k.text[:8] for k in batch.entries[0].runner.kernels] == ["def loop", "def fold"]
+
+
 def test_shapes_share_machine_code(native: Any) -> None:
     f = native(wave)
     f(torch.ones(5000))

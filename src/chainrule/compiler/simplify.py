@@ -351,8 +351,10 @@ def _sum_of_products(s: _Simplifier, product: Equation, out: Var) -> Atom | None
 
 @_rule("Matmul")
 def _matmul(s: _Simplifier, args: Any, params: Any, out: Var) -> Atom | None:
-    """Many rows at once where a whole batch meets the same matrix."""
+    """Many rows at once where a whole batch meets the same matrix; a column times a row is left to a loop."""
     x, y = args
+    if x.shape[-1] == 1 and min(len(x.shape), len(y.shape)) > 1 and out.dtype.kind == "f" and x.dtype == y.dtype:
+        return s.new("Add", (s.new("Mul", args, out.shape, out.dtype), 0.0), out.shape, out.dtype)  # no sum is -0.0
     if len(x.shape) < 3 or len(y.shape) != 2 or not s.is_plain(x):
         return None
     rows = s.reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
