@@ -53,8 +53,9 @@ class Driver:
     ) -> None:  # fmt: skip
         self.program, self.steps = program, list[Any](steps)
         self.onto: dict[Var, Var] = {}  # results that are to take the place of inputs
+        times = collections.Counter(program.outputs)
         for k, i in (onto or {}).items():
-            if program.outputs.count(program.outputs[k]) == 1 and program.inputs[i] not in program.outputs:
+            if times[program.outputs[k]] == 1 and program.inputs[i] not in times:
                 self.onto[program.outputs[k]] = program.inputs[i]
         self.names = Names()
         self.lines: list[str] = []
