@@ -14,6 +14,7 @@ import time
 import types
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -532,3 +533,15 @@ def test_state_that_cannot_be_watched(make: Any, caplog: pytest.LogCaptureFixtur
     said = [str(w.message) for w in caught if "uncompiled" in str(w.message)]
     assert len(said) == 1 and re.search(STATES[make], said[0])
     assert len(caught) == (7 if make is warning else 1)
+
+
+def test_what_modules_do_when_they_are_imported_is_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "imported_late.py").write_text("import time\nmade = time.time()\nwith open(__file__) as f: f.read()\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def f(x: Any) -> Any:
+        import imported_late
+
+        return x * (imported_late.made > 0)
+
+    equal(torch.compile(f, backend="numpy", fullgraph=True)(torch.ones(2)), torch.ones(2))

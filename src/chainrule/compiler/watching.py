@@ -6,6 +6,7 @@ import builtins
 import logging
 import pickle
 import random
+import sys
 import threading
 import time
 import warnings
@@ -88,11 +89,19 @@ class _Watched:
             self.slot.__set__(t, value)
 
 
+def _importing() -> bool:
+    """Whether a module is being imported, once for all calls."""
+    frame = sys._getframe()
+    while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back  # type: ignore[assignment]
+    return frame is not None
+
+
 def _refused(function: Callable[..., Any], why: str) -> Callable[..., Any]:
     """``function``, which no capture may see called."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        if (capture := current.get()) is not None:
+        if (capture := current.get()) is not None and not _importing():
             capture.refuse(Uncompilable(why))
         return function(*args, **kwargs)
 

@@ -29,6 +29,7 @@ class Exp2(Elementwise):
     forward = lambda xp, x: xp.exp2(x)
     d_x = lambda out: out * LN2
     floats = True
+    scalar = "exp2({x})"
     samples = ONE
 
 
