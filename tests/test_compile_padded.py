@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -134,3 +135,17 @@ def test_rows_are_folded_where_they_lie(native: Any) -> None:
         g = native(f)
         identical(g(x), f(x), 1e-12)
         assert "copy" not in g.source
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning", "ignore:divide by zero:RuntimeWarning")
+def test_short_rows_end_in_parts_of_vectors(native: Any) -> None:
+    for n, dtype in itertools.product((5, 17, 31, 64, 95, 100, 127), (torch.float32, torch.float64)):
+        x = torch.linspace(-3, 3, 20 * n, dtype=dtype).reshape(20, n).clone()
+        x[3, n // 2], x[4, 0], x[5, -1] = float("nan"), float("inf"), -float("inf")
+        for f in (
+            lambda x: torch.softmax(x, 1),
+            lambda x: x.amax(1) + x.exp().sum(1),
+            lambda x: x / x.amin(1, keepdim=True),
+        ):
+            with np.errstate(all="ignore"):
+                identical(native(f)(x), f(x), 3e-6 if dtype == torch.float32 else 1e-13)

@@ -2,7 +2,7 @@
 
 A kernel knows numbers, flat arrays of them, slices, ``for`` over ranges, and choices without branches; and vectors
 of n numbers: ``get(array, index, n)``, ``spread(number, n)``, ``fma(x, y, z)`` and ``put(array, index, vector)``,
-and ``total(vector)``.  That
+and ``total(vector)``.  A loop over ``masked(n)`` rather than ``range(n)`` should do its last entries as part of a vector.  That
 is little enough that its types need not be inferred: parameters declare theirs, and all else follows in
 order.  Numba would make the same of it, and take ten times as long.
 
@@ -43,6 +43,21 @@ class Number:
     dtype: str
 
 
+_MARKS = 1000  # numbers from which on metadata is ours
+_MASKED = f'!{_MARKS - 1} = !{{!"llvm.loop.vectorize.predicate.enable", i1 true}}\n'
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """Metadata that is written below."""
+
+    number: int
+
+    def get_reference(self) -> str:
+        """As LLVM's text has it."""
+        return f"!{_MARKS + self.number}"
+
+
 @dataclass(frozen=True, slots=True)
 class Array:
     """Where entries of a dtype begin."""
@@ -53,7 +68,8 @@ class Array:
 
 def lower(text: str) -> str:
     """The LLVM module of the kernel that ``text`` defines."""
-    return str(_Kernel(_parsed(text)).module)
+    kernel = _Kernel(_parsed(text))
+    return str(kernel.module) + "".join(kernel.marks) + (_MASKED if kernel.marks else "")
 
 
 def parameters(text: str) -> list[tuple[str, str, bool]]:
@@ -83,6 +99,7 @@ class _Kernel:
         self.builder = ir().IRBuilder(self.function.append_basic_block("body"))
         self.body = self.builder.block
         self.scratch: list[Any] = []
+        self.marks: list[str] = []  # of loops that LLVM is told about
         self.often: set[str] = set()  # functions that are called, where others are written out: loops are of vectors so
         if not any(isinstance(s, ast.For) for s in tree.body):
             calls = Counter(
@@ -148,10 +165,10 @@ class _Kernel:
             case ast.Expr(ast.Call(ast.Name("put"), [ast.Name(array), index, value])):
                 target = self.names[array]
                 self.builder.store(self.number(value).raw, self.place(target, index)).align = _size(target)
-            case ast.For(ast.Name(name), ast.Call(_, bounds), body):
+            case ast.For(ast.Name(name), ast.Call(ast.Name(kind), bounds), body):
                 found = [self.number(b) for b in bounds]
                 first, last, step = [self.integer(0)] * (len(found) < 2) + found + [self.integer(1)] * (len(found) < 3)
-                self.loop(name, first, last, step, body)
+                self.loop(name, first, last, step, body, masked=kind == "masked")
             case ast.Return(None):
                 self.leave(0)
             case ast.Return(value) if value is not None:
@@ -185,7 +202,9 @@ class _Kernel:
         for memory in self.scratch:
             self.builder.call(self.outside("PyMem_RawFree", ir().VoidType(), [self.pointer]), [memory])
 
-    def loop(self, name: str, first: Number, last: Number, step: Number, body: list[ast.stmt]) -> None:
+    def loop(
+        self, name: str, first: Number, last: Number, step: Number, body: list[ast.stmt], masked: bool = False
+    ) -> None:
         b, f = self.builder, self.function
         self.assign(name, first)
         test, inside, after = (f.append_basic_block(label) for label in ("test", "inside", "after"))
@@ -196,7 +215,12 @@ class _Kernel:
         b.position_at_end(inside)
         self.block(body)
         self.assign(name, Number(b.add(self.name(name).raw, step.raw, flags=("nsw", "nuw")), "int64"))
-        b.branch(test)
+        turn = b.branch(test)
+        if masked:
+            turn.set_metadata("llvm.loop", _Mark(len(self.marks)))
+            self.marks.append(
+                f"!{_MARKS + len(self.marks)} = distinct !{{!{_MARKS + len(self.marks)}, !{_MARKS - 1}}}\n"
+            )
         b.position_at_end(after)
 
     def leave(self, status: Any) -> None:

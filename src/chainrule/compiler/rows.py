@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from . import lanes
+from . import lanes, scalar
+from .direct import registers
 from .emit import BLOCK, Constants, LoopWriter, Steps, indent, times
 from .plan import REDUCTIONS, Loop, across
 from .program import Equation, Var
@@ -70,6 +71,15 @@ class Rows(LoopWriter):
         rows += [f"{self.name(v)}_[row] = {self.name(v)}" for v in self.outputs if v not in self.full]
         return ["for row in range(start, stop):", *indent(rows)]
 
+    def kind(self, equations: list[Equation]) -> str:
+        """How to go along a short row: where entries take long, those left over from whole vectors would take longest."""
+        slow = any(scalar.calls(eq) or eq.name in ("Amax", "Amin", "Div") for eq in equations)
+        size = min((eq.out.dtype.itemsize for eq in equations if eq.out.dtype in scalar.FLOATS), default=0)
+        if not slow or not size or registers()[1] < 64:  # where parts of vectors cost nothing
+            return "range"
+        width = registers()[1] // size
+        return "masked" if width <= self.loop.cols < 12 * width and self.loop.cols % (4 * width) else "range"
+
     def one_loop(self, stage: int, wide: bool) -> list[str]:
         equations = [
             eq
@@ -91,7 +101,7 @@ class Rows(LoopWriter):
         sums = [eq for eq in equations if eq.name == "Sum" and self.loop.cols > BLOCK]  # which go by parts
         starts = self.starts([eq for eq in equations if eq.name in REDUCTIONS and eq not in sums])
         if not sums:
-            return [*starts, "for i in range(n1):", *indent(inside)]
+            return [*starts, f"for i in {self.kind(equations)}(n1):", *indent(inside)]
         part = [*self.starts(sums), f"for i in range(part, min(part + {BLOCK}, n1)):", *indent(inside)]
         totals = [(f"{self.name(eq.out)}t", self.name(eq.out), eq.out.dtype.name) for eq in sums]
         part += [f"{t} = {t} + np.float64({s})" for t, s, _ in totals]
