@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import modes
 from ..forks import whole
 from ..random.generator import Generator, recorder
 from ..random.words import Words
@@ -141,6 +142,7 @@ def watching(capture: Capture, tensors: Sequence[Tensor]) -> Iterator[None]:
         for variable in (current, recorder):
             undo.append(partial(variable.set, variable.get()))
             variable.set(capture)
+        modes.variable.set(modes.current())  # guards find at once what has been set
         stand_ins: list[tuple[Any, str, Any]] = [
             (o, name, _refused(getattr(o, name), why)) for o, name, why in _FORBIDDEN
         ]

@@ -12,7 +12,7 @@ from ..arrays.namespace import is_numpy
 from ..errors import explained, scalar_type
 from ..lanes import alike, check_broadcast
 from ..primitive import Primitive, bind, promote
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap
 from .activation import log_softmax
 from .kinds import no_kernel, only_floats
 from .places import within
@@ -294,15 +294,25 @@ def _nll_loss(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index
         logp = input if input.ndim == 2 else input.movedim(1, -1).reshape(-1, input._shape[1])
         flat = target.reshape(-1)
     classes = logp._shape[1]
-    ignored = flat == ignore_index
-    if flat._rank == 2 and isinstance(flat._a, np.ndarray):
-        if ignored._a.all():  # the mean is 0 / 0, but nothing depends on the input
-            logp = logp.masked_fill(ignored.unsqueeze(-1), 0.0)
-    safe = within(flat.masked_fill(ignored, 0), classes, 0, IndexError, f"Target {{i}} is out of bounds.\n{CLASSES}")
-    if weight is None:
-        w = (~ignored).to(input.dtype)
+    known = flat._a if flat._rank == 2 and isinstance(flat._a, np.ndarray) else None
+    if (
+        known is not None
+        and known.size
+        and not 0 <= ignore_index < classes
+        and known.min() >= 0
+        and known.max() < classes
+    ):
+        safe, w = flat, wrap(np.ones(known.shape, logp._dtype)) if weight is None else weight[flat]
     else:
-        w = weight[safe] * (~ignored).to(input.dtype)
+        ignored = flat == ignore_index
+        if known is not None and ignored._a.all():  # the mean is 0 / 0, but nothing depends on the input
+            logp = logp.masked_fill(ignored.unsqueeze(-1), 0.0)
+        safe = within(
+            flat.masked_fill(ignored, 0), classes, 0, IndexError, f"Target {{i}} is out of bounds.\n{CLASSES}"
+        )
+        w = (~ignored).to(input.dtype)
+        if weight is not None:
+            w = weight[safe] * w
     out: Tensor = _nll(logp, safe.unsqueeze(-1), w.detach(), reduction=reduction)
     return out.reshape(shape) if reduction == "none" and out._shape != shape else out
 
