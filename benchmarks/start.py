@@ -21,11 +21,12 @@ def seconds(statement: str) -> float:
 
 # What is of no use without the extra "fast": the compiler's kernels and how LLVM makes machine code of them.
 KERNELS = [
-    "diagonals",
     "apart",
+    "diagonals",
     "direct",
     "emit",
     "epilogue",
+    "expand",
     "finding",
     "guards",
     "indexed",
@@ -48,11 +49,13 @@ KERNELS = [
     "store",
     "table",
     "threads",
+    "unroll",
     "walker",
     "walker_chain",
     "walker_guards",
     "walker_helpers",
     "walker_results",
+    "walker_shortcut",
     "windows",
 ]
 
