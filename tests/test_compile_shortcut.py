@@ -67,6 +67,8 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int]] = {
     "a number": (lambda x: (x * x).sum(), 1),
     "an array": (lambda x: x * 2, 1),
     "a large array": (lambda x: torch.cat([x.reshape(-1)] * 500).sin(), 1),
+    "a view": (lambda x: ((x * 2).T, (x + 1).reshape(3, 2)[1:, :1]), 1),
+    "a large view": (lambda x: (x.reshape(6, 1) * torch.arange(900.0)).T[::3], 1),
     "a truth": (lambda x: x.sum() > 0, 1),
     "a whole number": (lambda x: torch.where(x.sum() > 0, 3, -4), 1),
     "a short float": (lambda x: x.to(torch.float32).sum(), 1),
@@ -104,6 +106,9 @@ def test_the_same_as_without(name: str) -> None:
         same(numbers(found), numbers(wanted))
         assert [t.requires_grad for t in leaves(found)] == [t.requires_grad for t in leaves(wanted)]
         equal(mine, other)
+        slowly = counted.f.entries[0].call(tuple(arguments(count)), {})
+        assert [t.stride() for t in leaves(found)] == [t.stride() for t in leaves(slowly)]
+        counted.slow = 0
         assert [t._version for t in leaves(mine)] == [t._version for t in leaves(other)]
         assert [any(t is m for m in leaves(mine)) for t in leaves(found)] == [
             any(t is m for m in leaves(other)) for t in leaves(wanted)
@@ -369,6 +374,26 @@ def test_a_capture_elsewhere_is_waited_for() -> None:
     assert f.slow == 1
     equal(f(x), x * 2)
     assert f.slow == 1
+
+
+def test_memory_that_somebody_has_is_not_used_again() -> None:
+    f = Counted(lambda x: ((x * 2), (x + 1).reshape(50, 100).T))
+    x = torch.ones(5000)
+    f.settle(x)
+    kept = [(k, *f(x * k)) for k in range(8)]
+    kept = [(k, y, z[:, 2]) for k, y, z in kept]
+    for k in range(8, 12):
+        f(x * k)
+    assert f.slow == 0
+    for k, y, z in kept:
+        assert (y == 2 * k).all()
+        assert (z == k + 1).all()
+    addresses = set()
+    for k in range(6):
+        y, z = f(x * k)
+        addresses.add(y.data_ptr())
+        del y, z
+    assert len(addresses) < 3, "but what nobody has any more is"
 
 
 def test_threads_take_turns() -> None:

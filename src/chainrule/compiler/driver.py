@@ -80,8 +80,9 @@ class Driver:
         self.shown: list[Place] = []  # what NumPy sees of the room
         self.over: list[Var] = []  # whose lives have ended
         self.takes: dict[Var, Callable[[], Any]] = {}  # what gives memory for results
-        # Where each result is, if all are simple: in memory that was taken, a number that the room shows, or in an input's place.
-        self.whereabouts: list[Var | int | None] | None = []
+        # Where each result is, if all are simple: in memory that was taken, all of it or a view, a number that the room shows, or
+        # in an input's place.
+        self.whereabouts: list[Var | Place | int | None] | None = []
         self.instructions = Instructions(program, self.onto, self._owned(), self.last_use, fast) if native else None
 
     # --- who needs what, how long ---
@@ -219,9 +220,9 @@ class Driver:
     def outputs(self) -> list[str]:
         given: set[Var] = set()
         found = []
-        simple, whereabouts = True, []  # type: bool, list[Var | int | None]
+        simple, whereabouts = True, []  # type: bool, list[Var | Place | int | None]
         for a in self.program.outputs:
-            at: Var | int | None = None
+            at: Var | Place | int | None = None
             if not isinstance(a, Var):
                 found.append(repr(a))
                 simple = False
@@ -237,7 +238,10 @@ class Driver:
                     o in self.program.constants or o in self.program.inputs or o in given for o in self.origins[a]
                 )
                 found.append(f"np.array({name})" if fixed else name)
-                simple &= a in self.takes and not fixed
+                if a not in self.takes and self.instructions and (place := self.instructions.place(a)):
+                    owner = self.instructions.owners.get(place.memory)
+                    at = place if owner is not None and owner in self.takes else a
+                simple &= (a in self.takes or at is not a) and not fixed
                 given |= self.origins[a]
             whereabouts.append(at)
         self.whereabouts = whereabouts if simple else None

@@ -20,6 +20,7 @@ from .guards import Expected, words
 from .native import enter, recipe, slot
 from .program import Var
 from .run import Runner, define
+from .table import Place
 from .walker_shortcut import HEAD
 from .watching import kind_of, members, watchers
 
@@ -71,8 +72,9 @@ class _Writer(Finder):
         super().__init__(environment.names, args)
         self.environment, self.captured, self.runner, self.expected = environment, captured, runner, expected
         self.driver = driver = runner.driver
-        if len(driver.gates) != 1 or driver.calls or driver.whereabouts is None:
+        if len(driver.gates) != 1 or driver.calls or driver.whereabouts is None or driver.instructions is None:
             raise Unsuited
+        self.owners = driver.instructions.owners
         self.whereabouts: list[Any] = driver.whereabouts
         self.room, self.redo = driver.globals["room"](), driver.globals["redo"]
         self.made: dict[int, Cell] = {}  # tensors, by the output that they hold
@@ -148,6 +150,8 @@ class _Writer(Finder):
                 a = self.into("slot", self.tensors.after(w.tensor), slot(members["_a"]), OWNED)
                 self.step("kind", a, self.constant(np.ndarray))  # not a number, which is to have memory first
                 v, at = self.expected[w.tensor].v, self.whereabouts[w.output]
+                if isinstance(at, Place):
+                    raise Unsuited
                 source = self.room.arrays[at].ctypes.data if isinstance(at, int) else self.known[at]
                 found.append((a, source, v.size * v.dtype.itemsize))
         return found
@@ -202,11 +206,11 @@ class _Writer(Finder):
             if cell is not None:
                 self.step("tuple_item", numbers, i, cell)
 
-    def take(self, take: Callable[[], Any], v: Var) -> None:
+    def take(self, take: Any, v: Var) -> None:
         if isinstance(take, functools.partial):
             self.step("array", self.constant(v.dtype), self.placed(v.shape), self.known[v], len(v.shape))
         else:
-            self.step("call", self.constant(take), 0, self.known[v])
+            self.step("pool", self.constant(take.__self__.entries), self.constant(take), self.known[v])
 
     # --- its results ---
 
@@ -233,6 +237,11 @@ class _Writer(Finder):
                 self.step("number", self.constant(a.dtype.type), a.ctypes.data, number, a.dtype.itemsize)
                 return number
             return self.into("scalar", self.constant(a.dtype), a.ctypes.data, OWNED)
+        if isinstance(found, Place):
+            view, words = self.cells(OWNED), [found.offset, *found.shape, *found.strides]
+            self.step("copy", self.known[self.owners[found.memory]], 0, view)
+            self.step("view", self.constant(found.dtype), self.placed(words), view, len(found.shape))
+            return view
         return self.known[found]
 
     def structure(self, out: Any, leaves: Iterator[Cell]) -> Cell:

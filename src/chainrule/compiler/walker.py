@@ -32,6 +32,7 @@ SYMBOLS = (
 FROM_NUMPY = {
     "PyArray_Scalar": 60,
     "PyArray_NewFromDescr": 94,
+    "PyArray_SetBaseObject": 282,
 }  # functions of its C interface: where its table has them
 ENTRIES = ("walk", "fits", "made", "serve", "chain", "forget", "enter")
 OUT = -(1 << 62)  # what a walk gives for want of memory
@@ -60,7 +61,7 @@ def assembly(triple: str) -> str:
         dimensions=FIELD["dimensions"], descr=FIELD["descr"], flags=FIELD["flags"], kind=KIND, order=ORDER,
         size=SIZE,
         ready=READY, foreign=ord(">" if sys.byteorder == "little" else "<"), array=ARRAY_TYPE, gate=8 * GATE,
-        per=8 * PER_ARRAY, tensors=8 * HEAD_OF_FITS, writable=WRITABLE,
+        per=8 * PER_ARRAY, tensors=8 * HEAD_OF_FITS, writable=WRITABLE, writeable=WRITABLE & ~READY,
         head=8 * INSTRUCTION, part=8 * walker_chain.PART, most=MOST_HELPERS, awake=_AWAKE, patience=_PATIENCE,
         pause=f"call void @{pause}" if pause else "", declared=declared,
         out=OUT, float=described(np.dtype(np.float64)), constants=8 * walker_shortcut.HEAD,

@@ -8,7 +8,8 @@ another function, as it came.  After it, at most one thread is here.  The table'
 
 STEPS = (
     "done", "same", "differs", "kind", "size", "ready", "copy", "entry_of", "entries", "list_item", "tuple_item", "content", "slot",
-    "call", "fits", "begin", "array", "carry", "number", "scalar", "tensor", "count", "fill", "store", "tuple", "list",
+    "call", "fits", "begin", "array", "pool", "view", "carry", "number", "scalar", "tensor", "count", "fill", "store", "tuple",
+    "list",
 )  # fmt: skip
 HEAD = 12  # words
 
@@ -17,6 +18,7 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 declare ptr @PyArray_NewFromDescr(ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)
 declare ptr @PyArray_Scalar(ptr, ptr, ptr)
+declare i32 @PyArray_SetBaseObject(ptr, ptr)
 declare ptr @PyCell_Get(ptr)
 declare ptr @PyDict_GetItemWithError(ptr, ptr)
 declare i32 @PyDict_Next(ptr, ptr, ptr, ptr)
@@ -224,6 +226,44 @@ array:                                      ; of dtype a, of the sizes at b, whi
   %axes = trunc i64 %wd to i32
   %array_made = call ptr @PyArray_NewFromDescr(ptr @{array}, ptr %a, i32 %axes, ptr %words, ptr null, ptr null, i32 0, ptr null)
   br label %hold
+pool:                                       ; one of list a that nobody else has, or else what b gives
+  %pooled = call i64 @PyList_Size(ptr %a)
+  br label %pool_next
+pool_next:
+  %p = phi i64 [ 0, %pool ], [ %p1, %pool_look ]
+  %p_some = icmp slt i64 %p, %pooled
+  br i1 %p_some, label %pool_look, label %pool_none
+pool_look:
+  %p1 = add i64 %p, 1
+  %p_array = call ptr @PyList_GetItem(ptr %a, i64 %p)
+  %p_references = load i32, ptr %p_array
+  %p_is_idle = icmp eq i32 %p_references, 1
+  br i1 %p_is_idle, label %pool_take, label %pool_next
+pool_take:
+  call void @Py_IncRef(ptr %p_array)
+  br label %hold
+pool_none:
+  %p_take = load ptr, ptr %b_at
+  %p_taken = call ptr @PyObject_Vectorcall(ptr %p_take, ptr null, i64 0, ptr null)
+  br label %hold
+view:                                       ; of array c, of dtype a, d axes; at b where it begins, its sizes, its strides
+  %whole = load ptr, ptr %c_at
+  %whole_from = ptr at %whole + {data}
+  %view_begin = load i64, ptr %words
+  %view_from = getelementptr i8, ptr %whole_from, i64 %view_begin
+  %view_sizes = getelementptr i64, ptr %words, i64 1
+  %view_strides = getelementptr i64, ptr %view_sizes, i64 %wd
+  %view_axes = trunc i64 %wd to i32
+  call void @Py_IncRef(ptr %a)
+  %view_made = call ptr @PyArray_NewFromDescr(ptr @{array}, ptr %a, i32 %view_axes, ptr %view_sizes, ptr %view_strides,
+                                              ptr %view_from, i32 {writeable}, ptr null)
+  %is_view = icmp ne ptr %view_made, null
+  br i1 %is_view, label %view_keep, label %failed
+view_keep:                                  ; which has what c had from now on
+  store ptr %view_made, ptr %c_at
+  %view_status = call i32 @PyArray_SetBaseObject(ptr %view_made, ptr %whole)
+  %is_view_kept = icmp eq i32 %view_status, 0
+  br i1 %is_view_kept, label %on, label %failed
 number:                                     ; of class a, of d bytes from the address b
   %number_at = inttoptr i64 %wb to ptr
   %number_made_of = call ptr @PyType_GenericAlloc(ptr %a, i64 0)
@@ -286,7 +326,8 @@ member_tuple:
 member_set:
   br label %member
 hold:
-  %new = phi ptr [ %called, %call ], [ %array_made, %array ], [ %number_made_of, %number_eight ],
+  %new = phi ptr [ %called, %call ], [ %array_made, %array ], [ %p_array, %pool_take ], [ %p_taken, %pool_none ],
+                  [ %number_made_of, %number_eight ],
                   [ %number_made_of, %number_four ], [ %scalar_made, %scalar ],
                   [ %tensor_made, %tensor ], [ %made, %member ]
   %is_new = icmp ne ptr %new, null
