@@ -545,3 +545,16 @@ def test_what_modules_do_when_they_are_imported_is_theirs(tmp_path: Path, monkey
         return x * (imported_late.made > 0)
 
     equal(torch.compile(f, backend="numpy", fullgraph=True)(torch.ones(2)), torch.ones(2))
+
+
+def test_asserts_are_no_obstacle(compile: Any) -> None:
+    """Under pytest they call what only it can name."""
+
+    def f(x: Any) -> Any:
+        assert x.shape == (3,), "three"
+        return x * 2
+
+    compiled = compile(f)
+    assert compiled(torch.ones(3)).tolist() == [2.0] * 3
+    with pytest.raises(AssertionError, match="three"):
+        f(torch.ones(2))

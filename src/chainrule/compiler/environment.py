@@ -341,7 +341,7 @@ class Environment:
         self._globals(f.__globals__, names, attributes)
 
     def _globals(self, space: dict[str, Any], names: Set[str], attributes: Set[str]) -> None:
-        for name in sorted(names & space.keys()):
+        for name in sorted(filter(str.isidentifier, names & space.keys())):  # others are tools', such as pytest's for asserts
             value = space[name]
             if isinstance(value, types.ModuleType):
                 if not _library(value.__name__) and self._first(value):
