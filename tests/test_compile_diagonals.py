@@ -68,7 +68,7 @@ def test_equal_to_eager(native: Any, name: str, kind: str) -> None:
 
 
 def count(g: Any) -> int:
-    from chainrule.compiler.plan import Loop
+    from chainrule.compiler.steps import Loop
 
     return sum(isinstance(s, Loop) and np.prod(s.shape) > 500 for s in g.entries[0].runner.steps)
 

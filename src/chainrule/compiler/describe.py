@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .plan import Call, Loop, Step
 from .program import Program, Var
+from .steps import Call, Loop, Step
 
 
 def describe(program: Program, steps: Sequence[Step], overwritten: int) -> list[str]:

@@ -26,8 +26,8 @@ from .epilogue import chained
 from .instructions import WRITERS, Instructions
 from .memory import taker
 from .native import native
-from .plan import Call, Line, Loop, Step
 from .program import Equation, Names, Program, Var, signature
+from .steps import Call, Line, Loop, Step
 from .table import Instruction, Place, Room, Table
 
 _OPERATORS = re.compile(r"[{}xy +*/<>=!&|^-]+")  # templates that NumPy's operators answer

@@ -18,8 +18,9 @@ import numpy as np
 
 from ..primitive import Elementwise
 from . import lanes, scalar
-from .plan import REDUCTIONS, Line, Loop, across, is_alias
+from .plan import REDUCTIONS, across, is_alias
 from .program import Atom, Equation, Names, Var
+from .steps import Line, Loop
 
 Constants = dict[Var, np.ndarray[Any, Any]]
 BLOCK = 4096  # entries: fits the first-level cache with room for several arrays

@@ -13,26 +13,39 @@ import contextlib
 import contextvars
 import copy
 import dataclasses
-import dis
 import functools
 import operator
-import pickle
 import random
-import re
 import sys
 import threading
 import types
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Set
 from typing import Any
 
 import numpy as np
 
 from ..tensor import Tensor
+from .reached import (
+    DESCRIPTORS,
+    LITERALS,
+    UNSEEN,
+    are_floats,
+    binding,
+    drawn,
+    empty,
+    is_constant,
+    is_keyed_by_tensors,
+    is_library,
+    moved,
+    names_in,
+    put_back,
+    same,
+    slots_of,
+    title_of,
+)
 from .watching import Uncompilable
 
-LITERALS = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis))
-LIBRARIES = frozenset(sys.stdlib_module_names | {"chainrule", "numpy"}) - {"__main__"}
 _STATEFUL = (
     "chainrule.nn",
     "chainrule.optim",
@@ -44,8 +57,6 @@ _FOREIGN = ("numpy", "torch", "jax")
 _NAMED = 8  # of a code's flags: **kwargs
 _ABSENT = object()
 _COMPILED = "chainrule.compiler.dispatch"
-# Attributes of modules that no forward reads, and of optimisers what they keep to be quick.
-_UNSEEN = ("_state_dict", "_load_state_dict", "_non_persistent", "_moves", "_recipes", "_workshop")
 LIMIT = 20_000  # things looked at
 
 
@@ -73,11 +84,11 @@ class Environment:
 
     def __init__(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.names: dict[str, Any] = {
-            "same": _same,
-            "empty": _empty,
-            "moved": _moved,
-            "put": _put,
-            "drawn": _drawn,
+            "same": same,
+            "empty": empty,
+            "moved": moved,
+            "put": put_back,
+            "drawn": drawn,
             "is_": operator.is_,
         }
         self.checks: list[Check] = []
@@ -101,7 +112,7 @@ class Environment:
             self._todo.append((f"args[{i}]", a, f"argument {i + 1}"))
         for k, a in kwargs.items():
             self._todo.append((f"kwargs[{k!r}]", a, f"argument {k!r}"))
-        self._open(function, _title(function))
+        self._open(function, title_of(function))
         self._walk()
 
     def changed(self, args: tuple[Any, ...], kwargs: dict[str, Any], undo: bool = False) -> list[Check]:
@@ -194,7 +205,7 @@ class Environment:
         kind = type(value)
         if kind not in LITERALS:
             original = self._keep(value)
-            self._stays.append(Check(f"{e} is {original}", label, _binding(e, original)))
+            self._stays.append(Check(f"{e} is {original}", label, binding(e, original)))
         if isinstance(value, Tensor):
             found = self.tensors.setdefault(id(value), Found(value, [], label))
             found.expressions.append(e)
@@ -204,7 +215,7 @@ class Environment:
             self._literal(e, value, label)
         elif kind in (tuple, list, deque) or (isinstance(value, tuple) and hasattr(kind, "_fields")):
             self._sequence(e, value, label)
-        elif _keyed_by_tensors(value) and e[1:2].isdigit():
+        elif is_keyed_by_tensors(value) and e[1:2].isdigit():
             self._by_tensor(e, value, label)
         elif isinstance(value, dict) and all(isinstance(k, LITERALS) for k in value):
             self._dictionary(e, value, label)
@@ -230,7 +241,7 @@ class Environment:
     def _literal(self, e: str, value: Any, label: str) -> None:
         kind = type(value)
         if kind in (bool, type(None), type(Ellipsis)):
-            self._expect(f"{e} is {value!r}", label, _binding(e, repr(value)))
+            self._expect(f"{e} is {value!r}", label, binding(e, repr(value)))
             self.checks[-1].grows = value is None
             return
         if kind in (float, complex) and not value:
@@ -239,7 +250,7 @@ class Environment:
             test = f"({e} is {self._hold(value)} or {e} == {self._hold(value)})"  # nan equals itself this way
         else:
             test = f"{e} == {value!r}"
-        self._expect(f"type({e}) is {kind.__name__} and {test}", label, _binding(e, self._keep(value)))
+        self._expect(f"type({e}) is {kind.__name__} and {test}", label, binding(e, self._keep(value)))
 
     def _sequence(self, e: str, value: Any, label: str) -> None:
         kind = type(value)
@@ -277,7 +288,7 @@ class Environment:
         self._expect(keys, label, self._refill(value))
         for k, v in value.items():
             at, title = f"{space}[{k!r}]", f"{label}[{k!r}]"
-            if id(value) in self._groups and _floats(v):  # so that a scheduler may change it
+            if id(value) in self._groups and are_floats(v):  # so that a scheduler may change it
                 self.numbers[at] = v, title
                 kinds = self._hold([*map(type, v)]) if type(v) is tuple else ""
                 test = f"type({at}) is tuple and [*map(type, {at})] == {kinds}" if kinds else f"isinstance({at}, float)"
@@ -315,8 +326,8 @@ class Environment:
             self._object(value, label)
 
     def _function(self, f: types.FunctionType) -> None:
-        own = not _library(f.__globals__.get("__name__"))  # a wrapper's __module__ is that of what it wraps
-        e, title = self._hold(f), _title(f)
+        own = not is_library(f.__globals__.get("__name__"))  # a wrapper's __module__ is that of what it wraps
+        e, title = self._hold(f), title_of(f)
         if own or f.__closure__:
             for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
                 try:
@@ -330,7 +341,7 @@ class Environment:
                     self._open(value, name)
         if not own:
             return
-        names, attributes, stored = _names(f.__code__)
+        names, attributes, stored = names_in(f.__code__)
         self._used |= attributes
         for name in sorted(stored - f.__globals__.keys()):
             space = self._hold(f.__globals__)
@@ -341,10 +352,12 @@ class Environment:
         self._globals(f.__globals__, names, attributes)
 
     def _globals(self, space: dict[str, Any], names: Set[str], attributes: Set[str]) -> None:
-        for name in sorted(filter(str.isidentifier, names & space.keys())):  # others are tools', such as pytest's for asserts
+        for name in sorted(
+            filter(str.isidentifier, names & space.keys())
+        ):  # others are tools', such as pytest's for asserts
             value = space[name]
             if isinstance(value, types.ModuleType):
-                if not _library(value.__name__) and self._first(value):
+                if not is_library(value.__name__) and self._first(value):
                     self._globals(vars(value), attributes, attributes)
             else:
                 self._todo.append((f"{self._hold(space)}[{name!r}]", value, name))
@@ -353,14 +366,14 @@ class Environment:
         for base in cls.__mro__:
             if base is object or not self._first(base):
                 continue
-            own = not _library(base.__module__)
+            own = not is_library(base.__module__)
             for name, value in vars(base).items():
                 value = getattr(value, "fget", None) or getattr(value, "__func__", value)
                 if isinstance(value, types.FunctionType):
-                    self._used |= _names(value.__code__)[1]
+                    self._used |= names_in(value.__code__)[1]
                     if own:
                         self._open(value, name)
-                elif own and not name.startswith("__") and not isinstance(value, _DESCRIPTORS):
+                elif own and not name.startswith("__") and not isinstance(value, DESCRIPTORS):
                     self._attributes.append((f"vars({self._hold(base)})[{name!r}]", name, value, f"{label}.{name}"))
 
     def _first(self, value: Any) -> bool:
@@ -396,7 +409,7 @@ class Environment:
             space = self._hold(value.__dict__)
             self._attributes += [
                 (f"{space}.get({n!r}, {self._hold(_ABSENT)})", n, _ABSENT, f"{label}.{n}")
-                for cls in type(value).__mro__ if not _library(cls.__module__)
+                for cls in type(value).__mro__ if not is_library(cls.__module__)
                 for n, v in vars(cls).items() if n not in value.__dict__ and not n.startswith("__") and is_constant(v)
             ]  # fmt: skip
             kept = self._keep({**value.__dict__})
@@ -404,116 +417,9 @@ class Environment:
                 Check(f"not moved({space}, {kept})", f"attributes of {label}", f"put({space}, {kept})", True)
             )
             self._attributes += [
-                (f"{space}[{n!r}]", n, v, f"{label}.{n}") for n, v in vars(value).items() if not n.startswith(_UNSEEN)
+                (f"{space}[{n!r}]", n, v, f"{label}.{n}") for n, v in vars(value).items() if not n.startswith(UNSEEN)
             ]
         for base in type(value).__mro__:
-            for name in _slots(base):
+            for name in slots_of(base):
                 if hasattr(value, name):
                     self._attributes.append((f"{held}.{name}", name, getattr(value, name), f"{label}.{name}"))
-
-
-_DESCRIPTORS = (property, classmethod, staticmethod, types.MemberDescriptorType, types.GetSetDescriptorType)
-
-
-def _slots(cls: type) -> list[str]:
-    found = cls.__dict__.get("__slots__", ())
-    return [n for n in ((found,) if isinstance(found, str) else found) if not n.startswith("__")]
-
-
-@functools.cache
-def _names(code: types.CodeType) -> tuple[frozenset[str], ...]:
-    """The global names and the attribute names that some code, with the functions in it, mentions; the global names it sets."""
-    names, attributes, stored = set(), set(), set()
-    for step in dis.get_instructions(code):
-        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            names.add(step.argval)
-        elif step.opname == "STORE_GLOBAL":
-            stored.add(step.argval)
-        elif step.opname.startswith(("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER")):
-            attributes.add(step.argval)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            inner = _names(constant)
-            names |= inner[0]
-            attributes |= inner[1]
-            stored |= inner[2]
-        elif isinstance(constant, str) and constant.isidentifier():
-            attributes.add(constant)  # getattr(x, "name")
-    return frozenset(names | stored), frozenset(attributes), frozenset(stored)
-
-
-def _library(module: str | None) -> bool:
-    return module is not None and module.partition(".")[0] in LIBRARIES
-
-
-def is_constant(value: Any) -> bool:
-    return isinstance(value, LITERALS) or (type(value) is tuple and all(map(is_constant, value)))
-
-
-def _floats(value: Any) -> bool:
-    """Whether a value is a float, or a tuple of such."""
-    return isinstance(value, float) or (type(value) is tuple and all(isinstance(v, float) for v in value))
-
-
-def _keyed_by_tensors(value: Any) -> bool:
-    if not isinstance(value, dict):
-        return False
-    return all(isinstance(k, Tensor) for k in value) if value else type(value) is defaultdict
-
-
-def _title(f: Any) -> str:
-    return getattr(f, "__qualname__", type(f).__name__)
-
-
-def _binding(e: str, value: str) -> str:
-    """The statement that lets an expression be ``value`` again."""
-    member = re.fullmatch(r"vars\((\w+)\)\[(.*)\]", e)  # of a class
-    return f"setattr({member[1]}, {member[2]}, {value})" if member else f"{e} = {value}"
-
-
-def _same(a: Any, b: np.ndarray[Any, Any]) -> bool:
-    return (
-        getattr(a, "shape", None) == b.shape
-        and getattr(a, "dtype", None) == b.dtype
-        and np.array_equal(a, b, equal_nan=b.dtype.kind in "fc")
-    )
-
-
-def _moved(space: dict[str, Any], kept: dict[str, Any]) -> list[str]:
-    """The attributes that are no longer what they were."""
-    found = [k for k in {**kept, **space} if k not in kept or k not in space or space[k] is not kept[k]]
-    return [
-        k
-        for k in found
-        if not (k.startswith(_UNSEEN) or (is_constant(kept.get(k, _moved)) and kept[k] == space.get(k)))
-    ]
-
-
-def _put(space: dict[str, Any], kept: dict[str, Any]) -> None:
-    """Let them be so again."""
-    for k in _moved(space, kept):
-        if k in kept:
-            space[k] = kept[k]
-        else:
-            del space[k]
-
-
-def _drawn(generator: Any, before: Any, undo: bool = False) -> bool:
-    """Whether numbers were drawn from a generator of Python's or NumPy's; with ``undo``, they are drawn again."""
-    found = pickle.dumps(generator) != pickle.dumps(before)
-    if found and undo:
-        if isinstance(generator, np.random.Generator):
-            generator.bit_generator.state = before.bit_generator.state
-        elif isinstance(generator, np.random.RandomState):
-            generator.set_state(before.get_state())
-        else:
-            generator.setstate(before.getstate())
-    return found
-
-
-def _empty(cell: types.CellType) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018  raises where there are none
-    except ValueError:
-        return True
-    return False

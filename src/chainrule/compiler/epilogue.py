@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from . import linear, scalar
 from .emit import may_overwrite
-from .plan import Call, Loop, Step, readers_of
+from .plan import readers_of
 from .program import Equation, Var
+from .steps import Call, Loop, Step
 from .table import Instruction, whole
 
 if TYPE_CHECKING:

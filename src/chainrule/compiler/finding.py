@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..tensor import Tensor
-from .environment import is_constant
 from .native import slot
+from .reached import is_constant
 from .walker_shortcut import STEPS
 from .watching import kind_of, members
 

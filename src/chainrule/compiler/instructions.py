@@ -13,8 +13,9 @@ from . import epilogue, indexed, lanes, linear, moves, scalar
 from .emit import Source, line_source
 from .loops import loop_source
 from .lower import FAST
-from .plan import REDUCTIONS, Call, Loop, Step
+from .plan import REDUCTIONS
 from .program import Equation, Program, Var
+from .steps import Call, Loop, Step
 from .table import WORD, Arena, Instruction, Memory, Place, merged, plain, whole
 from .windows import direct_source
 

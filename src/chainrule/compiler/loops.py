@@ -7,9 +7,9 @@ from typing import Any
 from . import padded, scalar
 from .emit import Constants, LoopWriter, Source, Steps
 from .nest import Nest
-from .plan import Loop
 from .program import Atom, Equation, Var
 from .rows import Columns, Rows
+from .steps import Loop
 
 SHORT = 128  # bytes of a row, up to which many are done at once if they take more than arithmetic
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from . import padded, scalar
 from .emit import Constants, LoopWriter, Steps, back, indent, times
-from .plan import Loop, across
+from .plan import across
 from .program import Equation, Var
+from .steps import Loop
 from .table import reshaped
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from . import lanes, scalar
 from .direct import registers
 from .emit import BLOCK, Constants, LoopWriter, Steps, indent, times
-from .plan import REDUCTIONS, Loop, across
+from .plan import REDUCTIONS, across
 from .program import Equation, Var
+from .steps import Loop
 from .table import merged
 
 

@@ -14,8 +14,9 @@ from .driver import Driver
 from .expand import expanded
 from .memory import kept
 from .native import available
-from .plan import Line, plan
+from .plan import plan
 from .program import Program
+from .steps import Line
 from .unroll import unroll
 
 _TITLE = re.compile(r"(?:@\w+\n)?(?:def )?(\w+)")

@@ -15,9 +15,9 @@ import numpy as np
 from ..arrays import numpy_
 from ..primitive import Elementwise, table
 from . import scalar
-from .plan import Line
 from .program import Equation, Program, Var
 from .simplify import simplify
+from .steps import Line
 
 MOST = 800  # scalar equations; compiling takes about a millisecond for each
 _STRUCTURE = frozenset(
