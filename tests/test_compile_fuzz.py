@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import chainrule as torch
+from chainrule.compiler import driver
 from chainrule.nn import functional as F
 
 COUNT = int(os.environ.get("CHAINRULE_FUZZ", "60"))
@@ -169,7 +170,9 @@ def same(found: list[Any], wanted: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("seed", range(COUNT))
-def test_numpy(seed: int) -> None:
+def test_numpy(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    if seed % 2:  # as large arrays are treated
+        monkeypatch.setattr(driver, "SMALL", 9)
     compare(seed, "numpy")
 
 

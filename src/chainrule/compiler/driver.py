@@ -24,13 +24,21 @@ from . import threads, walker
 from .emit import may_overwrite
 from .epilogue import chained
 from .instructions import WRITERS, Instructions
-from .memory import taker
+from .memory import SMALL, taker
 from .native import native
 from .program import Equation, Names, Program, Var, signature
 from .steps import Call, Line, Loop, Step
 from .table import Instruction, Place, Room, Table
 
 _OPERATORS = re.compile(r"[{}xy +*/<>=!&|^-]+")  # templates that NumPy's operators answer
+_ARGUMENT = re.compile(r"\{\w+\}")
+_UFUNCS = {
+    " + ": "add",
+    " - ": "subtract",
+    " * ": "multiply",
+    " / ": "divide",
+    "-": "negative",
+}  # by what is between arguments
 _LONG = 20_000.0  # nanoseconds of work during which other threads may run
 _LARGE = 1024  # bytes of a product that is given its memory
 
@@ -79,6 +87,7 @@ class Driver:
         self.table, self.pending, self.gates = Table(), [], {}  # type: tuple[Table, list[Instruction], dict[int, list[Var]]]
         self.shown: list[Place] = []  # what NumPy sees of the room
         self.over: list[Var] = []  # whose lives have ended
+        self.own: set[Var] = set()  # arrays of which nobody else has the memory
         self.takes: dict[Var, Callable[[], Any]] = {}  # what gives memory for results
         # Where each result is, if all are simple: in memory that was taken, all of it or a view, a number that the room shows, or
         # in an input's place.
@@ -323,11 +332,13 @@ class Driver:
             and eq.out.size * eq.out.dtype.itemsize >= _LARGE
             and len({v.dtype for v in eq.vars}) == 1
         ):
-            kind = f"take_{signature(eq.out)}".translate(str.maketrans("[],", "___"))
-            take = kind if kind in self.globals else self.hold(kind, taker(eq.out.shape, eq.out.dtype))
             flat = all(len(v.shape) == 2 for v in eq.vars)  # dot has less ceremony
             call = f"{args[0]}.dot({args[1]}, {out})" if flat else f"np.matmul({', '.join(args)}, out={out})"
-            self.lines += [f"{out} = {take}()", call]
+            self.lines += [f"{out} = {self.memory(eq.out)}", call]
+        elif self.instructions is None and (ufunc := _ufunc(eq)) is not None:
+            over = [self.names[v] for v in eq.vars if self.is_over(v, eq.out, i)]
+            self.own.add(eq.out)
+            self.lines.append(f"{out} = np.{ufunc}({', '.join(args)}, {over[0] if over else self.memory(eq.out)})")
         elif (text := self.direct(eq, args)) is not None:
             self.lines.append(f"{out} = {text}")
         else:
@@ -336,6 +347,15 @@ class Driver:
             self.lines.append(f"{outs}{',' if eq.prim.outputs is not None else ''} = {function}({', '.join(args)})")
         self.over += self.ends.get(i, ())
         self.forget()
+
+    def memory(self, v: Var) -> str:
+        """An expression for an array like ``v`` that nobody else has."""
+        kind = f"take_{signature(v)}".translate(str.maketrans("[],", "___"))
+        return f"{kind if kind in self.globals else self.hold(kind, taker(v.shape, v.dtype))}()"
+
+    def is_over(self, v: Var, out: Var, i: int) -> bool:
+        """Whether a variable's memory is free for ``out`` at step ``i``, which is the last to read it."""
+        return v in self.own and v.shape == out.shape and v.dtype == out.dtype and self.last_use.get(v) == i
 
     def direct(self, eq: Equation, args: list[str]) -> str | None:
         """The commonest calls as NumPy's own, without a function between."""
@@ -354,6 +374,21 @@ class Driver:
         if isinstance(eq.prim, Elementwise) and _OPERATORS.fullmatch(eq.prim.scalar):
             return eq.prim.scalar.format(**dict(zip(eq.prim.args, args, strict=True)))
         return None
+
+
+def _ufunc(eq: Equation) -> str | None:
+    """The function of NumPy that is an entrywise operation on large arrays of one dtype, if there is one."""
+    d = eq.out.dtype
+    if not isinstance(eq.prim, Elementwise) or eq.out.size * d.itemsize < SMALL or any(v.dtype != d for v in eq.vars):
+        return None
+    arguments = "".join(f"{{{name}}}" for name in eq.prim.args)  # in this order, each once
+    template = eq.prim.scalar
+    if "".join(_ARGUMENT.findall(template)) != arguments:
+        return None
+    name = _UFUNCS.get(_ARGUMENT.sub("", template)) or template.partition("(")[0]
+    found = getattr(numpy_, name, None)
+    is_all = name in _UFUNCS.values() or template == f"{name}({', '.join(_ARGUMENT.findall(template))})"
+    return name if is_all and isinstance(found, np.ufunc) and found is getattr(np, name, None) else None
 
 
 def _at(address: int, place: Place) -> np.ndarray[Any, Any]:
