@@ -427,3 +427,88 @@ def test_it_goes_with_its_function() -> None:
     del f
     gc.collect()
     assert call(torch.ones(3)).tolist() == [2.0, 2.0, 2.0], "who still has it can call it"
+
+
+def leaf(*values: float) -> Any:
+    return torch.tensor(values, dtype=torch.float64, requires_grad=True)
+
+
+def given_and_looked_at(x: Any, y: Any) -> Any:
+    (x * 2).sum().backward()
+    return None if y.grad is None else y.grad + 0
+
+
+def both_given(x: Any, y: Any) -> Any:
+    (x * y * y).sum().backward()
+    return x.detach() * 2
+
+
+def both_numbers(x: Any, y: Any) -> Any:
+    x.add_(y)
+    y.mul_(2)
+    return x + y
+
+
+@pytest.mark.parametrize("backend", ["native", "numpy"])
+@pytest.mark.parametrize(
+    ("f", "make"),
+    [
+        (given_and_looked_at, lambda: leaf(1, 2)),
+        (both_given, lambda: leaf(1, 2)),
+        (both_numbers, lambda: leaf(1, 2).detach().sum()),
+    ],
+    ids=["looked at", "given", "numbers"],
+)
+def test_two_arguments_that_are_one(f: Callable[..., Any], make: Callable[[], Any], backend: str) -> None:
+    compiled = torch.compile(f, fullgraph=True, backend=backend)
+    for _ in range(3):
+        compiled(make(), make())
+    for _ in range(2):
+        x, y = make(), make()
+        found, wanted = compiled(x, x), f(y, y)
+        assert [t is None for t in (found, x.grad)] == [t is None for t in (wanted, y.grad)]
+        equal(*[[t for t in (r, v.detach(), v.grad) if t is not None] for r, v in ((found, x), (wanted, y))])
+
+
+def test_who_has_a_length_of_their_own_is_not_asked() -> None:
+    """What they do could take away what a call has borrowed."""
+    asked = []
+
+    class Long(list[Any]):
+        def __len__(self) -> int:
+            asked.append(self)
+            return 2
+
+    x = torch.ones(3)
+    f = Counted(lambda some: some[0] * some[1])
+    f.settle([x, x])
+    with pytest.raises(TypeError, match="not subscriptable"):
+        f(type("Odd", (), {"__len__": Long.__len__})())
+    assert not asked
+
+
+OPTIONS: Any = {1, 2}
+
+
+def test_an_interrupt_while_looking_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    f = Counted(lambda x: x * sum(OPTIONS))
+    x = torch.ones(3)
+    f.settle(x)
+    assert f(x).tolist() == [3.0] * 3
+    assert f.slow == 0
+
+    class Struck(set[int]):
+        struck = 0
+
+        def __eq__(self, other: object) -> bool:
+            Struck.struck += 1
+            if Struck.struck == 1:
+                raise KeyboardInterrupt
+            return super().__eq__(other)
+
+        __hash__ = None  # type: ignore[assignment]
+
+    monkeypatch.setitem(globals(), "OPTIONS", Struck({1, 2}))
+    with pytest.raises(KeyboardInterrupt):
+        f(x)
+    assert f(x).tolist() == [3.0] * 3

@@ -118,3 +118,8 @@ class Captured:
     # Whether the derivative of the pull-back is not that of its equations: they have values that were cut from the graph, or
     # Functions of the user's own.
     cut: bool = False
+
+    def owners(self) -> set[int]:
+        """Identities of tensors that have to be several: the .grad of one is set, those of the others set or looked at."""
+        given = {id(self.tensors[i]) for i, _ in self.grads}
+        return given | self.asked if given else given

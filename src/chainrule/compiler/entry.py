@@ -18,7 +18,7 @@ from .capture import capture
 from .captured import Captured, Detached, Given, Plain, Result, Same, Value, View
 from .derivative import CompiledFunctionBackward, Derivative
 from .describe import describe
-from .environment import Check, Environment
+from .environment import MOVED, Check, Environment
 from .guards import Expected, alone, guard
 from .memory import kept
 from .native import made
@@ -90,7 +90,7 @@ class _Writer:
         n = len(self.captured.tensors)
         fetch += self.aside(n)
         lines = ["try:", *[f"    if not ({c}): return MISS" for c in conditions], *["    " + line for line in fetch]]
-        lines += ["except (AttributeError, IndexError, KeyError, TypeError, ValueError):", "    return MISS"]
+        lines += [f"except {MOVED}:", "    return MISS"]
         lines += self.drawn(n)
         lines += self.run(n)
         lines += self.history(n)
@@ -134,6 +134,12 @@ class _Writer:
         if self.captured.ordered:
             layouts = [(i, t._a) for i, t in enumerate(self.captured.tensors) if len(t._shape) > 1]
             lines += [f"if v{i}.strides != {a.strides}: return MISS" for i, a in layouts]
+        several, found = self.captured.owners(), self.entry.environment.tensors
+        owners = [
+            f"t{self.index[k]}" if k in self.index else f.expressions[0] for k, f in found.items() if k in several
+        ]
+        if len(owners) > 1:
+            lines.append(f"if len({{*map(id, ({', '.join(owners)}))}}) < {len(owners)}: return MISS")
         for i, _ in self.captured.grads:
             self.names["is_heard"] = is_heard
             lines.append(f"if t{i}._meta is not None and is_heard(t{i}): return MISS")

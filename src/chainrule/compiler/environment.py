@@ -58,6 +58,7 @@ _NAMED = 8  # of a code's flags: **kwargs
 _ABSENT = object()
 _COMPILED = "chainrule.compiler.dispatch"
 LIMIT = 20_000  # things looked at
+MOVED = "(AttributeError, IndexError, KeyError, TypeError, ValueError)"  # where something is no longer where it was
 
 
 @dataclasses.dataclass(slots=True)

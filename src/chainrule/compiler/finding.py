@@ -55,7 +55,7 @@ class Finder:
         self.constants: dict[int, Cell] = {}
         self.found: dict[str, tuple[Cell, Any]] = {}
         self.under: dict[tuple[Cell, Any], Cell] = {}  # what dictionaries hold under which keys
-        self.pinned: set[Cell] = set()  # cells that hold the same object at each call
+        self.sure: set[Cell] = set()  # cells of whose objects the class is known
         self.conditions: list[str] = []  # that Python sees to
         self.expressions: list[str] = []  # that Python finds
         self.aside = self.cells(OWNED)  # what it has found
@@ -142,14 +142,14 @@ class Finder:
                 raise Unsuited
             self.arguments = int(number)
             return
-        steps, places, known = len(self.steps), len(self.places), ({**self.found}, {**self.under}, {*self.pinned})
+        steps, places, known = len(self.steps), len(self.places), ({**self.found}, {**self.under}, {*self.sure})
         try:
             self.test(parsed(condition))
         except Unsuited:
             if "args" in condition:
                 raise
             del self.steps[steps:], self.places[places:]
-            self.found, self.under, self.pinned = known
+            self.found, self.under, self.sure = known
             self.conditions.append(condition)
 
     def test(self, e: ast.expr) -> None:
@@ -164,12 +164,9 @@ class Finder:
             case ast.Compare(ast.Call(ast.Name("len"), [x]), [ast.Eq()], [ast.Constant(int(n))]):
                 self.size(x, n)
             case ast.Compare(ast.Call(ast.Name("type"), [x]), [ast.Is()], _):
-                cell, now = self.find(x)
-                if cell not in self.pinned:
-                    self.step("kind", cell, self.constant(type(now)))
+                self.kind(*self.find(x))
             case ast.Call(ast.Name("isinstance"), [x, ast.Name("float")]):
-                cell, now = self.find(x)
-                self.step("kind", cell, self.constant(type(now)))
+                self.kind(*self.find(x))
             case ast.Compare(ast.List([ast.Starred(x)]), [ast.Eq()], [ast.Name(keys)]):
                 self.entries(x, self.names[keys])
             case ast.Call(ast.Name("all"), [ast.Call(ast.Name("map"), [ast.Name("is_"), x, ast.Tuple(keys)])]):
@@ -179,7 +176,7 @@ class Finder:
             case ast.Compare(x, [ast.Is()], [kept]):
                 cell, _ = self.find(x)
                 self.step("same", cell, self.find(kept)[0])
-                self.pinned.add(cell)
+                self.sure.add(cell)
             case _:
                 raise Unsuited
 
@@ -189,12 +186,18 @@ class Finder:
         if not is_constant(now):
             raise Unsuited
         self.step("same", cell, self.constant(now))
-        self.pinned.add(cell)
+        self.sure.add(cell)
+
+    def kind(self, cell: Cell, now: Any) -> None:
+        if cell.region != CONSTANT and cell not in self.sure:
+            self.step("kind", cell, self.constant(type(now)))
+            self.sure.add(cell)
 
     def size(self, x: ast.expr, n: int) -> None:
         cell, now = self.find(x)
         if type(now) not in _SIZED:
             raise Unsuited
+        self.kind(cell, now)  # before others are asked, whose __len__ is the user's
         self.step("size", cell, n)
 
     def entries(self, x: ast.expr, keys: Sequence[Any]) -> None:

@@ -16,7 +16,7 @@ from .outside import are_apart, is_alone
 from .program import Var
 from .watching import current, members
 
-_PAIRS = 1 << 20  # of arrays that are compared natively, at most
+PAIRS = 1 << 20  # of arrays, or of tensors, that are compared natively, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,11 @@ def guard(expected: Sequence[Expected], native: bool) -> Callable[..., int]:
 def alone(written: Sequence[int], tensors: Sequence[Tensor], arrays: Sequence[Any]) -> bool:
     """Whether those tensors' arrays are memory that can be written to and that none of the others shares."""
     apart = are_apart(arrays)
+    several = apart or len({*map(id, tensors)}) == len(tensors)
     return all(
-        is_alone(tensors[i], arrays[i], [] if apart else [b for j, b in enumerate(arrays) if j != i]) for i in written
+        is_alone(tensors[i], arrays[i], [] if apart else [b for j, b in enumerate(arrays) if j != i])
+        and (several or sum(t is tensors[i] for t in tensors) == 1)  # numbers share no memory yet
+        for i in written
     )
 
 
@@ -70,7 +73,7 @@ def words(expected: Sequence[Expected]) -> list[int]:
     """What the native guard reads."""
     written = sum(e.written for e in expected)
     offsets = [slot(members[name]) for name in ("_a", "_rg", "_meta", "_v")]
-    found = [len(expected), written, *offsets, id(None), id(list), int(len(expected) ** 2 <= _PAIRS)]
+    found = [len(expected), written, *offsets, id(None), id(list), int(len(expected) ** 2 <= PAIRS)]
     found += map(id, _settings())  # which live as long as the process
     for e in expected:
         number = 0 if e.v.shape else id(e.v.dtype.type)

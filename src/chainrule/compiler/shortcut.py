@@ -14,9 +14,9 @@ import numpy as np
 
 from ..tensor import Tensor
 from .captured import Captured, Draw, Given, Plain, Result, Same, Value
-from .environment import Environment
+from .environment import MOVED, Environment
 from .finding import BORROWED, CODE, CONSTANT, OWNED, Cell, Finder, Operand, Unsuited, parsed
-from .guards import Expected, words
+from .guards import PAIRS, Expected, words
 from .native import enter, recipe, slot
 from .program import Var
 from .run import Runner, define
@@ -119,6 +119,7 @@ class _Writer(Finder):
     def reach(self) -> None:
         """Find all tensors."""
         index = {id(t): i for i, t in enumerate(self.captured.tensors)}
+        several, owners = self.captured.owners(), []
         for found in self.environment.tensors.values():
             i, first = index.get(id(found.tensor)), found.expressions[0]
             if id(found.tensor) in self.captured.asked:
@@ -133,6 +134,14 @@ class _Writer(Finder):
                     self.step("copy", cell, 0, self.tensors.after(i))
                 else:
                     self.step("same", cell, self.tensors.after(i))
+            if id(found.tensor) in several:
+                owners.append(self.reached(first) if i is None else self.tensors.after(i))
+        if len(owners) ** 2 > PAIRS:
+            raise Unsuited
+        together = self.cells(BORROWED, len(owners))
+        for k, cell in enumerate(owners):
+            self.step("copy", cell, 0, together.after(k))
+        self.step("several", together, len(owners))
 
     def ordered(self) -> None:
         """Let pass only arrays whose entries lie in order, if numbers are drawn in that order."""
@@ -258,9 +267,10 @@ class _Writer(Finder):
 
     def table(self) -> Held:
         """All as words."""
-        find = "".join(f"    if not ({c}): return\n" for c in self.conditions)
+        find = "".join(f"        if not ({c}): return\n" for c in self.conditions)
         if self.conditions or self.expressions:
-            text = f"def aside():\n{find}    return ({''.join(f'{e}, ' for e in self.expressions)})"
+            found_all = "".join(f"{e}, " for e in self.expressions)
+            text = f"def aside():\n    try:\n{find}        return ({found_all})\n    except {MOVED}: pass"
             function = self.constant(define(text, {**self.names}))
             self.steps[:0] = [
                 (CODE["call"], function, 0, self.aside, 0),

@@ -108,7 +108,11 @@ data:
   store i64 %strict_word, ptr %mark_at
   %a_type = ptr at %object + {type}
   %is_number = icmp eq ptr %a_type, %number
-  br i1 %is_number, label %well, label %array
+  br i1 %is_number, label %single, label %array
+single:                                     ; gets memory when it is written to, and another tensor may be the same one
+  %unwritten_single = xor i1 %strict, true
+  %sure_single = and i1 %sure, %unwritten_single
+  br label %well
 array:
   %is_array = icmp eq ptr %a_type, @{array}
   br i1 %is_array, label %inside, label %other
@@ -190,7 +194,7 @@ compared:
   %still = and i1 %apart, %differs
   br label %pair
 well:
-  %surely = phi i1 [ %sure, %data ], [ %sure, %memory ], [ %apart, %pair ]
+  %surely = phi i1 [ %sure_single, %single ], [ %sure, %memory ], [ %apart, %pair ]
   br label %next
 done:
   %is_few = icmp ne i64 %few, 0

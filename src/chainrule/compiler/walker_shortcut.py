@@ -7,9 +7,9 @@ another function, as it came.  After it, at most one thread is here.  The table'
 """
 
 STEPS = (
-    "done", "same", "differs", "kind", "size", "ready", "copy", "entry_of", "entries", "list_item", "tuple_item", "content", "slot",
-    "call", "fits", "begin", "array", "pool", "view", "carry", "number", "scalar", "tensor", "count", "fill", "store", "tuple",
-    "list",
+    "done", "same", "differs", "kind", "size", "several", "ready", "copy", "entry_of", "entries", "list_item", "tuple_item",
+    "content", "slot", "call", "fits", "begin", "array", "pool", "view", "carry", "number", "scalar", "tensor", "count", "fill",
+    "store", "tuple", "list",
 )  # fmt: skip
 HEAD = 12  # words
 
@@ -127,6 +127,28 @@ size:
   %entries_of = call i64 @PyObject_Size(ptr %a)
   %is_size = icmp eq i64 %entries_of, %wb
   br i1 %is_size, label %on, label %lost
+
+several:                                    ; the b objects in cells from a on are as many
+  br label %several_next
+several_next:
+  %s = phi i64 [ 0, %several ], [ %s1, %several_before ]
+  %s1 = add i64 %s, 1
+  %s_at = getelementptr ptr, ptr %a_at, i64 %s
+  %s_some = icmp ult i64 %s, %wb
+  br i1 %s_some, label %several_one, label %on
+several_one:
+  %s_object = load ptr, ptr %s_at
+  br label %several_before
+several_before:
+  %r = phi i64 [ 0, %several_one ], [ %r1, %several_look ]
+  %r1 = add i64 %r, 1
+  %r_some = icmp ult i64 %r, %s
+  br i1 %r_some, label %several_look, label %several_next
+several_look:
+  %r_at = getelementptr ptr, ptr %a_at, i64 %r
+  %r_object = load ptr, ptr %r_at
+  %is_again = icmp eq ptr %r_object, %s_object
+  br i1 %is_again, label %miss, label %several_before
 
 ready:
   %ready_flags = i32 at %a + {flags}
@@ -419,7 +441,10 @@ done:
 failed:
   %failed_late = load i64, ptr %mine
   %is_late = icmp ne i64 %failed_late, 0
-  br i1 %is_late, label %leave, label %lost
+  br i1 %is_late, label %leave, label %error
+error:
+  call void @release(ptr %cells, i64 %owned, i64 %end)
+  ret ptr null
 leave:
   %result = phi ptr [ %a, %done ], [ null, %failed ]
   store i64 0, ptr %busy
