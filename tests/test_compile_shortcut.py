@@ -512,3 +512,31 @@ def test_an_interrupt_while_looking_is_heard(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(KeyboardInterrupt):
         f(x)
     assert f(x).tolist() == [3.0] * 3
+
+
+def thrice(p: Any) -> None:
+    p.grad.mul_(3)
+
+
+@pytest.mark.parametrize("backend", ["native", "numpy"])
+@pytest.mark.parametrize(
+    "listen",
+    [lambda x: x.register_hook(lambda g: g * 10), lambda x: x.register_post_accumulate_grad_hook(thrice)],
+    ids=["before", "after"],
+)
+def test_hooks_hear_of_what_is_added_to_a_gradient(listen: Callable[[Any], Any], backend: str) -> None:
+    """The .grad that there is, is written to in place."""
+
+    def f(x: Any) -> None:
+        (x * x).sum().backward()
+
+    compiled, grads = torch.compile(f, backend=backend), []
+    for g in (compiled, f):
+        x = leaf(1, 2)
+        for _ in range(3):
+            g(x)
+        listen(x)
+        with pytest.warns(UserWarning, match="hooks") if g is compiled else nullcontext():
+            g(x)
+        grads.append(x.grad)
+    equal(*grads)

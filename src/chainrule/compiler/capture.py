@@ -28,7 +28,7 @@ from ..primitive import Elementwise, Primitive, compute
 from ..tensor import Tensor, wrap
 from .captured import Captured, Draw, Given, Result, Write
 from .number import Number
-from .outside import Before, are_apart, is_alone, is_heard
+from .outside import HEARD, Before, are_apart, is_alone, is_heard
 from .program import Atom, Equation, Program, Var, distinct, var_of
 from .results import Results
 from .watching import Inline, Uncompilable, current, no_random, slots, watching
@@ -137,8 +137,8 @@ class Capture:
                 self.replaced[id(old)] = old, value
             return True
         if name == "_grad" and id(t) in self.known:
-            if t._meta is not None and is_heard(t):
-                self.refuse(Uncompilable("it computes the gradient of a tensor that has hooks"))
+            if is_heard(t):
+                self.refuse(Uncompilable(HEARD))
             if isinstance(value, Tensor) and id(value) in self.made:
                 self._separate(value)
             self.grads[id(t)] = t, value

@@ -121,5 +121,8 @@ class Captured:
 
     def owners(self) -> set[int]:
         """Identities of tensors that have to be several: the .grad of one is set, those of the others set or looked at."""
-        given = {id(self.tensors[i]) for i, _ in self.grads}
-        return given | self.asked if given else given
+        return self.touched() if self.grads else set()
+
+    def touched(self) -> set[int]:
+        """Identities of tensors whose .grad was set or looked at, as it is where a gradient is added to it."""
+        return self.asked | {id(self.tensors[i]) for i, _ in self.grads}

@@ -22,11 +22,11 @@ from .environment import MOVED, Check, Environment
 from .guards import Expected, alone, guard
 from .memory import kept
 from .native import made
-from .outside import is_heard
+from .outside import HEARD, is_heard
 from .run import Runner, define
 from .shortcut import shortcut
 from .simplify import simplify
-from .watching import kind_of, members, watchers
+from .watching import Uncompilable, kind_of, members, watchers
 
 if TYPE_CHECKING:
     from .dispatch import Compiled
@@ -44,6 +44,9 @@ class Entry:
         self.environment = environment
         tensors = [f.tensor for f in environment.tensors.values()]
         captured = capture(owner.function, args, kwargs, tensors, faithful, standing_in=environment.standing_in)
+        added = {id(captured.tensors[w.tensor]) for w in captured.writes}
+        if any(is_heard(t) and id(t._grad) in added for t in tensors):
+            raise Uncompilable(HEARD)
         environment.checks += [Check(c, "a comparison") for c in dict.fromkeys(captured.conditions)]
         self.program = simplify(captured.program)
         self.derivative = Derivative(captured, self.program, owner.runner) if captured.wanted else None
@@ -140,9 +143,13 @@ class _Writer:
         ]
         if len(owners) > 1:
             lines.append(f"if len({{*map(id, ({', '.join(owners)}))}}) < {len(owners)}: return MISS")
-        for i, _ in self.captured.grads:
-            self.names["is_heard"] = is_heard
-            lines.append(f"if t{i}._meta is not None and is_heard(t{i}): return MISS")
+        for k in found.keys() & self.captured.touched():
+            if not is_heard(found[k].tensor):  # or else it was looked at only
+                self.names["is_heard"], t = (
+                    is_heard,
+                    f"t{self.index[k]}" if k in self.index else found[k].expressions[0],
+                )
+                lines.append(f"if {t}._meta is not None and is_heard({t}): return MISS")
         return lines
 
     def drawn(self, n: int) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 from ..meta import Inference
 from ..tensor import Tensor
 
+HEARD = "it computes the gradient of a tensor that has hooks"
 WRITABLE = 0x1 | 0x100 | 0x400  # flags of an array: C-contiguous, aligned, writeable
 
 
@@ -54,4 +55,4 @@ def are_apart(arrays: Sequence[Any]) -> bool:
 def is_heard(t: Tensor) -> bool:
     """Whether hooks are to be called when a leaf gets its gradient, or its dtype is a special one."""
     m = t._meta
-    return bool(m.hooks or m.pre or m.post or m.accumulate_hooks or m.grad_dtype)
+    return m is not None and bool(m.hooks or m.pre or m.post or m.accumulate_hooks or m.grad_dtype)

@@ -18,6 +18,7 @@ from .environment import MOVED, Environment
 from .finding import BORROWED, CODE, CONSTANT, OWNED, Cell, Finder, Operand, Unsuited, parsed
 from .guards import PAIRS, Expected, words
 from .native import enter, recipe, slot
+from .outside import is_heard
 from .program import Var
 from .run import Runner, define
 from .table import Place
@@ -119,23 +120,27 @@ class _Writer(Finder):
     def reach(self) -> None:
         """Find all tensors."""
         index = {id(t): i for i, t in enumerate(self.captured.tensors)}
-        several, owners = self.captured.owners(), []
+        several, touched, owners = self.captured.owners(), self.captured.touched(), []
+        self.quiet: list[Cell] = []  # of whose gradients nobody is to hear
         for found in self.environment.tensors.values():
             i, first = index.get(id(found.tensor)), found.expressions[0]
             if id(found.tensor) in self.captured.asked:
                 now = "same" if found.tensor._grad is None else "differs"
                 self.step(now, self.reached(f"{first}._grad"), self.constant(None))
-            for e in found.expressions:
-                cell = self.reached(e)
+            cells = [self.reached(e) for e in found.expressions]
+            for e, cell in zip(found.expressions, cells, strict=True):
                 if i is None:
-                    if not e.endswith("._grad"):
+                    if id(found.tensor) in touched or not e.endswith("._grad"):
                         self.step("kind", cell, self.constant(kind_of(found.tensor)))
                 elif e is first:
                     self.step("copy", cell, 0, self.tensors.after(i))
                 else:
                     self.step("same", cell, self.tensors.after(i))
+            cell = cells[0] if i is None else self.tensors.after(i)
             if id(found.tensor) in several:
-                owners.append(self.reached(first) if i is None else self.tensors.after(i))
+                owners.append(cell)
+            if id(found.tensor) in touched and not is_heard(found.tensor):
+                self.quiet.append(cell)
         if len(owners) ** 2 > PAIRS:
             raise Unsuited
         together = self.cells(BORROWED, len(owners))
@@ -174,8 +179,8 @@ class _Writer(Finder):
                 self.step("kind", counter, self.constant(list))
                 self.step("size", counter, 1)
                 found.append((counter, w.versions))
-        for i, _ in self.captured.grads:  # nobody is to hear of it
-            self.step("same", self.into("slot", self.tensors.after(i), slot(members["_meta"])), self.constant(None))
+        for cell in self.quiet:
+            self.step("same", self.into("slot", cell, slot(members["_meta"])), self.constant(None))
         return found
 
     def numbers(self, inputs: Sequence[Var]) -> list[tuple[Draw | Given, Cell | None]]:
