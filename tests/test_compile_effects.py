@@ -289,6 +289,19 @@ def test_hooks_of_leaves_are_left_to_eager() -> None:
 # --- memory that is written where it lies --------------------------------------------------------------------------
 
 
+def test_hooks_of_leaves_whose_gradients_are_given_back() -> None:
+    w, x = torch.ones(3, requires_grad=True), torch.arange(3.0)
+    f = torch.compile(lambda x: torch.autograd.grad((w * x).sum(), w)[0] * 2)
+    for _ in range(3):
+        assert f(x).tolist() == [0.0, 2.0, 4.0]
+    handle = w.register_hook(lambda g: g * 10)
+    with pytest.warns(UserWarning, match="hooks"):
+        assert f(x).tolist() == [0.0, 20.0, 40.0]
+    assert f(x).tolist() == [0.0, 20.0, 40.0]
+    handle.remove()
+    assert f(x).tolist() == [0.0, 2.0, 4.0]
+
+
 def test_what_is_read_later_is_overwritten_at_the_end(own_generator: Any) -> None:
     pytest.importorskip("llvmlite")
 

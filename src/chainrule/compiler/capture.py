@@ -70,6 +70,7 @@ class Capture:
         self.conditions: list[str] = []  # what was learned of them, which must be so again
         self.generators: dict[int, tuple[Any, Any]] = {}  # each with the one that draws examples in its place
         self.ordered = False  # whether layouts matter
+        self.swept = False  # whether the function has computed gradients
         self.loose: set[int] = set()  # traced arrays, by identity, that were read through tensors without a history
         self.cut: dict[Equation, list[Var]] = {}  # what was computed of such, until the next equation
         self.refusal: Exception | None = None  # kept, in case the function swallows it
@@ -292,6 +293,7 @@ class Capture:
     def finish(self, out: Any) -> Captured:
         if self.refusal is not None:
             raise self.refusal
+        within = self.swept
         leaves, _ = tree.flatten(out)
         for t, _ in self.grads.values():  # some of which nobody has read
             self._input(t, slots["_a"].__get__(t))
@@ -316,7 +318,7 @@ class Capture:
         )
         return Captured(
             tensors, program, len(found.outputs), out, results, [i for i, _ in roots], wanted,
-            [*self.draws.values()], writes, grads, self.asked, self.ordered, self.conditions,
+            [*self.draws.values()], writes, grads, self.asked, self.ordered, self.conditions, within,
             applies or _is_cut(program.restricted(program.inputs, program.outputs[len(found.outputs) :]), wanted, cut),
         )  # fmt: skip
 

@@ -115,14 +115,16 @@ class Captured:
     asked: set[int] = field(default_factory=set)  # identities of tensors whose .grad was looked at
     ordered: bool = False  # whether the layout of the tensors matters: numbers were drawn in order of memory
     conditions: list[str] = field(default_factory=list)  # on given numbers, on which the function branched
+    swept: bool = False  # whether gradients were computed within
     # Whether the derivative of the pull-back is not that of its equations: they have values that were cut from the graph, or
     # Functions of the user's own.
     cut: bool = False
 
     def owners(self) -> set[int]:
         """Identities of tensors that have to be several: the .grad of one is set, those of the others set or looked at."""
-        return self.touched() if self.grads else set()
+        return self.asked | {id(self.tensors[i]) for i, _ in self.grads} if self.grads else set()
 
     def touched(self) -> set[int]:
-        """Identities of tensors whose .grad was set or looked at, as it is where a gradient is added to it."""
-        return self.asked | {id(self.tensors[i]) for i, _ in self.grads}
+        """Identities of tensors whose .grad was set or looked at, as it is where a gradient is added to it, or may have been."""
+        swept = {id(t) for t in self.tensors if t._rg} if self.swept else set()
+        return self.asked | swept | {id(self.tensors[i]) for i, _ in self.grads}

@@ -45,7 +45,8 @@ class Entry:
         tensors = [f.tensor for f in environment.tensors.values()]
         captured = capture(owner.function, args, kwargs, tensors, faithful, standing_in=environment.standing_in)
         added = {id(captured.tensors[w.tensor]) for w in captured.writes}
-        if any(is_heard(t) and id(t._grad) in added for t in tensors):
+        swept = {id(t) for t in captured.tensors if t._rg and captured.swept}
+        if any(is_heard(t) and (id(t._grad) in added or id(t) in swept) for t in tensors):
             raise Uncompilable(HEARD)
         environment.checks += [Check(c, "a comparison") for c in dict.fromkeys(captured.conditions)]
         self.program = simplify(captured.program)

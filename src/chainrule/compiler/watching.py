@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import modes
+from ..engine import Sweep
 from ..forks import whole
 from ..random.generator import Generator, recorder
 from ..random.words import Words
@@ -43,6 +44,8 @@ class Inline(Exception):
 
 class _Eager:
     """Stands for a capture where nothing is to be captured, and compiled functions run as they are."""
+
+    swept = False
 
     def read(self, t: Any, name: str, value: Any) -> Any:
         return value
@@ -98,6 +101,17 @@ def _importing() -> bool:
     return frame is not None
 
 
+def _swept(run: Callable[..., Any]) -> Callable[..., Any]:
+    """A sweep of the engine, which the capture of its context gets to know of."""
+
+    def swept(sweep: Any, roots: Any) -> Any:
+        if (capture := current.get()) is not None:
+            capture.swept = True
+        return run(sweep, roots)
+
+    return swept
+
+
 def _refused(function: Callable[..., Any], why: str) -> Callable[..., Any]:
     """``function``, which no capture may see called."""
 
@@ -148,6 +162,7 @@ def watching(capture: Capture, tensors: Sequence[Tensor]) -> Iterator[None]:
         ]
         stand_ins += [(t, "__class__", Lifted) for t in tensors if type(t) is Tensor]
         stand_ins += [(Tensor, name, _Watched(name)) for name in slots]
+        stand_ins.append((Sweep, "run", _swept(Sweep.run)))
         for owner, name, stand_in in stand_ins:
             undo.append(partial(setattr, owner, name, getattr(owner, name)))
             setattr(owner, name, stand_in)
